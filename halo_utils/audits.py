@@ -1,0 +1,120 @@
+"""Audit tables of notebook 01: what is in a data set and whether its split is honest."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from halo_utils.datasets import STANDARD
+
+KMER = 6  # residues; two unrelated proteins of 500 residues share a 6-mer about once in a hundred pairs
+NEAR_DUPLICATE = 0.5  # share of a protein's 6-mers found in one single other protein
+
+
+def label_counts(table: pd.DataFrame, places: Sequence[str]) -> pd.DataFrame:
+    """Return proteins per location and split, with rows for all proteins and for multi-label ones."""
+    counts = table.groupby("split")[list(places)].sum().T
+    size = table.groupby("split").size()
+    several = (table[list(places)].sum(axis=1) > 1).groupby(table["split"]).sum()
+    counts.loc["several locations"], counts.loc["all proteins"] = several, size
+    counts = counts[list(pd.unique(table["split"]))].astype(int)
+    return counts.assign(total=counts.sum(axis=1)).rename_axis("location").reset_index()
+
+
+def co_occurrence(table: pd.DataFrame, places: Sequence[str]) -> pd.DataFrame:
+    """Return the K x K table of proteins that carry both locations; the diagonal counts one location."""
+    labels = table[list(places)].to_numpy(dtype=int)
+    return pd.DataFrame(labels.T @ labels, index=list(places), columns=list(places))
+
+
+def lengths(table: pd.DataFrame, max_residues: int) -> pd.DataFrame:
+    """Return length statistics per split, in residues, and how many proteins the model truncates.
+
+    Args:
+        table: dataset table.
+        max_residues: residues the model reads, two fewer than its tokens.
+    """
+    size = table["sequence"].str.len()
+    odd = table["sequence"].map(lambda s: sum(a not in STANDARD for a in s))
+    rows = []
+    for split in pd.unique(table["split"]):
+        own = size[table["split"] == split]
+        row = {"split": split, "proteins": len(own), "shortest": own.min(), "median": own.median()}
+        row |= {
+            "mean": round(own.mean(), 1),
+            "longest": own.max(),
+            "truncated": int((own > max_residues).sum()),
+        }
+        row["residues_lost"] = int((own - max_residues).clip(lower=0).sum())
+        rows.append(row | {"non_standard_residues": int(odd[table["split"] == split].sum())})
+    return pd.DataFrame(rows)
+
+
+def _kmer_codes(sequence: str, k: int) -> np.ndarray:
+    """Return the distinct k-mers of a sequence as integers in base 26, [n] int64."""
+    letters = np.frombuffer(sequence.encode(), dtype=np.uint8).astype(np.int64) - ord("A")
+    if len(letters) < k:
+        return np.empty(0, dtype=np.int64)
+    windows = np.lib.stride_tricks.sliding_window_view(letters, k)
+    return np.unique(windows @ (26 ** np.arange(k, dtype=np.int64)))
+
+
+def _kmer_matrix(
+    sequences: Sequence[str], vocabulary: np.ndarray | None, k: int
+) -> tuple[sparse.csr_matrix, np.ndarray]:
+    """Return the protein x k-mer incidence matrix over ``vocabulary`` (made from the sequences when None)."""
+    codes = [_kmer_codes(s, k) for s in sequences]
+    rows = np.repeat(np.arange(len(codes)), [len(c) for c in codes])
+    flat = np.concatenate(codes) if codes else np.empty(0, dtype=np.int64)
+    if vocabulary is None:
+        vocabulary = np.unique(flat)
+    column = np.searchsorted(vocabulary, flat)
+    known = vocabulary[np.minimum(column, len(vocabulary) - 1)] == flat if len(vocabulary) else flat < 0
+    shape = (len(codes), max(len(vocabulary), 1))
+    data = np.ones(int(known.sum()), dtype=np.int32)
+    return sparse.csr_matrix((data, (rows[known], column[known])), shape=shape), vocabulary
+
+
+def kmer_containment(queries: Sequence[str], targets: Sequence[str], k: int = KMER) -> np.ndarray:
+    """Return, per query, the largest share of its distinct k-mers found in one single target, [B] float64.
+
+    A query shorter than k has no k-mer and gets 0.
+    """
+    target_matrix, vocabulary = _kmer_matrix(targets, None, k)
+    query_matrix, _ = _kmer_matrix(queries, vocabulary, k)
+    shared = query_matrix @ target_matrix.T
+    best = np.asarray(shared.max(axis=1).todense()).ravel() if shared.nnz else np.zeros(len(queries))
+    total = np.array([len(_kmer_codes(q, k)) for q in queries])
+    return best / np.maximum(total, 1)
+
+
+def leakage(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Return, per evaluation set, how much of it the models have already seen.
+
+    Test sets are compared with train and validation together, the validation set with train.
+
+    Args:
+        table: dataset table with a ``train`` split.
+        sets: name -> boolean mask, from ``datasets.evaluation_sets``.
+
+    Returns:
+        One row per set: proteins, exact copies, near duplicates (at least half of the 6-mers in one
+        single seen protein) and their share, and the median of the largest shared part.
+    """
+    rows = []
+    for name, mask in sets.items():
+        seen_splits = ["train"] if name == "val" else ["train", "val"]
+        seen, own = table.loc[table["split"].isin(seen_splits), "sequence"], table.loc[mask, "sequence"]
+        shared = kmer_containment(list(own), list(seen))
+        near = shared >= NEAR_DUPLICATE
+        row = {"set": name, "proteins": len(own), "exact_copies": int(own.isin(set(seen)).sum())}
+        row |= {"near_duplicates": int(near.sum()), "near_duplicate_share": float(near.mean())}
+        rows.append(row | {"median_containment": float(np.median(shared))})
+    return pd.DataFrame(rows)
+
+
+def within_split_copies(table: pd.DataFrame) -> pd.DataFrame:
+    """Return, per split, the proteins whose sequence occurs earlier in the same split."""
+    copies = table.duplicated(["split", "sequence"])
+    return copies.groupby(table["split"]).sum().rename("repeated_sequences").reset_index()

@@ -1,0 +1,151 @@
+"""ESM-2 backbones: loading, tokens, and the split into a frozen trunk and a trainable top.
+
+Loading goes through Hugging Face's ``from_pretrained`` for hub ids and local directories alike; the named
+source ``random`` makes the same architecture with random weights. Source: Lin et al. 2023.
+"""
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import EsmConfig, EsmModel, EsmTokenizer
+from transformers.utils import logging as transformers_logging
+
+from halo_utils.errors import SettingsError
+from halo_utils.settings import BackboneSettings
+
+VOCABULARY = Path(__file__).with_name("esm2_vocab.txt")  # the 33 tokens of every ESM-2 checkpoint, in id order
+SPECIAL_TOKENS = 2  # <cls> before and <eos> after the residues
+
+
+def esm2_config(layers: int, width: int, heads: int, ffn_ratio: int = 4) -> EsmConfig:
+    """Return an ESM-2 configuration of the given shape: rotary positions, no dropout, token dropout.
+
+    Raises:
+        SettingsError: if the width is not a multiple of twice the heads, which rotary positions need.
+    """
+    if width % (2 * heads):
+        raise SettingsError(
+            f"backbone width {width} must be a multiple of twice its heads ({heads}), for rotary positions"
+        )
+    return EsmConfig(
+        vocab_size=33,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=ffn_ratio * width,
+        position_embedding_type="rotary",
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        max_position_embeddings=1026,
+        emb_layer_norm_before=False,
+        token_dropout=True,
+        pad_token_id=1,
+        mask_token_id=32,
+    )
+
+
+def load_backbone(settings: BackboneSettings, seed: int) -> EsmModel:
+    """Return the backbone of a profile in evaluation mode, float32, without a pooler.
+
+    Args:
+        settings: source, revision and, for ``random``, the shape.
+        seed: seed of the random weights; unused for pre-trained ones.
+
+    Raises:
+        SettingsError: if a hub id or directory cannot be loaded; the message names it and the remedies.
+    """
+    if settings.source == "random":
+        if settings.random is None:
+            raise SettingsError("backbone.source 'random' needs backbone.random (layers, width, heads)")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return EsmModel(esm2_config(**settings.random.model_dump()), add_pooling_layer=False).eval()
+    transformers_logging.set_verbosity_error()
+    try:
+        model = EsmModel.from_pretrained(
+            settings.source, revision=settings.revision, add_pooling_layer=False, use_safetensors=True
+        )
+    except OSError as error:
+        raise SettingsError(
+            f"backbone {settings.source!r} could not be loaded: {error}. Expected a Hugging Face hub id that is"
+            " reachable or cached, or a local directory with config.json and model.safetensors"
+        ) from error
+    return model.float().eval()
+
+
+def load_tokenizer(settings: BackboneSettings) -> EsmTokenizer:
+    """Return the ESM-2 tokenizer; the same 33 tokens for every source."""
+    return EsmTokenizer(vocab_file=str(VOCABULARY))
+
+
+def backbone_key(settings: BackboneSettings, seed: int) -> dict[str, object]:
+    """Return what identifies a backbone's weights, for cache keys."""
+    return {
+        "source": settings.source,
+        "revision": settings.revision,
+        "shape": settings.random and settings.random.model_dump(),
+        "seed": seed if settings.source == "random" else None,
+    }
+
+
+def seen_residues(length: int, max_tokens: int, truncation: str) -> np.ndarray:
+    """Return the 0-based indices of the residues a model of ``max_tokens`` reads, [L] int64, increasing.
+
+    Args:
+        length: residues of the protein.
+        max_tokens: tokens of the model, special tokens included.
+        truncation: ``head`` keeps the start (paper); ``head_tail`` cuts the middle out, as in DeepLoc 2.0,
+            because sorting signals sit at both ends.
+    """
+    room = max_tokens - SPECIAL_TOKENS
+    if length <= room:
+        return np.arange(length)
+    if truncation == "head":
+        return np.arange(room)
+    front = (room + 1) // 2
+    return np.concatenate([np.arange(front), np.arange(length - (room - front), length)])
+
+
+def truncate(sequence: str, max_tokens: int, truncation: str) -> str:
+    """Return the residues of ``sequence`` that the model reads."""
+    index = seen_residues(len(sequence), max_tokens, truncation)
+    return sequence if len(index) == len(sequence) else "".join(sequence[i] for i in index)
+
+
+def token_ids(sequences: Sequence[str], tokenizer: EsmTokenizer) -> list[Tensor]:
+    """Return one [L + 2] int64 tensor per sequence: <cls>, residues, <eos>."""
+    return [torch.tensor(ids) for ids in tokenizer(list(sequences), add_special_tokens=True)["input_ids"]]
+
+
+def split_backbone(model: EsmModel, trainable_layers: int | str) -> tuple[EsmModel, EsmModel]:
+    """Split a backbone into a trunk and a top whose composition is the whole model, bit for bit.
+
+    The trunk keeps the embeddings and the first blocks and leaves out the last layer norm; the top holds the
+    last ``trainable_layers`` blocks and that norm and takes the trunk's output as ``inputs_embeds``. Exact
+    because ESM-2 uses no dropout and adds rotary positions inside every block.
+
+    Args:
+        model: whole backbone; it is not changed.
+        trainable_layers: blocks of the top, or ``all``.
+
+    Raises:
+        SettingsError: if there are fewer blocks than asked for.
+    """
+    blocks = len(model.encoder.layer)
+    count = blocks if trainable_layers == "all" else int(trainable_layers)
+    if not 0 <= count <= blocks:
+        raise SettingsError(f"trainable_layers is {count}, the backbone has {blocks} blocks: use 0..{blocks} or 'all'")
+    trunk, top = copy.deepcopy(model), copy.deepcopy(model)
+    trunk.encoder.layer = trunk.encoder.layer[: blocks - count]
+    trunk.encoder.emb_layer_norm_after = None
+    top.encoder.layer = top.encoder.layer[blocks - count :]
+    top.embeddings = nn.Identity()  # never called with inputs_embeds
+    for part in (trunk, top):
+        part.contact_head = nn.Identity()
+    trunk.requires_grad_(trainable_layers == "all")
+    top.requires_grad_(True)
+    return trunk, top

@@ -1,0 +1,130 @@
+"""Thresholds and confidence: everything that is read off stored probabilities without running a network."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from halo_utils.errors import LeakError
+
+SWEEP_LOW, SWEEP_HIGH = 0.10, 0.95  # paper section 2.1
+BIN_EDGES = np.round(np.arange(0.40, 1.0001, 0.05), 2)  # Fig. 4: 40-45 % ... 95-100 %
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A decision threshold and the split it was chosen on.
+
+    Attributes:
+        value: probability at and above which a label is predicted.
+        chosen_on: name of the split, or ``published`` for a constant taken from the paper or its code.
+    """
+
+    value: float
+    chosen_on: str
+
+    def on(self, split: str) -> float:
+        """Return the value for use on ``split``.
+
+        Raises:
+            LeakError: if the threshold was chosen on that very split.
+        """
+        if split == self.chosen_on:
+            raise LeakError(f"the threshold {self.value} was chosen on {split!r}: evaluate it on another split")
+        return self.value
+
+
+def threshold_grid(step: float = 0.05) -> np.ndarray:
+    """Return the thresholds of the sweep, 0.10 to 0.95 inclusive."""
+    return np.round(np.arange(SWEEP_LOW, SWEEP_HIGH + step / 2, step), 4)
+
+
+def threshold_sweep(y: np.ndarray, prob: np.ndarray, step: float = 0.05) -> pd.DataFrame:
+    """Return macro F1, micro F1 and accuracy at every threshold of the sweep.
+
+    Args:
+        y: [B, K] 0/1 labels.
+        prob: [B, K] probabilities, computed once; the network is not run again.
+        step: distance of two thresholds.
+
+    Returns:
+        One row per threshold; F1 of a label neither present nor predicted counts as 0.
+    """
+    grid = threshold_grid(step)
+    truth = np.asarray(y, dtype=bool)[None]
+    pred = np.asarray(prob)[None] >= grid[:, None, None]  # [T, B, K]
+    tp = (pred & truth).sum(axis=1).astype(float)
+    wrong = (pred ^ truth).sum(axis=1)
+    per_label = np.divide(2 * tp, 2 * tp + wrong, out=np.zeros_like(tp), where=(2 * tp + wrong) > 0)
+    total = 2 * tp.sum(axis=1) + wrong.sum(axis=1)
+    micro = np.divide(2 * tp.sum(axis=1), total, out=np.zeros(len(grid)), where=total > 0)
+    exact = (pred == truth).all(axis=2).mean(axis=1)
+    return pd.DataFrame({"threshold": grid, "macro_f1": per_label.mean(axis=1), "micro_f1": micro, "accuracy": exact})
+
+
+def best_threshold(sweep: pd.DataFrame) -> float:
+    """Return the threshold with the highest macro F1; of equals the one nearest to one half."""
+    best = sweep[sweep["macro_f1"] >= sweep["macro_f1"].max() - 1e-12]
+    return float(best.iloc[(best["threshold"] - 0.5).abs().argmin()]["threshold"])
+
+
+def choose_threshold(y: np.ndarray, prob: np.ndarray, split: str, step: float = 0.05) -> Threshold:
+    """Return the macro F1 optimal threshold, marked with the split it was chosen on."""
+    return Threshold(best_threshold(threshold_sweep(y, prob, step)), split)
+
+
+def confidence_bins(y: np.ndarray, prob: np.ndarray, edges: np.ndarray = BIN_EDGES) -> pd.DataFrame:
+    """Return, per confidence range, the predictions made and how many are wrong (Fig. 4).
+
+    A prediction is a (protein, label) pair with probability at or above the lowest edge, read as "the protein
+    is there"; it is wrong where the label is 0.
+
+    Args:
+        y: [B, K] 0/1 labels.
+        prob: [B, K] probabilities.
+        edges: increasing bin edges; the last bin includes its upper edge.
+
+    Returns:
+        One row per bin from low to high: low, high, total, wrong, accuracy (NaN for an empty bin) and its
+        95 % Wilson interval.
+    """
+    p, truth = np.asarray(prob).ravel(), np.asarray(y).ravel().astype(bool)
+    index = np.digitize(p, edges[1:-1])
+    rows = []
+    for i, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        inside = (index == i) & (p >= edges[0])
+        total, right = int(inside.sum()), int(truth[inside].sum())
+        interval = binomtest(right, total).proportion_ci(method="wilson") if total else (np.nan, np.nan)
+        row = {"low": low, "high": high, "total": total, "wrong": total - right}
+        rows.append(
+            row | {"accuracy": right / total if total else np.nan, "ci_low": interval[0], "ci_high": interval[1]}
+        )
+    return pd.DataFrame(rows)
+
+
+def reliable_above(bins: pd.DataFrame, accuracy: float = 0.6) -> float:
+    """Return the confidence above which every bin reaches ``accuracy``; NaN if the top bin does not.
+
+    The paper reads 0.55 off its Fig. 4 for 60 %.
+    """
+    filled = bins[bins["total"] > 0].sort_values("low", ascending=False)
+    good = (filled["accuracy"] >= accuracy).cumprod().astype(bool)
+    return float(filled.loc[good, "low"].min()) if good.any() else float("nan")
+
+
+def reliability(y: np.ndarray, prob: np.ndarray, n_bins: int = 10) -> tuple[pd.DataFrame, float]:
+    """Return the reliability diagram over all (protein, label) pairs and the expected calibration error.
+
+    Returns:
+        One row per bin of equal width over 0..1 (mean probability, observed frequency, pairs), and the mean
+        absolute difference of the two weighted by pairs.
+    """
+    p, truth = np.asarray(prob).ravel(), np.asarray(y).ravel().astype(float)
+    index = np.minimum((p * n_bins).astype(int), n_bins - 1)
+    frame = pd.DataFrame({"bin": index, "probability": p, "observed": truth})
+    table = frame.groupby("bin").agg(
+        probability=("probability", "mean"), observed=("observed", "mean"), pairs=("bin", "size")
+    )
+    gap = (table["probability"] - table["observed"]).abs()
+    return table.reset_index(), float((gap * table["pairs"]).sum() / table["pairs"].sum())

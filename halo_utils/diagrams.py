@@ -1,0 +1,127 @@
+"""Fig. 1-3 of the paper as diagrams drawn by code: boxes, arrows and the profile's own numbers."""
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from halo_utils.plots import STYLE
+from halo_utils.settings import Settings
+
+DATA, FROZEN, LEARNS, RESULT = "#dbe9f6", "#e6e6e6", "#fde3c8", "#d5ecd9"
+BOX_WIDTH, BOX_HEIGHT = 2.5, 0.9
+
+Boxes = dict[str, tuple[float, float, str, str]]
+
+
+def _box(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
+    corner = (x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2)
+    ax.add_patch(
+        FancyBboxPatch(corner, BOX_WIDTH, BOX_HEIGHT, boxstyle="round,pad=0.06", facecolor=colour, edgecolor="#444444")
+    )
+    ax.text(x, y, text, ha="center", va="center", fontsize=11)
+
+
+def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], text: str = "") -> None:
+    """Draw an arrow between box borders: sideways when boxes share a row, else up or down."""
+    half_x, half_y = BOX_WIDTH / 2 + 0.08, BOX_HEIGHT / 2 + 0.08
+    if abs(start[1] - end[1]) < 0.1:
+        sign = 1 if end[0] > start[0] else -1
+        tail, head = (start[0] + sign * half_x, start[1]), (end[0] - sign * half_x, end[1])
+    else:
+        sign = 1 if end[1] > start[1] else -1
+        tail, head = (start[0], start[1] + sign * half_y), (end[0], end[1] - sign * half_y)
+    ax.annotate("", head, tail, arrowprops={"arrowstyle": "-|>", "color": "#333333", "shrinkA": 0, "shrinkB": 0})
+    if text:
+        ax.text(
+            (tail[0] + head[0]) / 2,
+            (tail[1] + head[1]) / 2 + 0.1,
+            text,
+            ha="center",
+            va="bottom",
+            fontsize=10,
+            color="#333333",
+        )
+
+
+def _draw(boxes: Boxes, arrows: list[tuple[str, str, str]], title: str, size: tuple[float, float]) -> Figure:
+    plt.rcParams.update(STYLE)
+    fig, ax = plt.subplots(figsize=size, layout="constrained")
+    for x, y, text, colour in boxes.values():
+        _box(ax, x, y, text, colour)
+    for start, end, text in arrows:
+        _arrow(ax, boxes[start][:2], boxes[end][:2], text)
+    xs, ys = zip(*[(b[0], b[1]) for b in boxes.values()], strict=True)
+    ax.set(xlim=(min(xs) - 1.5, max(xs) + 1.5), ylim=(min(ys) - 0.8, max(ys) + 0.8), aspect="equal", title=title)
+    ax.axis("off")
+    return fig
+
+
+def figure_1(settings: Settings) -> Figure:
+    """Draw HALO as a whole: sequence model, graph model, gate."""
+    gate = f"{settings.gate.confident:.0%}"
+    boxes: Boxes = {
+        "sequence": (0, 2, "protein sequence", DATA),
+        "esm": (3.6, 2, "fine-tuned ESM-2\n(Fig. 2)", LEARNS),
+        "gate": (7.4, 2, f"confidence\n≥ {gate}?", FROZEN),
+        "labels": (11.2, 2, "locations", RESULT),
+        "structure": (0, 0, "AlphaFold\nstructure", DATA),
+        "gat": (3.6, 0, "graph attention\nnetwork (Fig. 3)", LEARNS),
+        "agree": (7.4, 0, "GAT predicts\nthe label too?", FROZEN),
+        "drop": (11.2, 0, "label dropped", RESULT),
+    }
+    arrows = [
+        ("sequence", "esm", ""),
+        ("esm", "gate", ""),
+        ("gate", "labels", "yes"),
+        ("structure", "gat", ""),
+        ("esm", "gat", ""),
+        ("gat", "agree", ""),
+        ("gate", "agree", ""),
+        ("agree", "drop", "no"),
+        ("agree", "labels", ""),
+    ]
+    return _draw(boxes, arrows, "HALO: the sequence model decides when confident, else both must agree", (12.5, 4.2))
+
+
+def figure_2(settings: Settings) -> Figure:
+    """Draw the sequence model with the number of frozen and trainable blocks."""
+    layers = settings.backbone.trainable_layers
+    top = "all encoder blocks\n(trainable)" if layers == "all" else f"last {layers} encoder\nblocks (trainable)"
+    trunk = "token embedding\n(trainable)" if layers == "all" else "embedding and first\nblocks (frozen)"
+    boxes: Boxes = {
+        "tokens": (0, 0, f"tokens\n(up to {settings.backbone.max_tokens:,})", DATA),
+        "trunk": (3.4, 0, trunk, LEARNS if layers == "all" else FROZEN),
+        "top": (6.8, 0, top, LEARNS),
+        "pool": (10.2, 0, "attention pooling\nover residues", LEARNS),
+        "head": (13.6, 0, "linear head\nper location", LEARNS),
+        "threshold": (17.0, 0, "threshold by\nmacro F1", RESULT),
+    }
+    names = list(boxes)
+    arrows = [(a, b, "") for a, b in zip(names[:-1], names[1:], strict=True)]
+    return _draw(boxes, arrows, f"Fine-tuned ESM-2 (focal loss, gamma {settings.esm.focal.gamma:g})", (15.5, 2.2))
+
+
+def figure_3(settings: Settings) -> Figure:
+    """Draw the graph model with its cut-off, weights, layers and heads."""
+    gat, w = settings.gat, settings.gat.weights
+    boxes: Boxes = {
+        "coord": (0, 2.6, "C-alpha coordinates\n× w_coord", DATA),
+        "esm": (0, 1.3, "fine-tuned ESM\nembedding × w_esm", DATA),
+        "bio": (0, 0, "biochemistry\n× w_bio", DATA),
+        "nodes": (3.8, 1.3, "node features", FROZEN),
+        "edges": (3.8, 0, f"edges: C-alpha\nunder {gat.cutoff_angstrom:g} Å", FROZEN),
+        "gat": (7.4, 1.3, f"GAT: {gat.layers} layers,\n{gat.heads} heads × {gat.hidden}", LEARNS),
+        "pool": (11.0, 1.3, "mean over residues", FROZEN),
+        "loss": (14.6, 1.3, "focal loss with\nlearnable thresholds", LEARNS),
+    }
+    arrows = [
+        ("coord", "nodes", ""),
+        ("esm", "nodes", ""),
+        ("bio", "nodes", ""),
+        ("nodes", "gat", ""),
+        ("edges", "gat", ""),
+        ("gat", "pool", ""),
+        ("pool", "loss", ""),
+    ]
+    return _draw(boxes, arrows, f"Weighted graph attention model (weights: {w.mode})", (14.5, 4.2))

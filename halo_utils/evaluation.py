@@ -1,0 +1,160 @@
+"""From stored predictions to metrics: joined by accession, thresholds from validation, one view per test set."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from halo_utils.calibration import Threshold, choose_threshold
+from halo_utils.datasets import evaluation_sets, label_matrix, test_sets
+from halo_utils.errors import DataError
+from halo_utils.files import write_parquet
+from halo_utils.labels import locations
+from halo_utils.metrics import evaluate, paired_difference
+from halo_utils.paths import shown
+from halo_utils.settings import Settings
+
+SYSTEM_TITLES = {
+    "composition": "composition baseline",
+    "esm": "fine-tuned ESM",
+    "gat_pretrained": "GAT, pre-trained ESM",
+    "gat_finetuned": "GAT, fine-tuned ESM",
+    "gat_weighted": "GAT, weighted fine-tuned ESM",
+    "gat_learned": "GAT, learned weights",
+    "halo": "HALO (paper)",
+    "halo_released_code": "HALO (released code)",
+    "halo_gat_for_all": "HALO, GAT also without structure",
+}
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """The proteins a system is measured on.
+
+    Attributes:
+        name: split or subset.
+        accessions: [B].
+        y: [B, K] int8 labels.
+        places: K locations.
+    """
+
+    name: str
+    accessions: np.ndarray
+    y: np.ndarray
+    places: list[str]
+
+    def join(self, predictions: pd.DataFrame, columns: list[str] | None = None) -> np.ndarray:
+        """Return the predictions of these proteins in this order, [B, K], joined by accession.
+
+        Raises:
+            DataError: if a protein has no prediction.
+        """
+        indexed = predictions.set_index("accession", verify_integrity=True)[columns or self.places]
+        missing = sorted(set(self.accessions) - set(indexed.index))
+        if missing:
+            raise DataError(
+                f"{len(missing)} proteins of {self.name} such as {missing[0]} have no prediction:"
+                " run the notebook that makes it again"
+            )
+        return indexed.loc[self.accessions].to_numpy()
+
+
+def evaluation_set(settings: Settings, table: pd.DataFrame, name: str) -> EvaluationSet:
+    """Return the proteins of a split or subset."""
+    places = list(locations(settings.data.dataset))
+    part = table[evaluation_sets(table)[name]]
+    return EvaluationSet(name, part["accession"].to_numpy(), label_matrix(part, places), places)
+
+
+def test_views(settings: Settings, table: pd.DataFrame) -> dict[str, EvaluationSet]:
+    """Return every test set of the run, in order; the first one is the main test set."""
+    return {name: evaluation_set(settings, table, name) for name in test_sets(table)}
+
+
+def tune(settings: Settings, table: pd.DataFrame, predictions: pd.DataFrame) -> Threshold:
+    """Choose the threshold of a system by macro F1 on validation."""
+    val = evaluation_set(settings, table, "val")
+    return choose_threshold(val.y, val.join(predictions), "val", settings.evaluation.threshold_step)
+
+
+def measure(
+    settings: Settings,
+    view: EvaluationSet,
+    system: str,
+    pred: np.ndarray,
+    prob: np.ndarray,
+    threshold: Threshold,
+) -> pd.DataFrame:
+    """Return the tidy metrics of one system on one set, with intervals."""
+    columns = {
+        "dataset": settings.data.dataset,
+        "split": view.name,
+        "system": system,
+        "threshold": threshold.on(view.name),
+    }
+    resamples = settings.evaluation.bootstrap
+    return evaluate(view.y, pred, prob, view.places, resamples=resamples, seed=settings.seed, **columns)
+
+
+def measure_plain(settings: Settings, table: pd.DataFrame, system: str, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the metrics of a system that predicts a label at its validation threshold, on every test set."""
+    threshold = tune(settings, table, predictions)
+    parts = []
+    for view in test_views(settings, table).values():
+        prob = view.join(predictions)
+        parts.append(measure(settings, view, system, prob >= threshold.on(view.name), prob, threshold))
+    return pd.concat(parts, ignore_index=True)
+
+
+def compare(
+    settings: Settings,
+    view: EvaluationSet,
+    first: tuple[str, np.ndarray, np.ndarray],
+    second: tuple[str, np.ndarray, np.ndarray],
+) -> pd.DataFrame:
+    """Return first minus second on one set; each system is (name, pred, prob)."""
+    table = paired_difference(
+        view.y,
+        first[1:],
+        second[1:],
+        view.places,
+        resamples=settings.evaluation.bootstrap,
+        seed=settings.seed,
+    )
+    return table.assign(split=view.name, first=first[0], second=second[0], n=len(view.y))
+
+
+def save_predictions(settings: Settings, system: str, predictions: pd.DataFrame) -> None:
+    """Write the probabilities of a system for the later notebooks."""
+    write_parquet(settings.paths.predictions(system), predictions)
+
+
+def load_predictions(settings: Settings, system: str) -> pd.DataFrame:
+    """Return the probabilities of a system.
+
+    Raises:
+        DataError: if the notebook that makes them has not run.
+    """
+    path = settings.paths.predictions(system)
+    if not path.is_file():
+        maker = "04_gat_weighting" if system.startswith("gat") else "02_esm_finetuning"
+        raise DataError(f"{shown(path)} not found: run notebook {maker} with profile {settings.profile} first")
+    return pd.read_parquet(path)
+
+
+def headline(metrics: pd.DataFrame, split: str) -> pd.DataFrame:
+    """Return a small table of the overall metrics of every system on one set, for reading."""
+    names = [
+        "accuracy",
+        "jaccard",
+        "micro_f1",
+        "macro_f1",
+        "macro_precision",
+        "macro_recall",
+        "roc_auc_micro",
+        "mcc_overall",
+    ]
+    own = metrics[(metrics["split"] == split) & metrics["metric"].isin(names)]
+    wide = own.pivot(index="system", columns="metric", values="value").reindex(columns=names)
+    order = [s for s in SYSTEM_TITLES if s in wide.index]
+    return wide.loc[order].rename(index=SYSTEM_TITLES)

@@ -1,0 +1,94 @@
+"""What made a result: profile, data, code, packages, hardware, time and memory, as JSON beside it."""
+
+import hashlib
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from halo_utils.files import write_json
+from halo_utils.paths import REPOSITORY
+from halo_utils.settings import Settings
+
+PACKAGES = (
+    "torch",
+    "transformers",
+    "lightning",
+    "torch-geometric",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "biopython",
+    "gemmi",
+)
+START = time.perf_counter()  # set at import; every notebook imports this module in its first code cell
+
+
+def code_digest(*modules: ModuleType) -> str:
+    """Return 16 hex digits over the sources of modules, so that a cache notices a changed line."""
+    sources = b"".join(Path(m.__file__).read_bytes() for m in modules if m.__file__)
+    return hashlib.sha256(sources).hexdigest()[:16]
+
+
+def commit() -> str:
+    """Return the commit of the repository, with ``+changes`` for a dirty tree, or ``unknown``."""
+    command = ["git", "-C", str(REPOSITORY)]
+    try:
+        head = subprocess.run([*command, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        dirty = subprocess.run([*command, "status", "--porcelain"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
+
+
+def processor() -> str:
+    """Return the processor's name, or the architecture where the system does not tell."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def hardware() -> dict[str, Any]:
+    """Return processor, cores and GPU."""
+    import torch  # imported here: this module is used by tools that do not need torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"processor": processor(), "cores": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": gpu}
+
+
+def peak_memory_mb() -> float:
+    """Return the largest resident memory of this process so far, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def record(settings: Settings, notebook: str, data_fingerprint: str, **facts: Any) -> Path:
+    """Write ``provenance/<notebook>.json`` beside the results of a run and return its path.
+
+    Args:
+        settings: profile of the run.
+        notebook: name of the notebook without suffix.
+        data_fingerprint: from ``datasets.fingerprint``.
+        **facts: anything else worth keeping, such as parameter counts.
+    """
+    value = {
+        "notebook": notebook,
+        "profile": settings.model_dump(mode="json"),
+        "profile_hash": settings.hash(),
+        "data_fingerprint": data_fingerprint,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "hardware": hardware(),
+        "seconds": round(time.perf_counter() - START, 1),
+        "peak_memory_mb": round(peak_memory_mb()),
+        **facts,
+    }
+    return write_json(settings.paths.results / "provenance" / f"{notebook}.json", value)

@@ -1,0 +1,134 @@
+"""Runs notebooks through papermill, refusing unknown parameters and profiles before anything starts.
+
+``python -m halo_utils.run`` runs all notebooks of a profile in order; ``--notebook 05`` runs one.
+papermill itself only warns about a misspelt parameter and then runs the defaults.
+"""
+
+import argparse
+import ast
+import sys
+from pathlib import Path
+from typing import Any
+
+import papermill
+
+from halo_utils.errors import HaloError, SettingsError
+from halo_utils.files import atomic_path
+from halo_utils.paths import NOTEBOOKS, shown
+from halo_utils.settings import Settings, load_settings
+
+
+def notebooks() -> list[Path]:
+    """Return the numbered notebooks in reading order."""
+    return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+
+
+def find_notebook(name: str) -> Path:
+    """Return the notebook whose name starts with ``name`` (``05`` or ``05_halo_ensemble``).
+
+    Raises:
+        SettingsError: if there is none or more than one.
+    """
+    found = [path for path in notebooks() if path.stem.startswith(Path(name).stem)]
+    if len(found) != 1:
+        known = ", ".join(path.stem for path in notebooks())
+        raise SettingsError(f"unknown notebook {name!r}: use one of {known}")
+    return found[0]
+
+
+def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
+    """Refuse parameters that the notebook does not declare.
+
+    Raises:
+        SettingsError: naming the unknown ones and listing the valid ones with their defaults.
+    """
+    declared = papermill.inspect_notebook(str(notebook))
+    unknown = sorted(set(parameters) - set(declared))
+    if unknown:
+        valid = ", ".join(f"{name} (default {value['default']})" for name, value in declared.items())
+        raise SettingsError(f"{notebook.stem} has no parameter {', '.join(unknown)}: valid are {valid}")
+
+
+def run_notebook(notebook: Path, output: Path, parameters: dict[str, Any]) -> Path:
+    """Execute one notebook; the executed copy appears at ``output`` only when it succeeded.
+
+    Where a cell fails, the notebook up to the failure is kept as ``<output>.failed.ipynb`` for reading.
+
+    Raises:
+        SettingsError: for an unknown parameter or an invalid profile.
+        papermill.PapermillExecutionError: if a cell fails.
+    """
+    check_parameters(notebook, parameters)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(output) as temporary:
+        try:
+            papermill.execute_notebook(
+                str(notebook),
+                str(temporary),
+                parameters,
+                kernel_name="python3",
+                progress_bar=sys.stderr.isatty(),
+            )
+        except papermill.PapermillExecutionError:
+            temporary.replace(output.with_suffix(".failed.ipynb"))
+            raise
+    output.with_suffix(".failed.ipynb").unlink(missing_ok=True)
+    return output
+
+
+def executed_path(settings: Settings, notebook: Path) -> Path:
+    """Return where the executed copy of a notebook goes."""
+    return settings.paths.work / "executed" / notebook.name
+
+
+def _literal(text: str) -> Any:
+    """Return a parameter value as a number where it reads like one, else as text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Return the command-line parser."""
+    parser = argparse.ArgumentParser(prog="python -m halo_utils.run", description=__doc__.splitlines()[0])
+    parser.add_argument("--notebook", default="", help="run this notebook only, by number or name")
+    parser.add_argument("--profile", default="demo", help="demo, quick, mini, paper, or the path of a YAML file")
+    parser.add_argument("--output", default="", help="executed copy of a single notebook")
+    parser.add_argument(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="a notebook parameter",
+    )
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run notebooks from the command line; return the exit code."""
+    options = arguments().parse_args(argv)
+    parameters = {"profile": options.profile} | {name: _literal(value) for name, value in options.parameters}
+    try:
+        overrides = {k: v for k, v in parameters.items() if k in ("dataset", "max_proteins", "seed")}
+        settings = load_settings(parameters["profile"], **overrides)
+        chosen = [find_notebook(options.notebook)] if options.notebook else notebooks()
+        for notebook in chosen:
+            check_parameters(notebook, parameters)
+        for notebook in chosen:
+            output = Path(options.output) if options.output and options.notebook else executed_path(settings, notebook)
+            print(f"{notebook.stem} -> {shown(output)}", flush=True)
+            run_notebook(notebook, output, parameters)
+    except HaloError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except papermill.PapermillExecutionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+"""Notebook 02's work: fine-tune the sequence model, predict, and embed every residue before and after."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from halo_utils import backbones, batching, classifiers, losses, training
+from halo_utils.backbones import SPECIAL_TOKENS, backbone_key, load_backbone, load_tokenizer, token_ids
+from halo_utils.batching import SequenceDataset, collate_proteins, make_loader
+from halo_utils.classifiers import ProteinBatch, SequenceClassifier
+from halo_utils.datasets import fingerprint, label_matrix
+from halo_utils.features import composition
+from halo_utils.files import digest
+from halo_utils.inputs import seen_sequences
+from halo_utils.labels import locations
+from halo_utils.losses import FocalLoss
+from halo_utils.provenance import code_digest
+from halo_utils.residues import ResidueStore, open_if_current, write_store
+from halo_utils.settings import Settings
+from halo_utils.training import Classifier, Fit, device, fit, inference, predict
+
+DISK_RESERVE = 0.9  # share of the free disk a trunk cache may take
+
+
+@dataclass
+class SequenceStage:
+    """Everything the sequence model needs for one profile and table.
+
+    Attributes:
+        settings: the profile.
+        table: dataset table.
+        tokens: one [T] tensor per protein, table order.
+        classifier: the model; fine-tuned in place by ``finetune``.
+        trunk: cached output of the frozen trunk, or None when everything learns or the disk is short.
+        key: digest of everything the fine-tuned weights depend on.
+    """
+
+    settings: Settings
+    table: pd.DataFrame
+    tokens: list[Tensor]
+    classifier: SequenceClassifier
+    trunk: ResidueStore | None
+    key: str
+
+    @property
+    def places(self) -> list[str]:
+        """The K locations."""
+        return list(locations(self.settings.data.dataset))
+
+    def loader(self, rows: np.ndarray, *, shuffle: bool = False) -> DataLoader:
+        """Return batches of the proteins at the given positions of the table."""
+        part = self.table.iloc[rows]
+        labels, tokens = label_matrix(part, self.places), [self.tokens[i] for i in rows]
+        dataset = SequenceDataset(list(part["accession"]), tokens, labels, self.trunk)
+        budget, seed = self.settings.esm.tokens_per_batch, self.settings.seed
+        return make_loader(dataset, budget, collate_proteins, shuffle=shuffle, seed=seed)
+
+    def rows(self, *splits: str) -> np.ndarray:
+        """Return the positions of the proteins in the named splits; without names, of all."""
+        inside = self.table["split"].isin(splits) if splits else np.ones(len(self.table), dtype=bool)
+        return np.flatnonzero(inside)
+
+
+def prepare(settings: Settings, table: pd.DataFrame, report: Callable[[str], None] = print) -> SequenceStage:
+    """Load backbone and tokens and cache the frozen trunk.
+
+    Args:
+        settings: the profile.
+        table: dataset table.
+        report: where to say what is cached or why not.
+    """
+    L.seed_everything(settings.seed, verbose=False)
+    tokens = token_ids(seen_sequences(settings, table), load_tokenizer(settings.backbone))
+    model = load_backbone(settings.backbone, settings.seed)
+    k = len(locations(settings.data.dataset))
+    classifier = SequenceClassifier(model, k, settings.backbone.trainable_layers)
+    code = code_digest(backbones, batching, classifiers, losses, training)
+    identity = [
+        backbone_key(settings.backbone, settings.seed),
+        settings.backbone.model_dump(),
+        fingerprint(table),
+        code,
+    ]
+    key = digest(*identity, settings.esm.model_dump(), settings.compute.precision, settings.seed)
+    stage = SequenceStage(settings, table, tokens, classifier, None, key)
+    if classifier.trunk_is_frozen and len(classifier.trunk.encoder.layer):
+        stage.trunk = _cache_trunk(stage, digest(*identity), report)
+    return stage
+
+
+def _cache_trunk(stage: SequenceStage, key: str, report: Callable[[str], None]) -> ResidueStore | None:
+    """Run the frozen trunk once over all proteins; None, with a message, where the disk is too small."""
+    settings, lengths = stage.settings, [len(t) for t in stage.tokens]
+    width = stage.classifier.head.in_features
+    dtype = "float32" if settings.compute.precision == "32-true" else "float16"
+    path = settings.paths.work / "trunk.npy"
+    if (store := open_if_current(path, key)) is not None:
+        return store
+    need, free = sum(lengths) * width * np.dtype(dtype).itemsize, shutil.disk_usage(settings.paths.work).free
+    if need > DISK_RESERVE * free:
+        report(f"trunk cache needs {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free: the whole model runs instead")
+        return None
+    report(f"trunk cache: {need / 1e6:.0f} MB")
+    rows = _rows(stage, lambda b: stage.classifier.trunk_states(b.input_ids, b.attention_mask), strip=False)
+    return write_store(path, key, list(stage.table["accession"]), lengths, width, rows, dtype)
+
+
+def _rows(
+    stage: SequenceStage, states: Callable[[ProteinBatch], Tensor], *, strip: bool
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (table position, rows) for every protein; ``strip`` leaves special tokens out."""
+    position = {a: i for i, a in enumerate(stage.table["accession"])}
+    model = stage.classifier.eval().to(device())
+    for batch, hidden in inference(stage.loader(stage.rows()), states, stage.settings.compute.precision, "embed"):
+        keep = batch.residue_mask if strip else batch.attention_mask.bool()
+        for name, mask, values in zip(batch.accessions, keep, hidden.float(), strict=True):
+            yield position[name], values[mask].cpu().numpy()
+    model.cpu()
+
+
+def embed_residues(stage: SequenceStage, name: str) -> ResidueStore:
+    """Write the current model's last hidden states, one row per residue, into the residue store ``name``.
+
+    Args:
+        stage: before fine-tuning its states are the pre-trained model's, afterwards the fine-tuned one's.
+        name: file name of the store under the run's folder.
+    """
+    path = stage.settings.paths.work / f"{name}.npy"
+    key = digest(name, stage.key)
+    if (store := open_if_current(path, key)) is not None:
+        return store
+    lengths = [len(t) - SPECIAL_TOKENS for t in stage.tokens]
+    width = stage.classifier.head.in_features
+    rows = _rows(stage, stage.classifier.token_states, strip=True)
+    return write_store(path, key, list(stage.table["accession"]), lengths, width, rows)
+
+
+def finetune(stage: SequenceStage) -> Fit:
+    """Fine-tune the classifier on train, watch val, and leave it with the weights of its best epoch."""
+    esm, settings = stage.settings.esm, stage.settings
+    loss = FocalLoss(esm.focal.gamma, esm.focal.alpha)
+    plateau = (esm.plateau_patience, esm.plateau_factor)
+    module = Classifier(stage.classifier, loss, esm.learning_rate, esm.weight_decay, plateau)
+    L.seed_everything(settings.seed, verbose=False)
+    train, val = stage.loader(stage.rows("train"), shuffle=True), stage.loader(stage.rows("val"))
+    folder = settings.paths.work / "esm" / stage.key
+    return fit(module, train, val, folder, epochs=esm.epochs, compute=settings.compute, keep_every_epoch=True)
+
+
+def predict_held_out(stage: SequenceStage, result: Fit) -> pd.DataFrame:
+    """Return probabilities of every protein outside train, with its split, in table order."""
+    held_out = np.flatnonzero((stage.table["split"] != "train").to_numpy())
+    found = predict(result.module, stage.loader(held_out), stage.places, stage.settings.compute)
+    order = stage.table.iloc[held_out][["accession", "split"]]
+    return order.merge(found, on="accession", validate="1:1")
+
+
+def composition_baseline(table: pd.DataFrame, places: list[str], seed: int) -> pd.DataFrame:
+    """Return probabilities of a multilayer perceptron on amino-acid composition, in the form of predictions.
+
+    The bar that any model with attention should clear: it knows shares of residues and nothing of their order
+    except which end they are near.
+    """
+    x = np.stack([composition(s) for s in table["sequence"]])
+    train = (table["split"] == "train").to_numpy()
+    network = MLPClassifier((128,), alpha=1e-3, max_iter=80, early_stopping=True, n_iter_no_change=8, random_state=seed)
+    model = make_pipeline(StandardScaler(), network).fit(x[train], label_matrix(table[train], places))
+    held_out = table.loc[~train, ["accession", "split"]].reset_index(drop=True)
+    return held_out.join(pd.DataFrame(model.predict_proba(x[~train]), columns=places))
+
+
+def checkpoint_files(stage: SequenceStage) -> list[Path]:
+    """Return the per-epoch checkpoints of the fine-tuning."""
+    return sorted((stage.settings.paths.work / "esm" / stage.key / "checkpoints").glob("epoch=*.ckpt"))
+
+
+def parameter_counts(model: torch.nn.Module) -> tuple[int, int]:
+    """Return (all, trainable) parameters; call it before ``finetune``, which freezes everything at the end."""
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return sum(n for n, _ in sizes), sum(n for n, learns in sizes if learns)
