@@ -190,7 +190,7 @@ def evaluation_sets(table: pd.DataFrame) -> dict[str, np.ndarray]:
     return masks | subsets
 
 
-def test_sets(table: pd.DataFrame) -> list[str]:
+def held_out_sets(table: pd.DataFrame) -> list[str]:
     """Return the names of the evaluation sets that no choice may look at, in order of appearance."""
     return [name for name in evaluation_sets(table) if name != "val"]
 

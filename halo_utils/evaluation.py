@@ -1,12 +1,13 @@
 """From stored predictions to metrics: joined by accession, thresholds from validation, one view per test set."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from halo_utils.calibration import Threshold, choose_threshold
-from halo_utils.datasets import evaluation_sets, label_matrix, test_sets
+from halo_utils.datasets import evaluation_sets, held_out_sets, label_matrix
 from halo_utils.errors import DataError
 from halo_utils.files import write_parquet
 from halo_utils.labels import locations
@@ -66,9 +67,9 @@ def evaluation_set(settings: Settings, table: pd.DataFrame, name: str) -> Evalua
     return EvaluationSet(name, part["accession"].to_numpy(), label_matrix(part, places), places)
 
 
-def test_views(settings: Settings, table: pd.DataFrame) -> dict[str, EvaluationSet]:
+def held_out_views(settings: Settings, table: pd.DataFrame) -> dict[str, EvaluationSet]:
     """Return every test set of the run, in order; the first one is the main test set."""
-    return {name: evaluation_set(settings, table, name) for name in test_sets(table)}
+    return {name: evaluation_set(settings, table, name) for name in held_out_sets(table)}
 
 
 def tune(settings: Settings, table: pd.DataFrame, predictions: pd.DataFrame) -> Threshold:
@@ -100,7 +101,7 @@ def measure_plain(settings: Settings, table: pd.DataFrame, system: str, predicti
     """Return the metrics of a system that predicts a label at its validation threshold, on every test set."""
     threshold = tune(settings, table, predictions)
     parts = []
-    for view in test_views(settings, table).values():
+    for view in held_out_views(settings, table).values():
         prob = view.join(predictions)
         parts.append(measure(settings, view, system, prob >= threshold.on(view.name), prob, threshold))
     return pd.concat(parts, ignore_index=True)
@@ -140,6 +141,11 @@ def load_predictions(settings: Settings, system: str) -> pd.DataFrame:
         maker = "04_gat_weighting" if system.startswith("gat") else "02_esm_finetuning"
         raise DataError(f"{shown(path)} not found: run notebook {maker} with profile {settings.profile} first")
     return pd.read_parquet(path)
+
+
+def read_metrics(path: Path) -> pd.DataFrame:
+    """Return a metrics or differences table; the empty label of overall metrics stays an empty string."""
+    return pd.read_csv(path).fillna({"label": ""})
 
 
 def headline(metrics: pd.DataFrame, split: str) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from torch.utils.data import DataLoader
 from torch_geometric.data import Batch
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from halo_utils import batching, features, gat, graphs, losses, training
 from halo_utils.batching import make_loader

@@ -85,7 +85,7 @@ def build_graph(
     return Data(
         x=torch.from_numpy(node_features(positions, np.asarray(embedding, dtype=np.float32), sequence)),
         edge_index=torch.from_numpy(np.asarray(found, dtype=np.int64)),
-        y=torch.as_tensor(np.asarray(y), dtype=torch.float32)[None],
+        y=torch.tensor(np.array(y), dtype=torch.float32)[None],
         accession=accession,
         has_structure=ca is not None,
     )

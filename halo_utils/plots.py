@@ -26,7 +26,7 @@ def _figure(width: float = 8.0, height: float = 4.5, **kwargs: int) -> tuple[Fig
 
 
 def save(fig: Figure, folder: Path, name: str) -> Path:
-    """Write ``name.png`` and ``name.svg`` into ``folder``, undated so that equal plots are equal files; return the png."""
+    """Write ``name.png`` and ``name.svg`` into ``folder`` without dates, so equal plots are equal files."""
     for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
         with atomic_path(folder / f"{name}.{suffix}") as temporary:
             fig.savefig(temporary, format=suffix, metadata=metadata)

@@ -1,4 +1,7 @@
-"""What made a result: profile, data, code, packages, hardware, time and memory, as JSON beside it."""
+"""What made a result: profile, data, code, packages, hardware, time and memory, as JSON beside it.
+
+Seconds count from the start of the kernel, imports included.
+"""
 
 import hashlib
 import os
@@ -11,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import psutil
 
 from halo_utils.files import write_json
 from halo_utils.paths import REPOSITORY
@@ -27,7 +32,6 @@ PACKAGES = (
     "biopython",
     "gemmi",
 )
-START = time.perf_counter()  # set at import; every notebook imports this module in its first code cell
 
 
 def code_digest(*modules: ModuleType) -> str:
@@ -87,7 +91,7 @@ def record(settings: Settings, notebook: str, data_fingerprint: str, **facts: An
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         "hardware": hardware(),
-        "seconds": round(time.perf_counter() - START, 1),
+        "seconds": round(time.time() - psutil.Process().create_time(), 1),
         "peak_memory_mb": round(peak_memory_mb()),
         **facts,
     }

@@ -60,9 +60,7 @@ def beside_published(number: int, metrics: pd.DataFrame, systems: dict[str, str]
         in the paper's order.
     """
     table = published_table(number)
-    own = metrics.copy()
-    own["label"] = own["label"].fillna("")
-    ours = own[["metric", "label", "system", "value", "ci_low", "ci_high"]].rename(columns={"value": "ours"})
+    ours = metrics[["metric", "label", "system", "value", "ci_low", "ci_high"]].rename(columns={"value": "ours"})
     table["key"] = table["system"].map(systems)
     merged = table.merge(
         ours,

@@ -7,7 +7,7 @@ import gemmi
 import numpy as np
 import pandas as pd
 from Bio.Align import PairwiseAligner
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from halo_utils.errors import StructureError
 
@@ -23,7 +23,7 @@ class StructureRecord:
     Attributes:
         sequence: one-letter residues that have a C-alpha, in file order; length L.
         backbone: [L, 3, 3] float32, N, CA, C in angstrom; NaN where an N or C is missing.
-        plddt: [L] float32, the B-factor of the C-alpha; AlphaFold stores pLDDT 0..100 there.
+        plddt: [L] float32, pLDDT 0..100 from the B-factor of the C-alpha; NaN where the file carries none.
     """
 
     sequence: str
@@ -74,8 +74,19 @@ def _record(residues: list[tuple[gemmi.Residue, gemmi.Atom]]) -> StructureRecord
             atom = residue.find_atom(name, "*")
             if atom is not None:
                 backbone[i, j] = atom.pos.tolist()
-    plddt = np.array([ca.b_iso for _, ca in residues], dtype=np.float32)
-    return StructureRecord("".join(letters), backbone, plddt)
+    b_factors = np.array([ca.b_iso for _, ca in residues], dtype=np.float32)
+    return StructureRecord("".join(letters), backbone, plddt_from_b_factors(b_factors))
+
+
+def plddt_from_b_factors(b_factors: np.ndarray) -> np.ndarray:
+    """Return pLDDT 0..100 from the B-factors of a predicted structure, [L] float32.
+
+    ESMFold writes 0..1, which is scaled; files rewritten by other tools carry something else there (values below
+    0 or above 100), and their pLDDT is unknown: NaN for every residue, never a wrong number.
+    """
+    if b_factors.min() < 0 or b_factors.max() > 100:
+        return np.full_like(b_factors, np.nan)
+    return b_factors * 100 if b_factors.max() <= 1 else b_factors
 
 
 def align(record: StructureRecord, sequence: str) -> tuple[np.ndarray, float]:
@@ -131,10 +142,34 @@ def _load_one(path: Path, accession: str, sequence: str, arrays: dict[str, np.nd
         return {"status": "unreadable", "problem": str(error)}
     index, identity = align(record, sequence)
     values = {"identity": identity, "residues": len(sequence), "placed": int((index >= 0).sum())}
-    values["mean_plddt"] = float(record.plddt.mean())
+    values["mean_plddt"] = float(record.plddt.mean())  # NaN where the file carries no pLDDT
     if identity < MIN_IDENTITY:
         problem = f"{path.name}: identity {identity:.2f} with the data set's sequence, at least {MIN_IDENTITY} expected"
         return {"status": "mismatched", "problem": problem, **values}
     rows = np.column_stack([record.ca, record.plddt])
     arrays[accession] = np.where(index[:, None] >= 0, rows[index], np.nan).astype(np.float32)
     return {"status": "matched", **values}
+
+
+def structure_table(folder: Path) -> pd.DataFrame:
+    """Return what a folder of structure files holds, one row per file format and one for all.
+
+    Returns:
+        Indexed by format; columns files, read, ``without pLDDT``, residues, ``mean pLDDT`` over residues.
+    """
+    rows = []
+    for path in sorted(p for p in folder.iterdir() if p.name.endswith(SUFFIXES)):
+        row = {"format": "mmCIF" if ".cif" in path.name else "PDB", "files": 1, "read": 0}
+        try:
+            record = read_structure(path)
+        except StructureError:
+            rows.append(row)
+            continue
+        known = bool(np.isfinite(record.plddt).all())
+        row |= {"read": 1, "without pLDDT": int(not known), "residues": len(record.sequence)}
+        rows.append(row | {"sum": float(np.nansum(record.plddt)), "known": len(record.sequence) * known})
+    table = pd.DataFrame(rows).groupby("format").sum()
+    table.loc["all"] = table.sum()
+    table["mean pLDDT"] = table.pop("sum") / table.pop("known")
+    whole = [c for c in table.columns if c != "mean pLDDT"]
+    return table.astype({c: int for c in whole})

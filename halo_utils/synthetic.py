@@ -12,7 +12,7 @@ from pathlib import Path
 import gemmi
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from halo_utils.files import atomic_path
 from halo_utils.folds import build_backbone, confidence_of

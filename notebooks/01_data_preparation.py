@@ -61,7 +61,7 @@ found = inputs.read_inputs(settings)
 table = found.table
 inputs.save_table(settings, table)
 print(f"kept {len(table):,} proteins, left out {len(found.dropped):,}")
-table.drop(columns="sequence").head(4)
+display(table.dtypes.rename("type").to_frame().T)
 
 # %%
 left_out = found.dropped.groupby(["split", "reason"]).size().rename("proteins").reset_index()
@@ -150,7 +150,7 @@ print("structures:", report["status"].value_counts().sort_index().to_dict())
 
 # %% [markdown]
 # Two checks of the geometry: neighbouring C-alpha atoms are 3.8 angstrom apart in any real or realistic chain, and
-# pLDDT runs from 0 to 100.
+# pLDDT runs from 0 to 100. Files whose B-factors are something else (some tools overwrite them) count as "pLDDT unknown".
 
 # %% tags=["nbval-check-output"]
 arrays = inputs.load_structure_arrays(settings, table)
@@ -158,6 +158,7 @@ steps = np.concatenate([np.linalg.norm(np.diff(a[:, :3], axis=0), axis=1) for a 
 plddt = np.concatenate([a[:, 3] for a in arrays.values()])
 print(f"median C-alpha step: {np.nanmedian(steps):.1f} angstrom")
 print("pLDDT within 0..100:", bool(np.nanmin(plddt) >= 0 and np.nanmax(plddt) <= 100))
+print("structures without pLDDT:", sum(bool(np.isnan(a[:, 3]).all()) for a in arrays.values()))
 
 # %% [markdown]
 # ## What the paper says about its data, and what we find

@@ -55,7 +55,7 @@ paths = settings.paths.make()
 table = inputs.load_table(settings)
 predictions = evaluation.load_predictions(settings, "esm")
 threshold = evaluation.tune(settings, table, predictions)
-main_set = datasets.test_sets(table)[0]
+main_set = datasets.held_out_sets(table)[0]
 view = evaluation.evaluation_set(settings, table, main_set)
 prob = view.join(predictions)
 print(f"{settings.run_name}: {settings.title}, {len(prob):,} proteins of {main_set}")

@@ -50,7 +50,7 @@ paths = settings.paths.make()
 table = inputs.load_table(settings)
 esm = evaluation.load_predictions(settings, "esm")
 gat = evaluation.load_predictions(settings, "gat_weighted")
-views = evaluation.test_views(settings, table)
+views = evaluation.held_out_views(settings, table)
 main_set = next(iter(views))
 print(f"{settings.run_name}: {settings.title}; test sets: {', '.join(views)}")
 
@@ -134,7 +134,7 @@ print("true labels accounted for:", int(own_changes["true"].sum()) == int(view.y
 released = gate.make_gate(
     settings.gate.model_copy(update={"rule": "released_code"}), own_gate.esm_threshold, own_gate.gat_threshold
 )
-parts = [pd.read_csv(paths.results / "metrics_sequence.csv"), pd.read_csv(paths.results / "metrics_gat.csv")]
+parts = [evaluation.read_metrics(paths.results / f"metrics_{name}.csv") for name in ("sequence", "gat")]
 for name, one in views.items():
     systems = {"halo": (own_gate, halo[name]), "halo_released_code": (released, apply(released, one)),
                "halo_gat_for_all": (own_gate, apply(own_gate, one, everyone=True))}  # fmt: skip
@@ -169,7 +169,6 @@ display(shown[["metric", "difference", "ci_low", "ci_high"]].round(4))
 value = shown.set_index("metric")["difference"]
 if own_gate.rule == "paper":
     print("HALO's micro precision is not below ESM's:", bool(value["micro_precision"] >= 0))
-    print("HALO's macro precision is not below ESM's:", bool(value["macro_precision"] >= 0))
     print("HALO's micro recall is not above ESM's:", bool(value["micro_recall"] <= 0))
 
 # %% [markdown]

@@ -1,0 +1,42 @@
+# Two commands do everything: `make run` and `make test`. Both install what they need first.
+PROFILE ?= demo
+DATASET ?=
+MAX_PROTEINS ?=
+SEED ?=
+HALO_DATA_DIR ?=
+CORES ?= 1
+PYTHON ?= python3
+
+export HALO_DATA_DIR
+BIN := .venv/bin
+
+.PHONY: run test setup notebooks pairs readme clean
+run: setup ## Run notebooks 01-06 of a profile; a second call re-runs only what is stale.
+	$(BIN)/snakemake --cores $(CORES) --quiet rules progress --config profile=$(PROFILE) dataset=$(DATASET) \
+	  max_proteins=$(MAX_PROTEINS) seed=$(SEED)
+	@$(BIN)/python -m halo_utils.summary --profile $(PROFILE) --dataset "$(DATASET)" \
+	  --max-proteins "$(MAX_PROTEINS)" --seed "$(SEED)"
+
+test: setup ## Lint, check the notebook pairs, run unit, integration and notebook tests.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m halo_utils.pairs check
+	TQDM_DISABLE=1 $(BIN)/python -m pytest
+
+setup: .venv/.installed ## Create .venv and install the pinned requirements.
+
+.venv/.installed: requirements.txt pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed, PYTHON=... names another one')"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+notebooks: setup ## For authors: make every .ipynb from its .py and execute it on the demo profile.
+	TQDM_DISABLE=1 $(BIN)/python -m halo_utils.pairs execute
+
+readme: setup ## For authors: write the results tables into README.md and data/README.md.
+	$(BIN)/python -m halo_utils.summary --readme
+
+clean: ## Remove the demo run, keep the environment.
+	rm -rf data/runs/demo data/results/demo figures/demo

@@ -1,0 +1,45 @@
+# Executes notebooks 01-06 in order through `python -m halo_utils.run`. A notebook is stale when its own file, the
+# package, the profile or an earlier notebook is newer than its executed copy.
+from pathlib import Path
+
+from halo_utils.run import executed_path, notebooks
+from halo_utils.settings import load_settings, profile_path
+
+
+def given(name):
+    """Return a config value as text, empty when `make` passed none."""
+    value = config.get(name)
+    return "" if value is None else str(value)
+
+
+PROFILE = given("profile") or "demo"
+OVERRIDES = {"dataset": given("dataset")}
+OVERRIDES |= {name: int(given(name)) for name in ("max_proteins", "seed") if given(name)}
+SETTINGS = load_settings(PROFILE, **OVERRIDES)
+PARAMETERS = " ".join(f"-p {name} {value}" for name, value in OVERRIDES.items() if value != "")
+
+BOOKS = [path.stem for path in notebooks()]
+EXECUTED = {path.stem: str(executed_path(SETTINGS, path)) for path in notebooks()}
+PACKAGE = [str(path) for path in sorted(Path("halo_utils").glob("*.py"))] + [str(profile_path(PROFILE))]
+
+
+rule all:
+    input:
+        list(EXECUTED.values()),
+
+
+for position, book in enumerate(BOOKS):
+
+    rule:
+        name:
+            f"notebook_{book}"
+        input:
+            notebook=f"notebooks/{book}.ipynb",
+            package=PACKAGE,
+            before=[EXECUTED[name] for name in BOOKS[:position]],
+        output:
+            EXECUTED[book],
+        params:
+            book=book,
+        shell:
+            "python -m halo_utils.run --notebook {params.book} --profile {PROFILE} --output {output} {PARAMETERS}"

@@ -1,0 +1,188 @@
+"""The six notebooks on a tiny profile, run as a user runs them; and once more in process, for determinism."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+
+from halo_utils import evaluation, graph_stage, inputs, sequence_stage
+from halo_utils.errors import DataError, SettingsError
+from halo_utils.graph_stage import Variant
+from halo_utils.paths import REPOSITORY
+from halo_utils.run import check_parameters, find_notebook, main, notebooks
+from halo_utils.settings import load_settings
+from tests.conftest import TINY_PROFILE
+
+
+def run(*arguments: str, root: Path) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "HALO_ROOT": str(root), "TQDM_DISABLE": "1"}
+    command = [sys.executable, "-m", "halo_utils.run", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Root of a tiny run made by the six notebooks."""
+    root = tmp_path_factory.mktemp("tiny")
+    (root / "tiny.yaml").write_text(TINY_PROFILE)
+    done = run("--profile", str(root / "tiny.yaml"), root=root)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return root
+
+
+TABLES = ["table1", "table2", "table3", "table4", "claims", "metrics", "weight_grid", "confidence_bins", "gate_changes"]
+FIGURES = ["fig1_halo", "fig2_esm", "fig3_gat", "fig4_confidence", "reliability", "threshold_sweep", "esm_training"]
+FIGURES += ["gat_training", "mcc_per_label", "weight_grid", "gate_changes", "co_occurrence", "systems"]
+
+
+@pytest.mark.slow
+def test_every_table_figure_and_provenance_is_there(finished: Path) -> None:
+    results, figures = finished / "data" / "results" / "tiny", finished / "figures" / "tiny"
+    assert [t for t in TABLES if not (results / f"{t}.csv").stat().st_size] == []
+    assert [f for f in FIGURES for s in ("png", "svg") if not (figures / f"{f}.{s}").stat().st_size] == []
+    records = [json.loads(p.read_text()) for p in (results / "provenance").iterdir()]
+    assert len(records) == 6
+    assert len({r["data_fingerprint"] for r in records}) == 1 and len({r["profile_hash"] for r in records}) == 1
+    assert all(r["seconds"] > 0 and r["packages"]["torch"] for r in records)
+
+
+@pytest.mark.slow
+def test_executed_notebooks_are_complete(finished: Path) -> None:
+    executed = sorted((finished / "data" / "runs" / "tiny" / "executed").iterdir())
+    assert [p.name for p in executed] == [p.name for p in notebooks()]
+    for path in executed:
+        cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+        assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
+
+
+@pytest.mark.slow
+def test_table1_puts_ours_beside_published(finished: Path) -> None:
+    table = pd.read_csv(finished / "data" / "results" / "tiny" / "table1.csv")
+    assert len(table) == 51 and table["ours"].notna().all()
+    assert ((table["ours"] - table["published"]) - table["difference"]).abs().max() < 1e-5
+
+
+@pytest.mark.slow
+def test_second_run_gives_the_same_numbers(finished: Path, root: Path, tiny_profile: Path) -> None:
+    """Everything again in another folder and another process, without a cache: bit for bit on one machine."""
+    settings = load_settings(str(tiny_profile))
+    settings.paths.make()
+    found = inputs.read_inputs(settings)
+    inputs.save_table(settings, found.table)
+    inputs.store_structures(settings, found.table, found.structures)
+    stage = sequence_stage.prepare(settings, found.table, report=lambda message: None)
+    sequence_stage.embed_residues(stage, "pretrained")
+    esm = sequence_stage.predict_held_out(stage, sequence_stage.finetune(stage))
+    sequence_stage.embed_residues(stage, "finetuned")
+    graphs = graph_stage.prepare(settings, found.table)
+    gat = graph_stage.predict_held_out(
+        graphs, graph_stage.train_gat(graphs, Variant("x", "finetuned", (0.0, 1.0, 0.0)))
+    )
+    first = finished / "data" / "runs" / "tiny" / "predictions"
+    pd.testing.assert_frame_equal(esm, pd.read_parquet(first / "esm.parquet"), check_exact=True)
+    pd.testing.assert_frame_equal(gat, pd.read_parquet(first / "gat_finetuned.parquet"), check_exact=True)
+    metrics = evaluation.measure_plain(settings, found.table, "esm", esm)
+    written = evaluation.read_metrics(finished / "data" / "results" / "tiny" / "metrics_sequence.csv")
+    old = written[written["system"] == "esm"]["value"].to_numpy()
+    assert abs(metrics["value"].to_numpy() - old)[~pd.isna(old)].max() < 1e-5  # the CSV keeps six digits
+
+
+@pytest.mark.slow
+def test_finished_training_is_read_back(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HALO_ROOT", str(finished))
+    settings = load_settings(str(finished / "tiny.yaml"))
+    table = inputs.load_table(settings)
+    stage = sequence_stage.prepare(settings, table, report=lambda message: None)
+    files = sequence_stage.checkpoint_files(stage)
+    before = [p.stat().st_mtime_ns for p in files]
+    result = sequence_stage.finetune(stage)
+    assert len(files) == settings.esm.epochs and [p.stat().st_mtime_ns for p in files] == before
+    esm = sequence_stage.predict_held_out(stage, result)
+    old = pd.read_parquet(settings.paths.predictions("esm"))
+    pd.testing.assert_frame_equal(esm, old, check_exact=True)
+
+
+@pytest.mark.slow
+def test_one_notebook_with_a_parameter(finished: Path, tmp_path: Path) -> None:
+    output = tmp_path / "05.ipynb"
+    profile = str(finished / "tiny.yaml")
+    done = run(
+        "--notebook",
+        "05",
+        "--profile",
+        profile,
+        "--output",
+        str(output),
+        "-p",
+        "gate_rule",
+        "sequence_only",
+        root=finished,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "rule sequence_only" in output.read_text()
+
+
+def test_unknown_parameter_is_refused_with_the_valid_ones(capsys: pytest.CaptureFixture) -> None:
+    assert main(["--notebook", "05", "-p", "gate_rul", "paper"]) == 2
+    message = capsys.readouterr().err
+    assert "05_halo_ensemble has no parameter gate_rul: valid are" in message and "gate_rule (default" in message
+
+
+def test_unknown_profile_and_notebook_are_refused(capsys: pytest.CaptureFixture) -> None:
+    assert main(["--profile", "dmeo"]) == 2
+    assert "unknown profile 'dmeo': use one of demo, mini, paper, quick" in capsys.readouterr().err
+    assert main(["--notebook", "99"]) == 2
+    assert "unknown notebook '99': use one of 01_data_preparation" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
+def test_every_notebook_takes_the_common_parameters(path: Path) -> None:
+    check_parameters(path, {"profile": "demo", "dataset": "", "max_proteins": 0, "seed": 1})
+    with pytest.raises(SettingsError, match="has no parameter sed"):
+        check_parameters(path, {"sed": 1})
+
+
+def test_notebooks_say_which_one_to_run_first(root: Path, tiny_profile: Path) -> None:
+    settings = load_settings(str(tiny_profile))
+    with pytest.raises(DataError, match="run notebook 01_data_preparation with profile tiny first"):
+        inputs.load_table(settings)
+    with pytest.raises(DataError, match="run notebook 04_gat_weighting"):
+        evaluation.load_predictions(settings, "gat_weighted")
+
+
+def test_failed_notebook_leaves_its_trace_and_no_result(root: Path) -> None:
+    output = root / "out.ipynb"
+    assert main(["--notebook", "03", "--output", str(output)]) == 1  # notebook 01 has not run in this root
+    assert not output.exists()
+    assert "run notebook 01_data_preparation" in output.with_suffix(".failed.ipynb").read_text()
+
+
+def test_snakemake_plans_all_notebooks(root: Path) -> None:
+    snakemake = Path(sys.executable).with_name("snakemake")
+    command = [
+        str(snakemake),
+        "--dry-run",
+        "--cores",
+        "1",
+        "--config",
+        "profile=demo",
+        "dataset=",
+        "max_proteins=",
+        "seed=",
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=REPOSITORY, env={**os.environ, "HALO_ROOT": str(root)}
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert all(f"notebook_{path.stem}" in done.stdout + done.stderr for path in notebooks())
+
+
+def test_find_notebook_by_number_or_name() -> None:
+    assert (
+        find_notebook("03") == find_notebook("03_confidence_analysis") == find_notebook("03_confidence_analysis.ipynb")
+    )

@@ -1,0 +1,78 @@
+"""The real files of HALO_DATA_DIR: published counts, every structure, and the real profile's first steps."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from halo_utils import audits, datasets, inputs, structures
+from halo_utils.graphs import radius_edges
+from halo_utils.labels import DEEPLOC
+from halo_utils.settings import load_settings
+
+pytestmark = pytest.mark.real
+
+LABEL_TOTALS = [9870, 9720, 3301, 4187, 2590, 1047, 2180, 1496, 1279, 304]
+
+
+@pytest.fixture(scope="module")
+def deeploc(real_data: Path) -> pd.DataFrame:
+    table, dropped = datasets.read_deeploc2(real_data / "deeploc2" / "Swissprot_Train_Validation_dataset.csv")
+    assert dropped.empty
+    return table
+
+
+def test_deeploc_counts(deeploc: pd.DataFrame) -> None:
+    assert deeploc["split"].value_counts().to_dict() == {"train": 17145, "val": 5696, "test": 5462}
+    assert deeploc[list(DEEPLOC)].sum().tolist() == LABEL_TOTALS
+    assert (deeploc[list(DEEPLOC)].sum(axis=1) > 1).sum() == 6684
+    length = deeploc["sequence"].str.len()
+    assert (int(length.median()), round(length.mean()), length.max()) == (433, 557, 34350)
+    assert round((length > 1022).mean(), 3) == 0.107
+    assert audits.lengths(deeploc, 1022)["non_standard_residues"].sum() == 130
+
+
+def test_hpa_counts(real_data: Path) -> None:
+    table, dropped = datasets.read_hpa(real_data / "deeploc2" / "hpa_testset.csv")
+    assert len(table) + len(dropped) == 1717
+    assert table["Lysosome/Vacuole"].sum() == 2 and table["Peroxisome"].sum() == 7
+
+
+def test_luo_counts_and_leak(real_data: Path) -> None:
+    table, dropped = datasets.read_luo2024(real_data / "luo2024")
+    sets = datasets.evaluation_sets(table)
+    assert len(table) + len(dropped) == 5549 + 2379 + 7280
+    assert sets["N"].sum() == 2283 and sets["S"].sum() == 2379
+    leaks = audits.leakage(table, {k: v for k, v in sets.items() if k != "val"}).set_index("set")[
+        "near_duplicate_share"
+    ]
+    assert leaks["T"] == pytest.approx(0.40, abs=0.03) and leaks["S"] < 0.06 and leaks["N"] < 0.01
+
+
+def test_all_real_structures_are_read_and_matched(real_data: Path, deeploc: pd.DataFrame) -> None:
+    folder = real_data / "structures" / "files"
+    hpa, _ = datasets.read_hpa(real_data / "deeploc2" / "hpa_testset.csv")
+    luo, _ = datasets.read_luo2024(real_data / "luo2024")
+    table = pd.concat([deeploc, hpa, luo])[["accession", "sequence"]].drop_duplicates("accession")
+    have = {structures.structure_file(folder, a) is not None: a for a in table["accession"]}
+    assert set(have) == {True, False}
+    table = table[[structures.structure_file(folder, a) is not None for a in table["accession"]]]
+    arrays, report = structures.load_structures(table, folder)
+    assert report["status"].value_counts().to_dict() == {"matched": 554}
+    assert report["identity"].min() > 0.99
+    assert report["mean_plddt"].isna().sum() == 14  # files whose B-factors are not pLDDT
+    assert report["mean_plddt"].dropna().between(20, 100).all()
+    degrees = [radius_edges(a[:, :3], 10.0).shape[1] / len(a) for a in arrays.values()]
+    assert 8 < sum(degrees) / len(degrees) < 25
+
+
+def test_mini_profile_prepares_real_proteins(real_data: Path, root: Path) -> None:
+    settings = load_settings("mini", max_proteins=400)
+    found = inputs.read_inputs(settings)
+    assert len(found.table) + len(found.dropped) == 28303
+    assert len(found.table) == 400
+    report = inputs.store_structures(settings, found.table, found.structures)
+    assert (report["status"] == "matched").sum() == 336
+    arrays = inputs.load_structure_arrays(settings, found.table)
+    seen = dict(zip(found.table["accession"], inputs.seen_sequences(settings, found.table), strict=True))
+    assert all(len(arrays[a]) == len(seen[a]) for a in arrays)

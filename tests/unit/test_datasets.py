@@ -1,0 +1,175 @@
+"""Readers: what is kept, what is left out and why, and one clear message per malformed input."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from halo_utils.audits import (
+    co_occurrence,
+    kmer_containment,
+    label_counts,
+    leakage,
+    lengths,
+    within_split_copies,
+)
+from halo_utils.datasets import (
+    evaluation_sets,
+    fingerprint,
+    held_out_sets,
+    read_deeploc2,
+    read_hpa,
+    read_luo2024,
+    stratified_subset,
+)
+from halo_utils.errors import DataError
+from halo_utils.labels import DEEPLOC, HPA, LUO2024, canonical, locations
+
+HEADER = ",ACC,Kingdom,Partition,Membrane," + ",".join(DEEPLOC) + ",Sequence"
+
+
+def row(i: int, acc: str = "P1", partition: str = "0", labels: str = "1.0" + ",0.0" * 9, seq: str = "MKV") -> str:
+    return f"{i},{acc},Metazoa,{partition},0.0,{labels},{seq}"
+
+
+def deeploc(tmp_path: Path, *rows: str, header: str = HEADER) -> Path:
+    path = tmp_path / "deeploc.csv"
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_deeploc_split_follows_partitions(tmp_path: Path) -> None:
+    table, dropped = read_deeploc2(deeploc(tmp_path, *(row(i, f"P{i}", f"{i}.0") for i in range(5))))
+    assert table["split"].tolist() == ["train", "train", "train", "val", "test"]
+    assert list(table.columns[-10:]) == list(DEEPLOC)
+    assert dropped.empty
+
+
+def test_kept_and_dropped_add_up(tmp_path: Path) -> None:
+    rows = [row(0, "P1"), row(1, "P1"), row(2, "P2", labels="0.0" + ",0.0" * 9), row(3, "P3")]
+    table, dropped = read_deeploc2(deeploc(tmp_path, *rows))
+    assert table["accession"].tolist() == ["P1", "P3"]
+    assert dropped["reason"].tolist() == ["repeated accession, same sequence", "no location"]
+
+
+BAD_DEEPLOC: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "missing file": (lambda p: p / "none.csv", r"none.csv not found: set HALO_DATA_DIR"),
+    "no rows": (lambda p: deeploc(p), r"deeploc.csv has a header but no rows"),
+    "missing column": (lambda p: deeploc(p, "0,P1", header=",ACC"), r"column\(s\) Kingdom, Partition.* missing; found"),
+    "partition": (lambda p: deeploc(p, row(0), row(1, "P2", "7")), r"row 3 \(P2\): Partition is '7'; expected 0, 1, 2"),
+    "label": (lambda p: deeploc(p, row(0, labels="2" + ",0" * 9)), r"row 2 \(P1\): Cytoplasm is '2'; expected 0 or 1"),
+    "label text": (lambda p: deeploc(p, row(0, labels="yes" + ",0" * 9)), r"Cytoplasm is 'yes'; expected 0 or 1"),
+    "label missing": (lambda p: deeploc(p, row(0, labels="" + ",0" * 9)), r"Cytoplasm is ''; expected 0 or 1"),
+    "empty sequence": (lambda p: deeploc(p, row(0, seq="")), r"row 2 \(P1\): empty sequence"),
+    "empty accession": (lambda p: deeploc(p, row(0, acc="")), r"row 2 \(no accession\): empty accession"),
+    "lower case": (lambda p: deeploc(p, row(0, seq="mkv")), r"illegal residue\(s\) k m v; .* write it in upper case"),
+    "illegal letter": (lambda p: deeploc(p, row(0, seq="MK*V")), r"illegal residue\(s\) \*; .* mask unknown residues"),
+    "clash": (lambda p: deeploc(p, row(0), row(1, seq="MKL")), r"row 3 \(P1\): accession occurs before with another"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_DEEPLOC)
+def test_malformed_deeploc_is_refused(tmp_path: Path, case: str) -> None:
+    make, message = BAD_DEEPLOC[case]
+    with pytest.raises(DataError, match=message):
+        read_deeploc2(make(tmp_path))
+
+
+def test_empty_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(DataError, match="empty.csv is empty"):
+        read_deeploc2(tmp_path / "empty.csv")
+
+
+def test_byte_order_mark_and_windows_lines_are_read(tmp_path: Path) -> None:
+    path = deeploc(tmp_path, row(0))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_deeploc2(path)[0]["sequence"].tolist() == ["MKV"]
+
+
+def test_hpa(tmp_path: Path) -> None:
+    path = tmp_path / "hpa.csv"
+    path.write_text("sid," + ",".join(HPA) + ",Lengths,fasta\nE1,0,1,0,0,0,0,1,0,3,MKV\n")
+    table, _ = read_hpa(path)
+    assert table[["Cytoplasm", "Nucleus"]].iloc[0].tolist() == [1, 1]
+    assert table["split"].tolist() == ["hpa"]
+
+
+def luo(tmp_path: Path, stray: bool = False, label: str = "Nucleus") -> Path:
+    names = ["Swiss_train", "Swiss_test", "TrEMBL_independent_test", "non_homology_TrEMBL_independent_test"]
+    train = [f"A{i:02d},MKV{'A' * i},{LUO2024[i % 10]}" for i in range(100)]
+    bodies = [train, ["S1,MKL," + label], ["T1,MMM,Nucleus", "T2,MMK,Secreted", "A00,MKV,Cell junction"]]
+    bodies.append(["X9,MMM,Nucleus"] if stray else ["T2,MMK,Secreted"])
+    for name, body in zip(names, bodies, strict=True):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["Entry_ID,Sequence,label", *body]) + "\n")
+    return tmp_path
+
+
+def test_luo_splits_and_subset(tmp_path: Path) -> None:
+    table, dropped = read_luo2024(luo(tmp_path))
+    sizes = {name: int(mask.sum()) for name, mask in evaluation_sets(table).items()}
+    assert sizes == {"val": 15, "S": 1, "T": 2, "N": 1}
+    assert held_out_sets(table) == ["S", "T", "N"]
+    assert dropped["accession"].tolist() == ["A00"]
+    assert table[list(LUO2024)].sum(axis=1).eq(1).all()
+
+
+def test_luo_unknown_label_and_stray_protein_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"Swiss_test.csv row 2 \(S1\): label 'Moon'; expected one of Cell junction"):
+        read_luo2024(luo(tmp_path, label="Moon"))
+    with pytest.raises(DataError, match="1 proteins such as X9 not in T"):
+        read_luo2024(luo(tmp_path, stray=True))
+
+
+def many(n: int = 400) -> pd.DataFrame:
+    table = pd.DataFrame({"accession": [f"P{i:03d}" for i in range(n)], "sequence": "MKV", "kingdom": "", "subset": ""})
+    table["split"] = ["train", "train", "val", "test"] * (n // 4)
+    for k, place in enumerate(DEEPLOC):
+        table[place] = [int((i // 4) % 10 == k or k == 0) for i in range(n)]
+    return table
+
+
+def test_subset_keeps_shares_and_forced_proteins() -> None:
+    table, keep = many(), frozenset({"P001", "P399"})
+    kept, rest = stratified_subset(table, DEEPLOC, 100, seed=1, keep=keep)
+    assert len(kept) == 100 and len(kept) + len(rest) == len(table)
+    assert keep <= set(kept["accession"])
+    assert abs((kept["split"] == "train").mean() - 0.5) < 0.06
+    again, _ = stratified_subset(table, DEEPLOC, 100, seed=1, keep=keep)
+    assert kept.equals(again)
+    assert stratified_subset(table, DEEPLOC, 0, 1)[0] is table
+
+
+def test_fingerprint_follows_content_not_order(five_proteins: pd.DataFrame) -> None:
+    same = fingerprint(five_proteins.sample(frac=1, random_state=0))
+    assert same == fingerprint(five_proteins)
+    assert fingerprint(five_proteins.assign(sequence="M")) != same
+
+
+def test_audit_tables(five_proteins: pd.DataFrame) -> None:
+    counts = label_counts(five_proteins, DEEPLOC).set_index("location")
+    assert counts.loc["all proteins", "total"] == 5 and counts.loc["Cytoplasm", "total"] == 2
+    assert co_occurrence(five_proteins, DEEPLOC).to_numpy().trace() == 5
+    row = lengths(five_proteins, max_residues=8).set_index("split").loc["val"]
+    assert row["truncated"] == 1 and row["residues_lost"] == 2
+
+
+def test_kmer_containment_by_hand() -> None:
+    shared = kmer_containment(["ACDEFGHIKL", "WWWWWWWW", "MKV"], ["ACDEFGHYYY", "PPPPPPPP"])
+    assert shared.tolist() == [pytest.approx(2 / 5), 0.0, 0.0]
+
+
+def test_leakage_finds_copies_and_near_copies() -> None:
+    base = "ACDEFGHIKLMNPQRSTVWYACDFHKMPRTWY"
+    sequences = [base, base, base[:-4] + "GGGG", "W" * 30]
+    table = pd.DataFrame({"accession": list("abcd"), "sequence": sequences, "split": ["train", "test", "test", "test"]})
+    table["subset"] = ""
+    row = leakage(table, evaluation_sets(table)).iloc[0]
+    assert row["exact_copies"] == 1 and row["near_duplicates"] == 2
+    assert within_split_copies(table)["repeated_sequences"].sum() == 0
+
+
+def test_one_vocabulary_one_order() -> None:
+    assert locations("deeploc2") == DEEPLOC and len(set(DEEPLOC)) == 10
+    assert canonical("ER") == "Endoplasmic reticulum" and canonical("Nucleus") == "Nucleus"

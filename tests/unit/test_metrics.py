@@ -1,0 +1,158 @@
+"""Metrics on ugly cases, and the resampled formulas held against scikit-learn."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from halo_utils.calibration import (
+    Threshold,
+    best_threshold,
+    choose_threshold,
+    confidence_bins,
+    reliability,
+    reliable_above,
+    threshold_grid,
+    threshold_sweep,
+)
+from halo_utils.errors import LeakError
+from halo_utils.metrics import (
+    evaluate,
+    paired_difference,
+    resample_weights,
+    resampled_scores,
+    scores,
+    weighted_auc,
+)
+
+PLACES = ["a", "b", "c", "d"]
+
+
+def ugly(seed: int = 0, n: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels where c is never present, d never predicted, and probabilities with ties."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, (n, 4))
+    y[:, 2] = 0
+    prob = np.round(rng.random((n, 4)), 1)
+    prob[:, 3] = 0.1
+    return y, (prob >= 0.5).astype(int), prob
+
+
+def test_unit_weights_give_the_sklearn_values() -> None:
+    y, pred, prob = ugly()
+    point = scores(y, pred, prob, PLACES)
+    drawn = resampled_scores(y, pred, prob, PLACES, np.ones((1, len(y)), dtype=np.float32))
+    assert set(point) == set(drawn)
+    for key, value in point.items():
+        assert drawn[key][0] == pytest.approx(value, nan_ok=True), key
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_resampled_values_equal_sklearn_on_the_resample(seed: int) -> None:
+    y, pred, prob = ugly(seed)
+    weights = resample_weights(len(y), 3, seed)
+    drawn = resampled_scores(y, pred, prob, PLACES, weights)
+    for r in range(3):
+        rows = np.repeat(np.arange(len(y)), weights[r].astype(int))
+        expected = scores(y[rows], pred[rows], prob[rows], PLACES)
+        for key, value in expected.items():
+            assert drawn[key][r] == pytest.approx(value, nan_ok=True, abs=1e-9), key
+
+
+def test_label_never_present_or_never_predicted() -> None:
+    y, pred, prob = ugly()
+    point = scores(y, pred, prob, PLACES)
+    assert point["f1", "c"] == 0 and point["f1", "d"] == 0
+    assert point["mcc", "c"] == 0 and point["mcc", "d"] == 0
+    assert np.isnan(point["roc_auc", "c"])
+    assert np.isfinite(point["roc_auc_macro", ""])
+    assert scores(y, pred, prob, PLACES, zero_division=1)["macro_precision", ""] > point["macro_precision", ""]
+
+
+def test_perfect_and_inverted_predictions() -> None:
+    y = np.array([[1, 0], [0, 1], [1, 1], [0, 0]])
+    perfect = scores(y, y, y.astype(float), ["a", "b"])
+    inverted = scores(y, 1 - y, 1.0 - y, ["a", "b"])
+    assert perfect["accuracy", ""] == 1 and perfect["mcc_overall", ""] == 1 and perfect["roc_auc_micro", ""] == 1
+    assert inverted["mcc_overall", ""] == -1 and inverted["roc_auc_micro", ""] == 0
+    assert perfect["jaccard", ""] == 0.75  # the protein without any label scores 0
+
+
+def test_auc_counts_ties_half() -> None:
+    y, prob = np.array([0, 1, 0, 1]), np.array([0.5, 0.5, 0.2, 0.9])
+    assert weighted_auc(y, prob, np.ones((1, 4)))[0] == pytest.approx(roc_auc_score(y, prob))
+
+
+def test_evaluate_is_tidy_and_reproducible() -> None:
+    y, pred, prob = ugly()
+    table = evaluate(y, pred, prob, PLACES, resamples=50, seed=1, system="s", split="test", threshold=0.5)
+    again = evaluate(y, pred, prob, PLACES, resamples=50, seed=1, system="s", split="test", threshold=0.5)
+    assert table.equals(again)
+    micro = table[table["metric"] == "micro_f1"].iloc[0]
+    assert micro["ci_low"] < micro["value"] < micro["ci_high"]
+    assert {"system", "split", "threshold", "n", "seed"} <= set(table.columns)
+
+
+def test_paired_difference_of_a_system_with_itself_is_zero() -> None:
+    y, pred, prob = ugly()
+    table = paired_difference(y, (pred, prob), (pred, prob), PLACES, resamples=30, seed=1).dropna()
+    assert (table[["difference", "ci_low", "ci_high"]] == 0).all().all()
+
+
+def test_paired_interval_is_narrower_than_unpaired() -> None:
+    y, pred, prob = ugly(n=300)
+    other = pred.copy()
+    other[:5] = 1 - other[:5]
+    row = (
+        paired_difference(y, (pred, prob), (other, prob), PLACES, resamples=300, seed=1)
+        .set_index("metric")
+        .loc["micro_f1"]
+    )
+    single = evaluate(y, pred, prob, PLACES, resamples=300, seed=1).set_index("metric").loc["micro_f1"]
+    assert row["ci_high"] - row["ci_low"] < single["ci_high"] - single["ci_low"]
+
+
+def test_sweep_grid_and_values() -> None:
+    grid = threshold_grid()
+    assert len(grid) == 18 and grid[0] == 0.10 and grid[-1] == 0.95
+    y, _, prob = ugly()
+    sweep = threshold_sweep(y, prob)
+    for row in sweep.itertuples():
+        point = scores(y, prob >= row.threshold, prob, PLACES)
+        assert row.macro_f1 == pytest.approx(point["macro_f1", ""])
+        assert row.micro_f1 == pytest.approx(point["micro_f1", ""])
+        assert row.accuracy == pytest.approx(point["accuracy", ""])
+
+
+def test_best_threshold_takes_the_middle_of_equals() -> None:
+    y, prob = np.array([[1], [0]]), np.array([[0.9], [0.05]])
+    assert best_threshold(threshold_sweep(y, prob)) == 0.5
+
+
+def test_threshold_is_refused_on_its_own_split() -> None:
+    y, _, prob = ugly()
+    threshold = choose_threshold(y, prob, "val")
+    assert threshold.on("test") == threshold.value
+    with pytest.raises(LeakError, match="evaluate it on another split"):
+        threshold.on("val")
+    assert Threshold(0.5, "published").on("val") == 0.5
+
+
+def test_confidence_bins_partition_the_predictions() -> None:
+    y, prob = np.array([[1, 0, 1], [0, 1, 1]]), np.array([[0.40, 0.449, 0.95], [0.39, 1.0, 0.55]])
+    bins = confidence_bins(y, prob).set_index("low")
+    assert bins["total"].sum() == 5
+    assert bins.loc[0.40, ["total", "wrong"]].tolist() == [2, 1]
+    assert bins.loc[0.95, "total"] == 2 and bins.loc[0.55, "total"] == 1
+    assert np.isnan(bins.loc[0.70, "accuracy"])
+
+
+def test_reliable_above_stops_at_the_first_bad_bin() -> None:
+    y = np.array([[1], [1], [0], [1]])
+    assert reliable_above(confidence_bins(y, np.array([[0.97], [0.72], [0.62], [0.52]]))) == pytest.approx(0.70)
+
+
+def test_reliability_error_of_perfect_calibration_is_small() -> None:
+    rng = np.random.default_rng(0)
+    prob = rng.random((4000, 3))
+    table, error = reliability((rng.random((4000, 3)) < prob).astype(int), prob)
+    assert error < 0.03 and table["pairs"].sum() == prob.size

@@ -1,0 +1,109 @@
+"""The repository keeps its word: README commands and links exist, no pickle, no machine path, one licence."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from halo_utils.pairs import MACHINE_PATH
+from halo_utils.paths import REPOSITORY
+from halo_utils.run import notebooks
+from halo_utils.summary import fill
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+PACKAGE = sorted((REPOSITORY / "halo_utils").glob("*.py"))
+
+
+def tracked() -> list[Path]:
+    done = subprocess.run(["git", "-C", str(REPOSITORY), "ls-files"], capture_output=True, text=True)
+    if done.returncode or not done.stdout:
+        pytest.skip("not a git checkout")
+    return [REPOSITORY / name for name in done.stdout.split("\n") if name and (REPOSITORY / name).is_file()]
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"```(?:bash|sh)\n(.*?)```", README, re.DOTALL)
+    return [line.strip() for block in blocks for line in block.splitlines() if line.strip() and line[0] != "#"]
+
+
+def test_readme_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    used = {c.split()[1] for c in commands() if c.startswith("make ")}
+    assert {"run", "test"} <= used <= targets
+
+
+def test_readme_modules_and_notebooks_exist() -> None:
+    for command in commands():
+        for module in re.findall(r"python -m (halo_utils\.\w+)", command):
+            assert (REPOSITORY / f"{module.replace('.', '/')}.py").is_file(), command
+        for notebook in re.findall(r"notebooks/\S+\.ipynb", command):
+            assert (REPOSITORY / notebook).is_file(), command
+
+
+@pytest.mark.parametrize("module", ["halo_utils.run", "halo_utils.summary"])
+def test_modules_on_the_command_line_explain_themselves(module: str) -> None:
+    done = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "--profile" in done.stdout
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "data/README.md"])
+def test_relative_links_exist(document: str) -> None:
+    path = REPOSITORY / document
+    links = re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
+    broken = [link for link in links if not (path.parent / link).exists()]
+    assert not broken
+
+
+def test_readme_mentions_every_notebook() -> None:
+    assert len(notebooks()) == 6
+    assert all(path.stem in README for path in notebooks())
+
+
+def test_no_pickle_is_read_or_written() -> None:
+    forbidden = re.compile(
+        r"import pickle|pickle\.load|joblib|read_pickle|to_pickle|allow_pickle=True|weights_only=False"
+    )
+    assert [p.name for p in PACKAGE if forbidden.search(p.read_text(encoding="utf-8"))] == []
+    loads = [line for p in PACKAGE for line in p.read_text(encoding="utf-8").splitlines() if "torch.load(" in line]
+    assert loads and all("weights_only=True" in line for line in loads)
+
+
+def test_nothing_tracked_shows_a_machine_path_or_a_real_sequence() -> None:
+    sequence = re.compile(r"[ACDEFGHIKLMNPQRSTVWY]{200,}")
+    for path in tracked():
+        if path.suffix in {".png", ".safetensors"} or path.name == Path(__file__).name:
+            continue
+        text = path.read_text(encoding="utf-8")
+        if path.suffix in {".ipynb", ".json", ".csv", ".md"}:
+            assert not MACHINE_PATH.search(text), path.name
+        outside_images = re.sub(r'"image/png": "[^"]*"', "", text)
+        assert not sequence.search(outside_images), path.name
+
+
+def test_tracked_files_are_small() -> None:
+    assert [p.name for p in tracked() if p.stat().st_size > 2_000_000] == []
+
+
+def test_environment_and_pins() -> None:
+    environment = yaml.safe_load((REPOSITORY / "environment.yml").read_text())
+    assert {"pip": ["-r requirements.txt", "-e ."]} in environment["dependencies"]
+    lines = (REPOSITORY / "requirements.txt").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert "torch==2.13.0" in pins and all("==" in line for line in pins)
+
+
+def test_module_sizes() -> None:
+    assert [p.name for p in PACKAGE if len(p.read_text(encoding="utf-8").splitlines()) > 360] == []
+
+
+def test_fill_replaces_marked_blocks(tmp_path: Path) -> None:
+    document = tmp_path / "a.md"
+    document.write_text("x\n<!-- t -->\nold\n<!-- /t -->\ny\n")
+    fill(document, {"t": "new"})
+    fill(document, {"t": "new"})
+    assert document.read_text() == "x\n<!-- t -->\n\nnew\n\n<!-- /t -->\ny\n"
+    with pytest.raises(Exception, match="has no <!-- z -->"):
+        fill(document, {"z": "new"})

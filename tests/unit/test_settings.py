@@ -1,0 +1,252 @@
+"""Profiles, paths, published tables, claims, sources, files, and what importing may not do."""
+
+import hashlib
+import http.server
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from halo_utils import claims, sources
+from halo_utils.errors import DataError, SettingsError
+from halo_utils.files import atomic_path, digest, write_csv, write_text
+from halo_utils.labels import DEEPLOC, LUO2024
+from halo_utils.paths import REPOSITORY, RunPaths, data_dir
+from halo_utils.reference import beside_published, published_table, readable, text_value
+from halo_utils.settings import load_settings, profile_names
+
+
+@pytest.mark.parametrize("name", ["demo", "mini", "paper", "quick"])
+def test_shipped_profiles_are_valid(name: str) -> None:
+    settings = load_settings(name)
+    assert settings.profile == name and name in profile_names()
+    assert settings.gate.confident == 0.55 and settings.gat.cutoff_angstrom == 10
+
+
+def test_paper_profile_holds_the_papers_values() -> None:
+    s = load_settings("paper")
+    assert s.backbone.source == "facebook/esm2_t33_650M_UR50D" and len(s.backbone.revision) == 40
+    assert (s.backbone.max_tokens, s.backbone.trainable_layers, s.backbone.truncation) == (1024, 2, "head")
+    assert (s.esm.learning_rate, s.esm.epochs, s.esm.focal.gamma, s.esm.focal.alpha) == (1e-5, 10, 2.0, 1.0)
+    assert (s.gat.layers, s.gat.heads, s.gat.hidden, s.gat.dropout) == (4, 4, 128, 0.6)
+
+
+def test_run_name_follows_what_changes_the_proteins() -> None:
+    assert load_settings("demo").run_name == "demo"
+    assert load_settings("mini").run_name == "mini-3000"
+    assert load_settings("mini", dataset="luo2024", max_proteins=0).run_name == "luo2024-mini"
+    assert load_settings("demo", seed=4).run_name == "demo-seed4"
+
+
+def test_settings_are_frozen_and_hashed() -> None:
+    settings = load_settings("demo")
+    with pytest.raises(ValueError, match="frozen"):
+        settings.seed = 1
+    assert settings.hash() == load_settings("demo").hash() != load_settings("demo", seed=4).hash()
+
+
+BAD_PROFILES = {
+    "unknown key": ("seeds: 3\n", "seeds: Extra inputs"),
+    "unknown key in a block": ("gat: {layer: 3}\n", "gat.layer: Extra inputs"),
+    "wrong type": ("esm: {epochs: many}\n", "esm.epochs: Input should be a valid integer"),
+    "impossible value": ("gat: {dropout: 1.5}\n", "gat.dropout: Input should be less than 1"),
+    "unknown rule": ("gate: {rule: coin}\n", "gate.rule: Input should be 'paper'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_PROFILES)
+def test_bad_profiles_are_refused(tmp_path: Path, case: str) -> None:
+    text, message = BAD_PROFILES[case]
+    shape = "{layers: 1, width: 8, heads: 1}"
+    start = f"description: x\ndata: {{dataset: synthetic}}\nbackbone: {{source: random, random: {shape}}}\n"
+    (tmp_path / "mine.yaml").write_text(start + text)
+    with pytest.raises(SettingsError, match=f"profile mine.yaml is not valid: .*{message}"):
+        load_settings(str(tmp_path / "mine.yaml"))
+
+
+def test_unknown_profile_and_empty_file(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="unknown profile 'dmeo': use one of demo, mini, paper, quick"):
+        load_settings("dmeo")
+    (tmp_path / "empty.yaml").write_text("")
+    with pytest.raises(SettingsError, match="empty.yaml is empty or not a mapping"):
+        load_settings(str(tmp_path / "empty.yaml"))
+
+
+def test_random_source_needs_a_shape(tmp_path: Path) -> None:
+    (tmp_path / "m.yaml").write_text("description: x\ndata: {dataset: synthetic}\nbackbone: {source: random}\n")
+    with pytest.raises(SettingsError, match="needs backbone.random"):
+        load_settings(str(tmp_path / "m.yaml"))
+
+
+# Rows, columns, values and the sum of all values of each published table, added up from the printed lines of the paper.
+PUBLISHED = {1: (17, 3, 51, 28.52), 2: (17, 3, 51, 32.6101), 3: (17, 6, 93, 56.3101), 4: (18, 9, 124, 63.6559)}
+
+
+@pytest.mark.parametrize("number", PUBLISHED)
+def test_published_tables_are_complete(number: int) -> None:
+    rows, columns, values, total = PUBLISHED[number]
+    table = published_table(number)
+    wide = table.pivot(index=["metric", "label"], columns="system", values="published")
+    assert wide.shape == (rows, columns) and len(table) == values
+    assert table["published"].sum() == pytest.approx(total, abs=1e-9)
+    places = LUO2024 if number == 4 else DEEPLOC
+    assert set(table.loc[table["metric"] == "mcc", "label"]) == set(places)
+
+
+def test_published_values_agree_between_tables() -> None:
+    one, two, three = (published_table(n).set_index(["metric", "label", "system"])["published"] for n in (1, 2, 3))
+    for key in two.index:
+        assert three[key] == two[key]
+    assert all(one[m, la, "WF-ESM"] == two[m, la, "GAT"] for m, la, s in two.index if s == "GAT")
+    assert two["macro_recall", "", "HALO"] <= two["macro_recall", "", "Fine-tuned ESM"]
+
+
+def test_text_values() -> None:
+    assert text_value("halo_mcc_overall") == 0.7131 and text_value("gate_confidence") == 0.55
+
+
+def test_beside_published_keeps_order_and_fills_ours() -> None:
+    metrics = pd.DataFrame(
+        {"metric": ["macro_f1"], "label": [""], "system": ["halo"], "value": [0.7], "ci_low": [0.6], "ci_high": [0.8]}
+    )
+    table = beside_published(2, metrics, {"HALO": "halo"})
+    assert len(table) == 51 and table["ours"].notna().sum() == 1
+    first = table.iloc[0]
+    assert (first["metric"], first["system"]) == ("macro_f1", "HALO") and first["difference"] == pytest.approx(
+        0.7 - 0.6782
+    )
+    assert readable(table).loc["Macro F1", "HALO"] == "0.678 | 0.700 [0.600, 0.800]"
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "high", "verdict"),
+    [
+        (0.02, 0.01, 0.03, "reproduced"),
+        (0.02, -0.01, 0.05, "same direction, not significant"),
+        (-0.02, -0.05, 0.01, "opposite direction, not significant"),
+        (-0.02, -0.03, -0.01, "contradicted"),
+        (0.0, 0.0, 0.0, "no difference"),
+    ],
+)
+def test_verdicts(difference: float, low: float, high: float, verdict: str) -> None:
+    row = {"metric": "macro_f1", "label": "", "difference": difference, "ci_low": low, "ci_high": high}
+    table = pd.DataFrame([row | {"first": "halo", "second": "esm", "split": "test"}])
+    ledger = claims.check_claims(table, "test").set_index(["claim", "metric"])
+    assert ledger.loc[("HALO has a higher macro F1 than fine-tuned ESM", "macro_f1"), "verdict"] == verdict
+    assert (ledger["verdict"] == "not measured").sum() == len(claims.CLAIMS) - 1
+
+
+def test_published_numbers_support_every_claim() -> None:
+    paper = claims.check_claims(pd.DataFrame(columns=["split", "label", "first", "second", "metric"]), "test")["paper"]
+    assert [(p > 0) == c.greater for p, c in zip(paper, claims.CLAIMS, strict=True)] == [True] * len(claims.CLAIMS)
+
+
+def test_atomic_writing_leaves_nothing_behind(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "a.txt") as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_csv_and_digest(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "t.csv", pd.DataFrame({"a": [1, 2], "b": [0.1234567891, np.nan]}))
+    assert path.read_text() == "a,b\n1,0.123457\n2,\n"
+    assert digest(1, {"b": 2, "a": 1}) == digest(1, {"a": 1, "b": 2}) != digest(2, {"a": 1, "b": 2})
+
+
+def test_paths_do_not_depend_on_the_working_directory(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    assert RunPaths("demo").results == root / "data" / "results" / "demo"
+    monkeypatch.setenv("HALO_DATA_DIR", "../elsewhere")
+    assert data_dir() == (REPOSITORY / "../elsewhere").resolve()
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """Answers with the bytes registered for a path, 404 otherwise."""
+
+    pages: dict[str, bytes] = {}
+
+    def do_GET(self) -> None:
+        body = self.pages.get(self.path)
+        self.send_response(200 if body is not None else 404)
+        self.end_headers()
+        self.wfile.write(body or b"")
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A local server and a registry that points at it."""
+    monkeypatch.delenv("HALO_DATA_DIR", raising=False)
+    good = b"Entry_ID,Sequence,label\nP1,MKV,Nucleus\n"
+    Server.pages = {
+        "/good.csv": good,
+        "/page.csv": b"<!DOCTYPE html><p>gone</p>",
+        "/empty.csv": b"",
+        "/cut.csv": good[:10],
+    }
+    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{httpd.server_port}"
+    known = hashlib.sha256(good).hexdigest()
+    lines = [f"set/{n}.csv: {{address: '{address}/{n}.csv', sha256: null}}" for n in ("good", "page", "empty", "gone")]
+    lines.append(f"set/cut.csv: {{address: '{address}/cut.csv', sha256: {known}}}")
+    lines.append(f"set/checked.csv: {{address: '{address}/good.csv', sha256: {known}}}")
+    registry = tmp_path / "sources.yaml"
+    registry.write_text("\n".join(lines))
+    yield registry
+    httpd.shutdown()
+
+
+@pytest.mark.parametrize("name", ["set/good.csv", "set/checked.csv"])
+def test_download_and_cache(server: Path, name: str) -> None:
+    path = sources.locate(name, server)
+    assert path.read_bytes().startswith(b"Entry_ID")
+    Server.pages = {}
+    assert sources.locate(name, server) == path
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("set/page.csv", "answered with a web page, a CSV was expected"),
+        ("set/empty.csv", "answered with nothing"),
+        ("set/gone.csv", "could not be fetched from .*404.*set HALO_DATA_DIR"),
+        ("set/cut.csv", "could not be fetched from .*hash"),
+        ("set/none.csv", "is not in sources.yaml: known are set/good.csv"),
+    ],
+)
+def test_bad_downloads_are_refused_and_removed(server: Path, root: Path, name: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        sources.locate(name, server)
+    assert not (root / "data" / "raw" / name).exists()
+
+
+def test_local_folder_comes_first(server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine" / "set").mkdir(parents=True)
+    (tmp_path / "mine" / "set" / "page.csv").write_text("local")
+    monkeypatch.setenv("HALO_DATA_DIR", str(tmp_path / "mine"))
+    assert sources.locate("set/page.csv", server).read_text() == "local"
+
+
+def test_importing_does_nothing(tmp_path: Path) -> None:
+    modules = [f"halo_utils.{p.stem}" for p in sorted((REPOSITORY / "halo_utils").glob("[a-z]*.py"))]
+    assert len(modules) > 25
+    code = (
+        "import socket, sys\n"
+        "def refuse(*a, **k): raise OSError('network used')\n"
+        "socket.socket.connect = refuse\n"
+        f"import {', '.join(modules)}\n"
+        "print('imported')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.strip() == "imported", done.stderr
+    assert list(tmp_path.iterdir()) == []
