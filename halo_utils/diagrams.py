@@ -9,7 +9,7 @@ from halo_utils.plots import STYLE
 from halo_utils.settings import Settings
 
 DATA, FROZEN, LEARNS, RESULT = "#dbe9f6", "#e6e6e6", "#fde3c8", "#d5ecd9"
-BOX_WIDTH, BOX_HEIGHT = 2.5, 0.9
+BOX_WIDTH, BOX_HEIGHT, FONT = 2.6, 0.95, 12
 
 Boxes = dict[str, tuple[float, float, str, str]]
 
@@ -19,29 +19,22 @@ def _box(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
     ax.add_patch(
         FancyBboxPatch(corner, BOX_WIDTH, BOX_HEIGHT, boxstyle="round,pad=0.06", facecolor=colour, edgecolor="#444444")
     )
-    ax.text(x, y, text, ha="center", va="center", fontsize=11)
+    ax.text(x, y, text, ha="center", va="center", fontsize=FONT)
 
 
 def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], text: str = "") -> None:
-    """Draw an arrow between box borders: sideways when boxes share a row, else up or down."""
+    """Draw an arrow between box borders: up or down when boxes share a column, else sideways."""
     half_x, half_y = BOX_WIDTH / 2 + 0.08, BOX_HEIGHT / 2 + 0.08
-    if abs(start[1] - end[1]) < 0.1:
-        sign = 1 if end[0] > start[0] else -1
-        tail, head = (start[0] + sign * half_x, start[1]), (end[0] - sign * half_x, end[1])
-    else:
+    if abs(start[0] - end[0]) < 0.1:
         sign = 1 if end[1] > start[1] else -1
         tail, head = (start[0], start[1] + sign * half_y), (end[0], end[1] - sign * half_y)
+    else:
+        sign = 1 if end[0] > start[0] else -1
+        tail, head = (start[0] + sign * half_x, start[1]), (end[0] - sign * half_x, end[1])
     ax.annotate("", head, tail, arrowprops={"arrowstyle": "-|>", "color": "#333333", "shrinkA": 0, "shrinkB": 0})
     if text:
-        ax.text(
-            (tail[0] + head[0]) / 2,
-            (tail[1] + head[1]) / 2 + 0.1,
-            text,
-            ha="center",
-            va="bottom",
-            fontsize=10,
-            color="#333333",
-        )
+        x, y = (tail[0] + head[0]) / 2, (tail[1] + head[1]) / 2
+        ax.text(x, y + 0.08, text, ha="center", va="bottom", fontsize=FONT, color="#333333")
 
 
 def _draw(boxes: Boxes, arrows: list[tuple[str, str, str]], title: str, size: tuple[float, float]) -> Figure:
@@ -79,9 +72,9 @@ def figure_1(settings: Settings) -> Figure:
         ("gat", "agree", ""),
         ("gate", "agree", ""),
         ("agree", "drop", "no"),
-        ("agree", "labels", ""),
+        ("agree", "labels", "yes"),
     ]
-    return _draw(boxes, arrows, "HALO: the sequence model decides when confident, else both must agree", (12.5, 4.2))
+    return _draw(boxes, arrows, "HALO: the sequence model decides when confident, else both must agree", (10.5, 3.3))
 
 
 def figure_2(settings: Settings) -> Figure:
@@ -93,13 +86,13 @@ def figure_2(settings: Settings) -> Figure:
         "tokens": (0, 0, f"tokens\n(up to {settings.backbone.max_tokens:,})", DATA),
         "trunk": (3.4, 0, trunk, LEARNS if layers == "all" else FROZEN),
         "top": (6.8, 0, top, LEARNS),
-        "pool": (10.2, 0, "attention pooling\nover residues", LEARNS),
-        "head": (13.6, 0, "linear head\nper location", LEARNS),
-        "threshold": (17.0, 0, "threshold by\nmacro F1", RESULT),
+        "pool": (6.8, -1.6, "attention pooling\nover residues", LEARNS),
+        "head": (3.4, -1.6, "linear head\nper location", LEARNS),
+        "threshold": (0, -1.6, "threshold by\nmacro F1", RESULT),
     }
     names = list(boxes)
     arrows = [(a, b, "") for a, b in zip(names[:-1], names[1:], strict=True)]
-    return _draw(boxes, arrows, f"Fine-tuned ESM-2 (focal loss, gamma {settings.esm.focal.gamma:g})", (15.5, 2.2))
+    return _draw(boxes, arrows, f"Fine-tuned ESM-2 (focal loss, gamma {settings.esm.focal.gamma:g})", (8.2, 3.3))
 
 
 def figure_3(settings: Settings) -> Figure:
@@ -109,11 +102,11 @@ def figure_3(settings: Settings) -> Figure:
         "coord": (0, 2.6, "C-alpha coordinates\n× w_coord", DATA),
         "esm": (0, 1.3, "fine-tuned ESM\nembedding × w_esm", DATA),
         "bio": (0, 0, "biochemistry\n× w_bio", DATA),
-        "nodes": (3.8, 1.3, "node features", FROZEN),
-        "edges": (3.8, 0, f"edges: C-alpha\nunder {gat.cutoff_angstrom:g} Å", FROZEN),
-        "gat": (7.4, 1.3, f"GAT: {gat.layers} layers,\n{gat.heads} heads × {gat.hidden}", LEARNS),
-        "pool": (11.0, 1.3, "mean over residues", FROZEN),
-        "loss": (14.6, 1.3, "focal loss with\nlearnable thresholds", LEARNS),
+        "nodes": (3.7, 1.95, "node features", FROZEN),
+        "edges": (3.7, 3.3, f"edges: C-alpha\nunder {gat.cutoff_angstrom:g} Å", FROZEN),
+        "gat": (7.4, 2.6, f"GAT: {gat.layers} layers,\n{gat.heads} heads × {gat.hidden}", LEARNS),
+        "pool": (7.4, 1.3, "mean over residues", FROZEN),
+        "loss": (7.4, 0, "focal loss with\nlearnable thresholds", LEARNS),
     }
     arrows = [
         ("coord", "nodes", ""),
@@ -124,4 +117,4 @@ def figure_3(settings: Settings) -> Figure:
         ("gat", "pool", ""),
         ("pool", "loss", ""),
     ]
-    return _draw(boxes, arrows, f"Weighted graph attention model (weights: {w.mode})", (14.5, 4.2))
+    return _draw(boxes, arrows, f"Weighted graph attention model (weights: {w.mode})", (9.0, 3.9))

@@ -104,7 +104,7 @@ def sweep_curve(sweep: pd.DataFrame, chosen: float, title: str) -> Figure:
         ax.plot(sweep["threshold"], sweep[column], color=colour, marker=marker, label=name)
     ax.axvline(chosen, color="black", linestyle="--", label=f"chosen: {chosen:.2f}")
     ax.set(xlabel="threshold", ylabel="validation score", ylim=(0, 1), title=title)
-    ax.legend(loc="lower left")
+    fig.legend(loc="outside lower center", ncols=4, fontsize=10)
     return fig
 
 
