@@ -21,7 +21,7 @@ VOCABULARY = Path(__file__).with_name("esm2_vocab.txt")  # the 33 tokens of ever
 SPECIAL_TOKENS = 2  # <cls> before and <eos> after the residues
 
 
-def esm2_config(layers: int, width: int, heads: int, ffn_ratio: int = 4) -> EsmConfig:
+def esm2_config(layers: int, width: int, heads: int, ffn_ratio: int = 4, init_std: float = 0.02) -> EsmConfig:
     """Return an ESM-2 configuration of the given shape: rotary positions, no dropout, token dropout.
 
     Raises:
@@ -43,6 +43,7 @@ def esm2_config(layers: int, width: int, heads: int, ffn_ratio: int = 4) -> EsmC
         max_position_embeddings=1026,
         emb_layer_norm_before=False,
         token_dropout=True,
+        initializer_range=init_std,
         pad_token_id=1,
         mask_token_id=32,
     )

@@ -38,6 +38,9 @@ class RandomShape(Block):
     width: int = Field(ge=8)
     heads: int = Field(ge=1)
     ffn_ratio: int = Field(4, ge=1)
+    init_std: float = Field(
+        0.02, gt=0
+    )  # ESM-2's own, made for widths of 320 up; narrow models learn faster near width**-0.5
 
 
 class BackboneSettings(Block):
