@@ -1,5 +1,6 @@
 # Executes notebooks 01-06 in order through `python -m halo_utils.run`. A notebook is stale when its own file, the
 # package, the profile or an earlier notebook is newer than its executed copy.
+import sys
 from pathlib import Path
 
 from halo_utils.run import executed_path, notebooks
@@ -42,4 +43,4 @@ for position, book in enumerate(BOOKS):
         params:
             book=book,
         shell:
-            "python -m halo_utils.run --notebook {params.book} --profile {PROFILE} --output {output} {PARAMETERS}"
+            "{sys.executable} -m halo_utils.run --notebook {params.book} --profile {PROFILE} --output {output} {PARAMETERS}"

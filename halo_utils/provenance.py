@@ -21,6 +21,7 @@ from halo_utils.files import write_json
 from halo_utils.paths import REPOSITORY
 from halo_utils.settings import Settings
 
+CODE = ("halo_utils", "notebooks/*.py", "requirements.txt")  # what can change a number
 PACKAGES = (
     "torch",
     "transformers",
@@ -41,11 +42,13 @@ def code_digest(*modules: ModuleType) -> str:
 
 
 def commit() -> str:
-    """Return the commit of the repository, with ``+changes`` for a dirty tree, or ``unknown``."""
+    """Return the commit of the repository, with ``+changes`` where code differs from it, or ``unknown``."""
     command = ["git", "-C", str(REPOSITORY)]
     try:
         head = subprocess.run([*command, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-        dirty = subprocess.run([*command, "status", "--porcelain"], capture_output=True, text=True, check=True)
+        dirty = subprocess.run(
+            [*command, "status", "--porcelain", "--", *CODE], capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
