@@ -11,8 +11,6 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics as sk
 
-OVERALL = ("accuracy", "jaccard", "micro_f1", "macro_f1", "macro_precision", "macro_recall", "micro_precision",
-           "micro_recall", "roc_auc_micro", "roc_auc_macro", "mcc_overall")  # fmt: skip
 CHUNK = 64  # resamples worked on at once; bounds memory for large test sets
 
 Scores = dict[tuple[str, str], float]

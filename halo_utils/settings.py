@@ -132,7 +132,6 @@ class Settings(Block):
     profile: str
     description: str
     seed: int = Field(7, ge=0)
-    protocol: Literal["paper", "released_code"] = "paper"
     data: DataSettings
     backbone: BackboneSettings
     esm: EsmSettings = EsmSettings()

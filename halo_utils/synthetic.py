@@ -6,7 +6,6 @@ train, validation and test. No sequence here occurs in nature and no result on t
 real proteins; they exist so that every step of the pipeline can be run and tested offline.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import gemmi
@@ -17,6 +16,7 @@ from tqdm import tqdm
 from halo_utils.files import atomic_path
 from halo_utils.folds import build_backbone, confidence_of
 from halo_utils.labels import DEEPLOC
+from halo_utils.signals import C_SIGNALS, N_SIGNALS, PAIR_HEADS, PAIR_TAILS, Piece, pick, plain_start
 
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 
@@ -77,123 +77,10 @@ STRUCTURE_SHARE = 0.85  # the others have no structure file, as in real life
 USUAL_FOLD = 0.85  # chance that a family has the usual fold of its location
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A stretch of sequence with its secondary-structure states, both of the same length."""
-
-    sequence: str
-    states: str
-
-
 def frequencies(location: str) -> np.ndarray:
     """Return the residue frequencies of a location, [20], in the order of AMINO_ACIDS, summing to one."""
     factor = np.array([COMPOSITION[location].get(a, 1.0) for a in AMINO_ACIDS])
     return BACKGROUND * factor / (BACKGROUND * factor).sum()
-
-
-def _pick(rng: np.random.Generator, residues: str, n: int) -> str:
-    return "".join(rng.choice(list(residues), size=n))
-
-
-def plain_start(rng: np.random.Generator) -> Piece:
-    """Start of a protein without N-terminal signal: methionine and a few polar residues."""
-    sequence = "M" + _pick(rng, "SAEGTDK", int(rng.integers(2, 10)))
-    return Piece(sequence, "D" * len(sequence))
-
-
-def signal_peptide(rng: np.random.Generator) -> Piece:
-    """n-region, hydrophobic h-region, c-region with the A-X-A cleavage motif (von Heijne 1985)."""
-    n = "M" + _pick(rng, "KRKRST", int(rng.integers(2, 5)))
-    h = _pick(rng, "LLLLAVFI", int(rng.integers(9, 13)))
-    c = _pick(rng, "GSTPQ", 2) + "A" + _pick(rng, "SLQH", 1) + "A"
-    return Piece(n + h + c, "C" * len(n) + "H" * len(h) + "D" * len(c))
-
-
-def presequence(rng: np.random.Generator) -> Piece:
-    """Mitochondrial presequence: amphipathic helix, arginine every three to four residues, no acid."""
-    turns = int(rng.integers(5, 8))
-    helix = "".join(
-        "R" + _pick(rng, "LAFLS", 2) + (_pick(rng, "ASL", 1) if rng.random() < 0.5 else "") for _ in range(turns)
-    )
-    sequence = "M" + _pick(rng, "LAS", 1) + helix + "S" + _pick(rng, "YTFS", 2)
-    return Piece(sequence, "H" * (len(sequence) - 3) + "DDD")
-
-
-def transit_peptide(rng: np.random.Generator) -> Piece:
-    """Plastid transit peptide: MA start, rich in serine, threonine and alanine, poor in acid."""
-    sequence = "MA" + _pick(rng, "SSSSTTAAVLPKRN", int(rng.integers(28, 42))) + "V" + _pick(rng, "RK", 1) + "A"
-    return Piece(sequence, "D" * len(sequence))
-
-
-def nuclear_signal(rng: np.random.Generator) -> Piece:
-    """Monopartite (SV40-like) or bipartite (nucleoplasmin-like) nuclear localisation signal in a loose tail."""
-    if rng.random() < 0.6:
-        core = "P" + _pick(rng, "KKKR", 3) + _pick(rng, "RK", 1) + "K" + _pick(rng, "VR", 1)
-    else:
-        core = _pick(rng, "KR", 2) + _pick(rng, "PATGQS", 10) + _pick(rng, "KKR", 4)
-    sequence = _pick(rng, "SPSGQED", int(rng.integers(5, 12))) + core + _pick(rng, "SPSGQ", int(rng.integers(3, 8)))
-    return Piece(sequence, "D" * len(sequence))
-
-
-def shuttling_signal(rng: np.random.Generator) -> Piece:
-    """Nuclear localisation signal followed by a leucine-rich export signal, LX(2-3)LX(2-3)LXL (la Cour et al. 2004)."""
-    nls = nuclear_signal(rng)
-    export = (
-        "L" + _pick(rng, "EQKSD", 3) + _pick(rng, "LIF", 1) + _pick(rng, "EQKSD", 2) + "L" + _pick(rng, "EDKT", 1) + "L"
-    )
-    sequence = export + _pick(rng, "DESG", 3)
-    return Piece(nls.sequence + sequence, nls.states + "H" * len(export) + "DDD")
-
-
-def myristoylation(rng: np.random.Generator) -> Piece:
-    """N-myristoylation site MGXXXS and a basic patch: soluble proteins that also sit at the membrane."""
-    sequence = "MG" + _pick(rng, "CNQS", 3) + "S" + _pick(rng, "KKRKS", int(rng.integers(4, 8)))
-    return Piece(sequence, "D" * len(sequence))
-
-
-def signal_anchor(rng: np.random.Generator) -> Piece:
-    """Type II membrane anchor of Golgi enzymes: short cytosolic tail, arginine, one membrane helix."""
-    tail = "M" + _pick(rng, "SGTRKN", int(rng.integers(4, 9))) + _pick(rng, "RK", 2)
-    helix = _pick(rng, "LLLFVIAW", int(rng.integers(17, 20)))
-    return Piece(tail + helix + "SS", "D" * len(tail) + "H" * len(helix) + "CC")
-
-
-def lysosomal_tail(rng: np.random.Generator) -> Piece:
-    """Dileucine [DE]XXXL[LI] or tyrosine YXX[FILMV] sorting motif in a loose C-terminal tail."""
-    if rng.random() < 0.5:
-        motif = _pick(rng, "DE", 1) + _pick(rng, "RQNTS", 3) + "L" + _pick(rng, "LI", 1)
-    else:
-        motif = "G" + "Y" + _pick(rng, "EQTS", 2) + _pick(rng, "FILMV", 1)
-    sequence = _pick(rng, "RKSG", 4) + motif + _pick(rng, "SPG", 2)
-    return Piece(sequence, "D" * len(sequence))
-
-
-def er_retention(rng: np.random.Generator) -> Piece:
-    """KDEL or HDEL C-terminus behind the acidic stretch of calreticulin and BiP (Munro and Pelham 1987)."""
-    sequence = _pick(rng, "EEDEDAP", int(rng.integers(6, 12))) + str(rng.choice(["KDEL", "KDEL", "HDEL"]))
-    return Piece(sequence, "D" * len(sequence))
-
-
-def peroxisomal_signal(rng: np.random.Generator) -> Piece:
-    """Peroxisomal targeting signal 1, SKL or a near relative at the C-terminus (Gould et al. 1989)."""
-    sequence = _pick(rng, "SGQAK", 4) + str(rng.choice(["SKL", "SKL", "AKL", "SRL"]))
-    return Piece(sequence, "D" * len(sequence))
-
-
-N_SIGNALS = {
-    "Extracellular": signal_peptide, "Endoplasmic reticulum": signal_peptide, "Lysosome/Vacuole": signal_peptide,
-    "Mitochondrion": presequence, "Plastid": transit_peptide, "Golgi apparatus": signal_anchor,
-}  # fmt: skip
-# Proteins of two locations that are told apart by a signal of the pair, in place of the single ones.
-PAIR_HEADS = {
-    ("Cytoplasm", "Cell membrane"): myristoylation,
-    ("Endoplasmic reticulum", "Golgi apparatus"): signal_anchor,
-}
-PAIR_TAILS = {("Cytoplasm", "Nucleus"): shuttling_signal}
-C_SIGNALS = {
-    "Nucleus": nuclear_signal, "Endoplasmic reticulum": er_retention, "Lysosome/Vacuole": lysosomal_tail,
-    "Peroxisome": peroxisomal_signal,
-}  # fmt: skip
 
 
 def _domain(places: tuple[str, ...], rng: np.random.Generator) -> tuple[str, str, str]:
@@ -207,7 +94,7 @@ def _domain(places: tuple[str, ...], rng: np.random.Generator) -> tuple[str, str
     residues = list(rng.choice(list(AMINO_ACIDS), size=len(states), p=share))
     if style == "membrane":
         for i, state in enumerate(states):
-            residues[i] = _pick(rng, "LLLIVFAGLW", 1) if state == "H" else _pick(rng, "KRSGTNQKR", 1)
+            residues[i] = pick(rng, "LLLIVFAGLW", 1) if state == "H" else pick(rng, "KRSGTNQKR", 1)
     for i, state in enumerate(states):
         if state in "HE" and residues[i] == "P":  # proline breaks helix and strand
             residues[i] = "A" if state == "H" else "V"
