@@ -168,7 +168,7 @@ def fit(
         _train(module, train, val, folder, epochs, compute, patience)
         if not keep_every_epoch:
             shutil.rmtree(folder / "checkpoints")
-    module.load_state_dict(load_file(weights), strict=False)
+    _load(module, weights)
     history = pd.read_csv(log)
     best = int(history.loc[history["val_macro_f1"].idxmax(), "epoch"])
     return Fit(module.eval().requires_grad_(False), history, best)
@@ -206,6 +206,15 @@ def _train(
     with atomic_path(folder / "best.safetensors") as temporary:
         save_file({k: v.contiguous().clone() for k, v in best.items()}, temporary)
     write_csv(folder / "history.csv", pd.DataFrame(history.rows))
+
+
+def _load(module: Classifier, weights: Path) -> None:
+    """Load trained weights; only frozen ones, which are not stored, may be missing."""
+    frozen = {name for name, p in module.named_parameters() if not p.requires_grad}
+    outcome = module.load_state_dict(load_file(weights), strict=False)
+    strange = sorted((set(outcome.missing_keys) - frozen) | set(outcome.unexpected_keys))
+    if strange:
+        raise HaloError(f"{weights.name} does not fit the model ({strange[0]} ...): delete its folder and train again")
 
 
 def make_trainer(compute: ComputeSettings, epochs: int, callbacks: list[Callback]) -> L.Trainer:
