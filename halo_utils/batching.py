@@ -30,6 +30,7 @@ class BudgetBatchSampler(Sampler[list[int]]):
         """Plan the first epoch."""
         self.lengths, self.budget = np.asarray(lengths), budget
         self.shuffle, self.seed = shuffle, seed
+        self.count = 0
         self.set_epoch(0)
 
     @property
@@ -37,9 +38,8 @@ class BudgetBatchSampler(Sampler[list[int]]):
         """Itself: Lightning looks here for ``set_epoch``."""
         return self
 
-    def set_epoch(self, epoch: int) -> None:
-        """Plan the batches of an epoch; Lightning calls this before each one."""
-        rng = np.random.default_rng([self.seed, epoch])
+    def _group(self, rng: np.random.Generator) -> list[list[int]]:
+        """Return batches of similar length within the budget, shortest first."""
         keys = self.lengths.astype(float)
         if self.shuffle:
             keys = keys * rng.uniform(1 - 1 / BUCKETS, 1 + 1 / BUCKETS, len(keys))
@@ -51,12 +51,29 @@ class BudgetBatchSampler(Sampler[list[int]]):
                 batches.append([])
                 longest = int(self.lengths[i])
             batches[-1].append(i)
-        order = rng.permutation(len(batches)) if self.shuffle else range(len(batches))
-        self.batches = [batches[i] for i in order if batches[i]]
+        return [batch for batch in batches if batch]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Plan the batches of an epoch; Lightning calls this before each one.
+
+        Lightning asks for the number of batches once, so every epoch must have the same: the first plan plus a
+        reserve of a twentieth, reached by halving the largest batches.
+        """
+        rng = np.random.default_rng([self.seed, epoch])
+        batches = self._group(rng)
+        if self.shuffle:
+            self.count = self.count or min(len(self.lengths), len(batches) + len(batches) // 20 + 1)
+            while len(batches) < self.count:
+                largest = batches.pop(max(range(len(batches)), key=lambda i: len(batches[i])))
+                batches += [largest[::2], largest[1::2]]
+            if len(batches) > self.count:
+                raise ValueError(f"epoch {epoch} needs {len(batches)} batches, {self.count} are planned")
+            batches = [batches[i] for i in rng.permutation(len(batches))]
+        self.batches = batches
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Yield lists of positions."""
-        return iter(self.batches)
+        """Yield lists of positions; a generator, because Lightning makes the iterator before it sets the epoch."""
+        yield from self.batches
 
     def __len__(self) -> int:
         """Number of batches of the current epoch."""

@@ -76,8 +76,12 @@ def test_batches_cover_everything_within_budget() -> None:
     first = sampler.batches
     assert sorted(i for b in first for i in b) == list(range(201))
     assert all(len(b) == 1 or len(b) * max(lengths[i] for i in b) <= 400 for b in first)
-    sampler.set_epoch(1)
-    assert sampler.batches != first
+    sizes = set()
+    for epoch in range(1, 30):
+        sampler.set_epoch(epoch)
+        assert sampler.batches != first and sorted(i for b in sampler.batches for i in b) == list(range(201))
+        sizes.add(len(sampler))
+    assert sizes == {len(first)}
     sampler.set_epoch(0)
     assert sampler.batches == first
     assert sampler.padding_efficiency() > 0.75

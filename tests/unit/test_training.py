@@ -1,0 +1,81 @@
+"""Training: it learns, keeps its best epoch, resumes where it stopped, and notices weights that do not fit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch.utils.data import DataLoader
+
+from halo_utils.backbones import load_backbone, load_tokenizer, token_ids
+from halo_utils.batching import SequenceDataset, collate_proteins, make_loader
+from halo_utils.classifiers import SequenceClassifier
+from halo_utils.errors import HaloError
+from halo_utils.losses import FocalLoss
+from halo_utils.settings import BackboneSettings, ComputeSettings
+from halo_utils.training import Classifier, fit
+
+SETTINGS = BackboneSettings(source="random", random={"layers": 2, "width": 16, "heads": 2})
+
+
+def loader(shuffle: bool = False) -> DataLoader:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 40)
+    sequences = ["M" + "".join(rng.choice(list("KR" if y else "LV"), 12)) for y in labels]
+    tokens = token_ids(sequences, load_tokenizer(SETTINGS))
+    dataset = SequenceDataset([f"P{i}" for i in range(40)], tokens, np.stack([labels, 1 - labels], axis=1))
+    return make_loader(dataset, 120, collate_proteins, shuffle=shuffle, seed=1)
+
+
+def module() -> Classifier:
+    torch.manual_seed(0)
+    return Classifier(SequenceClassifier(load_backbone(SETTINGS, 1), 2, 1), FocalLoss(), 1e-2, 0.0, (3, 0.5))
+
+
+def train(folder: Path, epochs: int, **options: bool) -> tuple[Classifier, list[float]]:
+    result = fit(module(), loader(True), loader(), folder, epochs=epochs, compute=ComputeSettings(), **options)
+    return result.module, result.history["train_loss"].tolist()
+
+
+def test_it_learns_and_checkpoints_every_epoch(tmp_path: Path) -> None:
+    _, losses = train(tmp_path, 4, keep_every_epoch=True)
+    assert losses[-1] < 0.5 * losses[0]
+    assert len(list((tmp_path / "checkpoints").glob("epoch=*.ckpt"))) == 4
+
+
+def test_frozen_weights_are_not_stored(tmp_path: Path) -> None:
+    found, _ = train(tmp_path, 1)
+    stored = set(load_file(tmp_path / "best.safetensors"))
+    assert "model.head.weight" in stored and not any("trunk" in n and n.endswith("weight") for n in stored)
+    assert not (tmp_path / "checkpoints").exists()
+    assert not found.training
+
+
+def test_resumed_training_equals_undisturbed_training(tmp_path: Path) -> None:
+    whole, losses = train(tmp_path / "whole", 4, keep_every_epoch=True)
+    train(tmp_path / "cut", 2, keep_every_epoch=True)
+    for name in ("best.safetensors", "history.csv"):  # what an interrupted run does not have yet
+        (tmp_path / "cut" / name).unlink()
+    again, resumed = train(tmp_path / "cut", 4, keep_every_epoch=True)
+    assert resumed == losses
+    pairs = zip(whole.parameters(), again.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_weights_that_do_not_fit_are_noticed(tmp_path: Path) -> None:
+    train(tmp_path, 1)
+    weights = load_file(tmp_path / "best.safetensors")
+    weights.pop("model.head.weight")
+    save_file(weights, tmp_path / "best.safetensors")
+    with pytest.raises(HaloError, match="does not fit the model .model.head.weight"):
+        train(tmp_path, 1)
+
+
+def test_a_loss_that_is_not_a_number_stops_with_the_proteins(tmp_path: Path) -> None:
+    broken = module()
+    with torch.no_grad():
+        broken.model.head.weight.fill_(torch.nan)
+    with pytest.raises(HaloError, match=r"loss is nan in batch 0 \(P\d+.*lower the learning rate"):
+        fit(broken, loader(True), loader(), tmp_path, epochs=1, compute=ComputeSettings())
+    assert not (tmp_path / "best.safetensors").exists()
