@@ -66,8 +66,8 @@ class BudgetBatchSampler(Sampler[list[int]]):
             while len(batches) < self.count:
                 largest = batches.pop(max(range(len(batches)), key=lambda i: len(batches[i])))
                 batches += [largest[::2], largest[1::2]]
-            if len(batches) > self.count:
-                raise ValueError(f"epoch {epoch} needs {len(batches)} batches, {self.count} are planned")
+            while len(batches) > self.count:  # more than the reserve: the two shortest share a batch
+                batches = [batches[0] + batches[1], *batches[2:]]
             batches = [batches[i] for i in rng.permutation(len(batches))]
         self.batches = batches
 
