@@ -4,7 +4,7 @@ DATASET ?=
 MAX_PROTEINS ?=
 SEED ?=
 HALO_DATA_DIR ?=
-CORES ?= 1
+CORES ?= all
 PYTHON ?= python3
 
 export HALO_DATA_DIR

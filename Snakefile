@@ -40,6 +40,7 @@ for position, book in enumerate(BOOKS):
             before=[EXECUTED[name] for name in BOOKS[:position]],
         output:
             EXECUTED[book],
+        threads: workflow.cores  # a notebook may use them all; Snakemake passes this on as OMP_NUM_THREADS
         params:
             book=book,
         shell:
