@@ -12,7 +12,7 @@ BIN := .venv/bin
 
 .PHONY: run test setup notebooks pairs readme clean
 run: setup ## Run notebooks 01-06 of a profile; a second call re-runs only what is stale.
-	$(BIN)/snakemake --cores $(CORES) --quiet rules progress --config profile=$(PROFILE) dataset=$(DATASET) \
+	$(BIN)/snakemake --cores $(CORES) --nolock --rerun-incomplete --quiet rules progress --config profile=$(PROFILE) dataset=$(DATASET) \
 	  max_proteins=$(MAX_PROTEINS) seed=$(SEED)
 	@$(BIN)/python -m halo_utils.summary --profile $(PROFILE) --dataset "$(DATASET)" \
 	  --max-proteins "$(MAX_PROTEINS)" --seed "$(SEED)"

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from halo_utils.datasets import STANDARD
+from halo_utils.tables import STANDARD
 
 KMER = 6  # residues; two unrelated proteins of 500 residues share a 6-mer about once in a hundred pairs
 NEAR_DUPLICATE = 0.5  # share of a protein's 6-mers found in one single other protein

@@ -10,14 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import EsmConfig, EsmModel, EsmTokenizer
 from transformers.utils import logging as transformers_logging
 
+from halo_utils.blocks import BackboneSettings
 from halo_utils.errors import SettingsError
-from halo_utils.settings import BackboneSettings
+from halo_utils.files import sha256
+from halo_utils.paths import REPOSITORY
 
 VOCABULARY = Path(__file__).with_name("esm2_vocab.txt")  # the 33 tokens of every ESM-2 checkpoint, in id order
+VOCABULARY_SIZE = 33
 SPECIAL_TOKENS = 2  # <cls> before and <eos> after the residues
 
 
@@ -32,7 +36,7 @@ def esm2_config(layers: int, width: int, heads: int, ffn_ratio: int = 4, init_st
             f"backbone width {width} must be a multiple of twice its heads ({heads}), for rotary positions"
         )
     return EsmConfig(
-        vocab_size=33,
+        vocab_size=VOCABULARY_SIZE,
         hidden_size=width,
         num_hidden_layers=layers,
         num_attention_heads=heads,
@@ -66,16 +70,52 @@ def load_backbone(settings: BackboneSettings, seed: int) -> EsmModel:
             torch.manual_seed(seed)
             return EsmModel(esm2_config(**settings.random.model_dump()), add_pooling_layer=False).eval()
     transformers_logging.set_verbosity_error()
+    where = backbone_folder(settings) or settings.source
     try:
         model = EsmModel.from_pretrained(
-            settings.source, revision=settings.revision, add_pooling_layer=False, use_safetensors=True
+            where, revision=settings.revision, add_pooling_layer=False, use_safetensors=True
         )
-    except OSError as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise SettingsError(
-            f"backbone {settings.source!r} could not be loaded: {error}. Expected a Hugging Face hub id that is"
-            " reachable or cached, or a local directory with config.json and model.safetensors"
+            f"backbone {settings.source!r} could not be loaded: {str(error).splitlines()[0]}. Expected an ESM-2 on the"
+            " Hugging Face hub that is reachable or cached, or a local directory with config.json and"
+            " model.safetensors"
         ) from error
+    _check_esm2(settings.source, model)
     return model.float().eval()
+
+
+def backbone_folder(settings: BackboneSettings) -> Path | None:
+    """Return the local directory that ``source`` names (absolute, or relative to the repository), or None for a hub id.
+
+    Raises:
+        SettingsError: if it is a directory without config.json or without weights as safetensors; pickled weights
+            are never read.
+    """
+    folder = REPOSITORY / settings.source
+    if settings.source == "random" or not folder.is_dir():
+        return None
+    missing = [n for n in ("config.json",) if not (folder / n).is_file()]
+    if not list(folder.glob("model*.safetensors")):
+        missing.append("model.safetensors")
+    if missing:
+        pickled = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt"))
+        hint = f"; {', '.join(pickled)} is not read, because a pickle can run code: convert it" if pickled else ""
+        raise SettingsError(
+            f"backbone directory {settings.source!r} lacks {', '.join(missing)}: expected what save_pretrained"
+            f" writes{hint}"
+        )
+    return folder
+
+
+def _check_esm2(source: str, model: EsmModel) -> None:
+    """Refuse a checkpoint that is not ESM-2: other alphabet, or learned positions."""
+    config = model.config
+    if config.vocab_size != VOCABULARY_SIZE or config.position_embedding_type != "rotary":
+        raise SettingsError(
+            f"backbone {source!r} has {config.vocab_size} tokens and {config.position_embedding_type} positions;"
+            f" expected an ESM-2 with {VOCABULARY_SIZE} tokens and rotary positions"
+        )
 
 
 def load_tokenizer(settings: BackboneSettings) -> EsmTokenizer:
@@ -84,9 +124,12 @@ def load_tokenizer(settings: BackboneSettings) -> EsmTokenizer:
 
 
 def backbone_key(settings: BackboneSettings, seed: int) -> dict[str, object]:
-    """Return what identifies a backbone's weights, for cache keys."""
+    """Return what identifies a backbone's weights, for cache keys: a pinned revision, file contents, or a seed."""
+    folder = backbone_folder(settings)
+    files = sorted([folder / "config.json", *folder.glob("model*.safetensors")]) if folder else []
     return {
-        "source": settings.source,
+        "source": "directory" if folder else settings.source,
+        "files": [sha256(path) for path in files],
         "revision": settings.revision,
         "shape": settings.random and settings.random.model_dump(),
         "seed": seed if settings.source == "random" else None,

@@ -147,3 +147,8 @@ def make_loader(
     """Return a loader over a dataset that has ``lengths``, batched under ``budget`` tokens or nodes."""
     sampler = BudgetBatchSampler(dataset.lengths, budget, shuffle, seed)
     return DataLoader(dataset, batch_sampler=sampler, collate_fn=collate)
+
+
+def names_of(batch: Any) -> Iterator[str]:
+    """Yield the accessions of a batch, whichever kind it is."""
+    yield from getattr(batch, "accessions", None) or batch.accession

@@ -15,9 +15,8 @@ from sklearn.model_selection import train_test_split
 from halo_utils.errors import DataError
 from halo_utils.files import digest
 from halo_utils.labels import DEEPLOC, HPA, LUO2024
+from halo_utils.tables import check_protein, read_csv
 
-STANDARD = frozenset("ACDEFGHIKLMNPQRSTVWY")
-LETTERS = STANDARD | frozenset("XBUZO")  # unknown, Asx, selenocysteine, Glx, pyrrolysine
 COMMON_COLUMNS = ("accession", "sequence", "split", "kingdom", "subset")
 
 # HALO's split of DeepLoc 2.0's homology partitions; the released split files carry the partition.
@@ -27,45 +26,15 @@ LUO_VALIDATION_SHARE = 0.15  # of Swiss_train; Luo et al. publish no validation 
 Read = tuple[pd.DataFrame, pd.DataFrame]
 
 
-def _read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Read a CSV as text and check its columns.
-
-    Raises:
-        DataError: if the file is missing, empty, or lacks a column.
-    """
-    if not path.is_file():
-        raise DataError(f"{path.name} not found: set HALO_DATA_DIR to the folder that holds it (see data/README.md)")
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except pd.errors.EmptyDataError as error:
-        raise DataError(f"{path.name} is empty: download it again (see data/README.md)") from error
-    missing = [c for c in columns if c not in table.columns]
-    if missing:
-        raise DataError(f"{path.name}: column(s) {', '.join(missing)} missing; found {', '.join(table.columns)}")
-    if table.empty:
-        raise DataError(f"{path.name} has a header but no rows: download it again (see data/README.md)")
-    return table
-
-
 def _where(path: Path, accessions: pd.Series, row: int) -> str:
     """Return ``file row 3 (P12345)``, rows counted as in a text editor with the header as row 1."""
     return f"{path.name} row {row + 2} ({accessions.iloc[row] or 'no accession'})"
 
 
 def _check_rows(path: Path, accession: pd.Series, sequence: pd.Series) -> None:
-    """Refuse empty accessions and empty or illegal sequences, naming the first offending row."""
+    """Refuse the first row whose accession or sequence is not valid."""
     for row, (name, residues) in enumerate(zip(accession, sequence, strict=True)):
-        if not name:
-            raise DataError(f"{_where(path, accession, row)}: empty accession; expected a UniProt accession")
-        if not residues:
-            raise DataError(f"{_where(path, accession, row)}: empty sequence; remove the row or fill it in")
-        illegal = sorted(set(residues) - LETTERS)
-        if illegal:
-            remedy = "write it in upper case" if residues.upper() != residues else "mask unknown residues as X"
-            raise DataError(
-                f"{_where(path, accession, row)}: illegal residue(s) {' '.join(illegal)};"
-                f" expected one-letter amino acids, {remedy}"
-            )
+        check_protein(f"{path.name} row {row + 2}", name, residues)
 
 
 def _binary(path: Path, raw: pd.DataFrame, columns: Sequence[str], accession: pd.Series) -> pd.DataFrame:
@@ -79,20 +48,26 @@ def _binary(path: Path, raw: pd.DataFrame, columns: Sequence[str], accession: pd
     return values.astype("int8")
 
 
-def _finish(path: Path, table: pd.DataFrame, places: Sequence[str]) -> Read:
+def _refuse_clashes(path: Path, table: pd.DataFrame, places: Sequence[str]) -> None:
+    """Refuse an accession that occurs twice in one file with another sequence or other locations."""
+    for columns, what in ((["sequence"], "another sequence"), (list(places), "other locations")):
+        first = table.drop_duplicates("accession").set_index("accession")[columns]
+        clash = (first.loc[table["accession"]].to_numpy() != table[columns].to_numpy()).any(axis=1)
+        if clash.any():
+            where = _where(path, table["accession"], int(np.flatnonzero(clash)[0]))
+            raise DataError(f"{where}: accession occurs before with {what}; keep one of the two rows")
+
+
+def _finish(table: pd.DataFrame, places: Sequence[str], file: str) -> Read:
     """Set aside repeated accessions and unlabelled proteins; return kept and dropped rows."""
     repeated = table.duplicated(["accession"], keep="first")
-    first = table.drop_duplicates("accession").set_index("accession")["sequence"]
-    clash = repeated & (table["accession"].map(first) != table["sequence"])
-    if clash.any():
-        row = int(np.flatnonzero(clash)[0])
-        where = _where(path, table["accession"], row)
-        raise DataError(f"{where}: accession occurs before with another sequence; keep one of the two rows")
     reason = pd.Series("", index=table.index)
     reason[repeated] = "repeated accession, same sequence"
     reason[~repeated & (table[list(places)].sum(axis=1) == 0)] = "no location"
-    dropped = table.loc[reason != "", ["accession", "split"]].assign(reason=reason[reason != ""], file=path.name)
+    dropped = table.loc[reason != "", ["accession", "split"]].assign(reason=reason[reason != ""], file=file)
     kept = table.loc[reason == "", [*COMMON_COLUMNS, *places]].reset_index(drop=True)
+    if kept.empty:
+        raise DataError(f"{file}: all {len(table)} proteins were left out ({', '.join(set(reason))}); correct the file")
     return kept, dropped.reset_index(drop=True)
 
 
@@ -110,7 +85,7 @@ def read_deeploc2(path: Path) -> Read:
 
     Source: Thumuluri et al. 2022; HALO's split is partitions 0-2 / 3 / 4.
     """
-    raw = _read_csv(path, ["ACC", "Kingdom", "Partition", *DEEPLOC, "Sequence"])
+    raw = read_csv(path, ["ACC", "Kingdom", "Partition", *DEEPLOC, "Sequence"], optional=("", "Membrane"))
     _check_rows(path, raw["ACC"], raw["Sequence"])
     partition = pd.to_numeric(raw["Partition"], errors="coerce").map(DEEPLOC_SPLIT)
     if partition.isna().any():
@@ -118,8 +93,9 @@ def read_deeploc2(path: Path) -> Read:
         found = raw["Partition"].iloc[row]
         raise DataError(f"{_where(path, raw['ACC'], row)}: Partition is {found!r}; expected 0, 1, 2, 3 or 4")
     table = pd.DataFrame({"accession": raw["ACC"], "sequence": raw["Sequence"], "split": partition})
-    table = table.assign(kingdom=raw["Kingdom"], subset="")
-    return _finish(path, table.join(_binary(path, raw, DEEPLOC, raw["ACC"])), DEEPLOC)
+    table = table.assign(kingdom=raw["Kingdom"], subset="").join(_binary(path, raw, DEEPLOC, raw["ACC"]))
+    _refuse_clashes(path, table, ["split", *DEEPLOC])
+    return _finish(table, DEEPLOC, path.name)
 
 
 def read_hpa(path: Path) -> Read:
@@ -130,16 +106,17 @@ def read_hpa(path: Path) -> Read:
 
     Source: Thumuluri et al. 2022.
     """
-    raw = _read_csv(path, ["sid", *HPA, "fasta"])
+    raw = read_csv(path, ["sid", *HPA, "fasta"], optional=("", "Lengths"))
     _check_rows(path, raw["sid"], raw["fasta"])
     table = pd.DataFrame({"accession": raw["sid"], "sequence": raw["fasta"]})
-    table = table.assign(split="hpa", kingdom="Metazoa", subset="")
-    return _finish(path, table.join(_binary(path, raw, HPA, raw["sid"])), HPA)
+    table = table.assign(split="hpa", kingdom="Metazoa", subset="").join(_binary(path, raw, HPA, raw["sid"]))
+    _refuse_clashes(path, table, HPA)
+    return _finish(table, HPA, path.name)
 
 
 def _read_luo_file(path: Path) -> pd.DataFrame:
     """Read one luo2024 file into accession, sequence and ten 0/1 columns."""
-    raw = _read_csv(path, ["Entry_ID", "Sequence", "label"])
+    raw = read_csv(path, ["Entry_ID", "Sequence", "label"], optional=("",))
     _check_rows(path, raw["Entry_ID"], raw["Sequence"])
     unknown = ~raw["label"].isin(LUO2024)
     if unknown.any():
@@ -147,37 +124,57 @@ def _read_luo_file(path: Path) -> pd.DataFrame:
         found = raw["label"].iloc[row]
         raise DataError(f"{_where(path, raw['Entry_ID'], row)}: label {found!r}; expected one of {', '.join(LUO2024)}")
     labels = pd.get_dummies(raw["label"]).reindex(columns=list(LUO2024), fill_value=0).astype("int8")
-    return pd.DataFrame({"accession": raw["Entry_ID"], "sequence": raw["Sequence"]}).join(labels)
+    table = pd.DataFrame({"accession": raw["Entry_ID"], "sequence": raw["Sequence"]}).join(labels)
+    _refuse_clashes(path, table, LUO2024)
+    return table
 
 
-def read_luo2024(folder: Path) -> Read:
+def _luo_validation(path: Path, train: pd.DataFrame) -> np.ndarray:
+    """Return the rows of a stratified validation set; a location with a single protein has none there."""
+    label = train[list(LUO2024)].to_numpy().argmax(axis=1)
+    rows = np.flatnonzero(np.bincount(label, minlength=len(LUO2024))[label] > 1)
+    try:
+        return train_test_split(rows, test_size=LUO_VALIDATION_SHARE, stratify=label[rows], random_state=0)[1]
+    except ValueError as error:
+        raise DataError(
+            f"{path.name}: {len(train)} proteins are too few for a validation set with every location;"
+            " expected the published file of 5,549, fetch it again"
+        ) from error
+
+
+def read_luo2024(files: dict[str, Path]) -> Read:
     """Read the four luo2024 files: train and val (from Swiss_train), tests S and T, with N inside T.
 
     The validation set is a stratified 15 % of Swiss_train; proteins of a location with a single member
     stay in train. A test protein that repeats an accession of an earlier file is dropped with a reason.
 
+    Args:
+        files: ``Swiss_train``, ``Swiss_test``, ``TrEMBL_independent_test`` and
+            ``non_homology_TrEMBL_independent_test`` -> path; they may lie in different folders.
+
     Raises:
-        DataError: if a column, label or sequence is not as published, or N is not part of T.
+        DataError: if a column, label or sequence is not as published, an accession has two sequences, a location
+            has too few proteins for a validation set, or N is not part of T.
 
     Source: Luo et al. 2024, bbad534.
     """
-    train = _read_luo_file(folder / "Swiss_train.csv")
-    label = train[list(LUO2024)].to_numpy().argmax(axis=1)
-    _, held_out = train_test_split(
-        np.arange(len(train)), test_size=LUO_VALIDATION_SHARE, stratify=label, random_state=0
-    )
+    train = _read_luo_file(files["Swiss_train"])
     train["split"] = "train"
-    train.loc[held_out, "split"] = "val"
-    swiss = _read_luo_file(folder / "Swiss_test.csv").assign(split="S")
-    trembl = _read_luo_file(folder / "TrEMBL_independent_test.csv").assign(split="T")
-    distant = _read_luo_file(folder / "non_homology_TrEMBL_independent_test.csv")
+    train.loc[_luo_validation(files["Swiss_train"], train), "split"] = "val"
+    swiss = _read_luo_file(files["Swiss_test"]).assign(split="S")
+    trembl = _read_luo_file(files["TrEMBL_independent_test"]).assign(split="T")
+    distant = _read_luo_file(files["non_homology_TrEMBL_independent_test"])
     stray = set(distant["accession"]) - set(trembl["accession"])
     if stray:
         example = sorted(stray)[0]
         raise DataError(f"non_homology_TrEMBL_independent_test.csv: {len(stray)} proteins such as {example} not in T")
     table = pd.concat([train, swiss, trembl], ignore_index=True).assign(kingdom="", subset="")
     table.loc[(table["split"] == "T") & table["accession"].isin(distant["accession"]), "subset"] = "N"
-    return _finish(folder / "luo2024", table, LUO2024)
+    sequences = table.groupby("accession")["sequence"].nunique()
+    if (sequences > 1).any():
+        example = sequences.index[sequences > 1][0]
+        raise DataError(f"luo2024: {example} has different sequences in two of the files; fetch them again")
+    return _finish(table, LUO2024, "luo2024")
 
 
 def evaluation_sets(table: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -228,6 +225,21 @@ def stratified_subset(
     kept = table.loc[table.index.isin(chosen)].reset_index(drop=True)
     rest = table.loc[~table.index.isin(chosen), ["accession", "split"]]
     return kept, rest.assign(reason="not in the subset", file="").reset_index(drop=True)
+
+
+def check_splits(table: pd.DataFrame, source: str) -> None:
+    """Refuse a table without proteins to learn from, to choose with, or to test on.
+
+    Raises:
+        DataError: naming the missing split.
+    """
+    present = set(table["split"])
+    missing = [s for s in ("train", "val") if s not in present] + ([] if present - {"train", "val"} else ["test"])
+    if missing:
+        raise DataError(
+            f"{source}: {len(table)} proteins, none of them in {', '.join(missing)}; every split needs some: use more"
+            " proteins (max_proteins), or correct the column that gives the split"
+        )
 
 
 def fingerprint(table: pd.DataFrame) -> str:

@@ -9,10 +9,9 @@ import pandas as pd
 from halo_utils.calibration import Threshold, choose_threshold
 from halo_utils.datasets import evaluation_sets, held_out_sets, label_matrix
 from halo_utils.errors import DataError
-from halo_utils.files import write_parquet
+from halo_utils.files import read_parquet, write_parquet
 from halo_utils.labels import locations
 from halo_utils.metrics import evaluate, paired_difference
-from halo_utils.paths import shown
 from halo_utils.settings import Settings
 
 SYSTEM_TITLES = {
@@ -136,15 +135,16 @@ def load_predictions(settings: Settings, system: str) -> pd.DataFrame:
     Raises:
         DataError: if the notebook that makes them has not run.
     """
-    path = settings.paths.predictions(system)
-    if not path.is_file():
-        maker = "04_gat_weighting" if system.startswith("gat") else "02_esm_finetuning"
-        raise DataError(f"{shown(path)} not found: run notebook {maker} with profile {settings.profile} first")
-    return pd.read_parquet(path)
+    maker = "04_gat_weighting" if system.startswith("gat") else "02_esm_finetuning"
+    return read_parquet(
+        settings.paths.predictions(system), f"run notebook {maker} with profile {settings.profile} first"
+    )
 
 
 def read_metrics(path: Path) -> pd.DataFrame:
     """Return a metrics or differences table; the empty label of overall metrics stays an empty string."""
+    if not path.is_file():
+        raise DataError(f"{path.name} not found: run the earlier notebooks of this profile first, 02 to 05")
     return pd.read_csv(path).fillna({"label": ""})
 
 

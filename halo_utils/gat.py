@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.nn import GATConv, global_mean_pool
 
-from halo_utils.settings import GatSettings
+from halo_utils.blocks import GatSettings
 
 BLOCKS = ("coord", "esm", "bio")
 

@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from halo_utils.blocks import GateSettings
 from halo_utils.calibration import Threshold
-from halo_utils.settings import GateSettings
 
 # Constants of the released code: uncertain between, positive at, graph model positive at.
 RELEASED_LOW, RELEASED_HIGH, RELEASED_GAT = 0.40, 0.50, 0.40

@@ -10,21 +10,23 @@ from torch.utils.data import DataLoader
 from torch_geometric.data import Batch
 from tqdm import tqdm
 
-from halo_utils import batching, features, gat, graphs, losses, training
+from halo_utils import batching, features, gat, graphs, learner, losses, training
 from halo_utils.batching import make_loader
 from halo_utils.datasets import fingerprint, label_matrix
 from halo_utils.errors import DataError
 from halo_utils.files import digest
 from halo_utils.gat import GatClassifier
 from halo_utils.graphs import GraphDataset, feature_blocks
-from halo_utils.inputs import load_structure_arrays, seen_sequences
+from halo_utils.inputs import seen_sequences, structure_store
 from halo_utils.labels import locations
+from halo_utils.learner import Classifier
 from halo_utils.losses import FocalLoss
 from halo_utils.paths import shown
+from halo_utils.prediction import predict
 from halo_utils.provenance import code_digest
 from halo_utils.residues import ResidueStore
 from halo_utils.settings import Settings
-from halo_utils.training import Classifier, Fit, fit, predict
+from halo_utils.training import Fit, fit
 
 Weights = tuple[float, float, float]
 
@@ -53,6 +55,7 @@ class GraphStage:
     settings: Settings
     table: pd.DataFrame
     structures: dict[str, np.ndarray]
+    structures_content: str = ""  # digest of the arrays, part of the key of every trained network
 
     @property
     def places(self) -> list[str]:
@@ -109,7 +112,9 @@ class GatRun:
 
 def prepare(settings: Settings, table: pd.DataFrame) -> GraphStage:
     """Load what notebook 01 parsed."""
-    return GraphStage(settings, table, load_structure_arrays(settings, table))
+    store = structure_store(settings, table)
+    arrays = {a: np.array(store.rows(a)) for a in store.accessions}
+    return GraphStage(settings, table, arrays, store.content)
 
 
 def train_gat(stage: GraphStage, variant: Variant, epochs: int | None = None) -> GatRun:
@@ -122,12 +127,12 @@ def train_gat(stage: GraphStage, variant: Variant, epochs: int | None = None) ->
     """
     block, settings = stage.settings.gat, stage.settings
     store = stage.embeddings(variant.store)
-    code = code_digest(batching, features, gat, graphs, losses, training)
+    code = code_digest(batching, features, gat, graphs, learner, losses, training)
     content = [
         block.model_dump(exclude={"weights"}),
-        store.key,
+        store.content,
         fingerprint(stage.table),
-        sorted(stage.structures),
+        stage.structures_content,
         code,
     ]
     key = digest(*content, variant.weights, variant.learned, epochs, settings.seed, settings.compute.precision)
@@ -135,7 +140,9 @@ def train_gat(stage: GraphStage, variant: Variant, epochs: int | None = None) ->
     blocks, k = feature_blocks(store.width), len(stage.places)
     model = GatClassifier(blocks, k, block, variant.weights, variant.learned)
     loss = FocalLoss(block.focal.gamma, block.focal.alpha, n_labels=k)
-    module = Classifier(model, loss, block.learning_rate, block.weight_decay)
+    module = Classifier(
+        model, loss, block.learning_rate, block.weight_decay, seed=settings.seed, budget="gat.nodes_per_batch"
+    )
     result = fit(
         module,
         stage.loader(stage.dataset(store, "train"), shuffle=True),

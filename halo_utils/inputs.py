@@ -6,17 +6,30 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from halo_utils.alphafold import fetch_structures, summarise
 from halo_utils.backbones import seen_residues, truncate
-from halo_utils.datasets import Read, fingerprint, read_deeploc2, read_luo2024, stratified_subset
+from halo_utils.datasets import Read, check_splits, fingerprint, read_deeploc2, read_luo2024, stratified_subset
 from halo_utils.errors import DataError
-from halo_utils.files import digest, write_parquet
+from halo_utils.files import digest, read_parquet, write_parquet
 from halo_utils.labels import locations
 from halo_utils.paths import shown
+from halo_utils.registry import locate, raw_dir, registry, structure_folders
 from halo_utils.residues import ResidueStore, open_if_current, write_store
 from halo_utils.settings import Settings
-from halo_utils.sources import locate, structures_dir
-from halo_utils.structures import SUFFIXES, load_structures
+from halo_utils.structures import load_structures, structure_index
 from halo_utils.synthetic import make_proteome, write_structures
+
+# The raw tables of every data set, names of data/sources.yaml.
+FILES = {
+    "synthetic": [],
+    "deeploc2": ["deeploc2/Swissprot_Train_Validation_dataset.csv"],
+    "luo2024": [
+        "luo2024/Swiss_train.csv",
+        "luo2024/Swiss_test.csv",
+        "luo2024/TrEMBL_independent_test.csv",
+        "luo2024/non_homology_TrEMBL_independent_test.csv",
+    ],
+}
 
 
 @dataclass(frozen=True)
@@ -26,63 +39,65 @@ class Inputs:
     Attributes:
         table: dataset table.
         dropped: rows left out, with reasons.
-        structures: folder of structure files, or None.
+        structures: folders of structure files, first come first served.
     """
 
     table: pd.DataFrame
     dropped: pd.DataFrame
-    structures: Path | None
+    structures: list[Path]
 
 
 def read_inputs(settings: Settings) -> Inputs:
-    """Read or make the proteins of a profile and draw its subset.
+    """Read or make the proteins of a profile, draw its subset, and fetch the structures it asks for.
 
     Raises:
-        DataError: if an input file is missing or malformed.
+        DataError: if an input file is missing or malformed, or a split has no protein.
+        DownloadError: if something cannot be fetched.
     """
+    found = read_table(settings)
+    check_splits(found.table, settings.title)
+    if settings.data.structures == "alphafold" and not settings.is_synthetic:
+        target = raw_dir() / "structures"
+        api = registry().structures["alphafold"].address or ""
+        print(summarise(fetch_structures(found.table, structure_folders(), target, api), target))
+        return Inputs(found.table, found.dropped, structure_folders())
+    return found
+
+
+def read_table(settings: Settings) -> Inputs:
+    """Read or make the proteins of a profile and draw its subset, with the structures that are here."""
     if settings.is_synthetic:
         table, folds = make_proteome(settings.data.synthetic_proteins, settings.seed)
         folder = settings.paths.work / "structures"
         write_structures(table, folds, folder, settings.seed)
         kept = table.assign(subset="").drop(columns="family")
-        return Inputs(kept, pd.DataFrame(columns=["accession", "split", "reason", "file"]), folder)
+        return Inputs(kept, pd.DataFrame(columns=["accession", "split", "reason", "file"]), [folder])
     table, dropped = _read_real(settings)
-    folder = structures_dir()
-    keep = _accessions_of(folder) if settings.data.keep_structures else frozenset()
+    folders = structure_folders()
+    # A subset that followed a cache of downloads would differ from one call to the next.
+    local = settings.data.keep_structures and settings.data.structures == "local"
+    keep = frozenset(structure_index(folders)) if local else frozenset()
     places = locations(settings.data.dataset)
     table, left_out = stratified_subset(table, places, settings.data.max_proteins, settings.seed, keep)
-    return Inputs(table, pd.concat([dropped, left_out], ignore_index=True), folder)
+    return Inputs(table, pd.concat([dropped, left_out], ignore_index=True), folders)
 
 
 def _read_real(settings: Settings) -> Read:
+    paths = [locate(name) for name in FILES[settings.data.dataset]]
     if settings.data.dataset == "deeploc2":
-        return read_deeploc2(locate("deeploc2/Swissprot_Train_Validation_dataset.csv"))
-    names = ("Swiss_train", "Swiss_test", "TrEMBL_independent_test", "non_homology_TrEMBL_independent_test")
-    paths = [locate(f"luo2024/{name}.csv") for name in names]
-    return read_luo2024(paths[0].parent)
-
-
-def _accessions_of(folder: Path | None) -> frozenset[str]:
-    """Return the accessions that have a structure file in ``folder``."""
-    if folder is None:
-        return frozenset()
-    suffixes = sorted(SUFFIXES, key=len, reverse=True)
-    names = (path.name for path in folder.iterdir())
-    return frozenset(n.removesuffix(next((s for s in suffixes if n.endswith(s)), "")) for n in names)
+        return read_deeploc2(paths[0])
+    return read_luo2024({path.stem: path for path in paths})
 
 
 def load_table(settings: Settings) -> pd.DataFrame:
     """Return the dataset table that notebook 01 wrote.
 
     Raises:
-        DataError: if notebook 01 has not run for this profile.
+        DataError: if notebook 01 has not run for this profile, or its table is damaged.
     """
-    path = settings.paths.dataset
-    if not path.is_file():
-        raise DataError(
-            f"{shown(path)} not found: run notebook 01_data_preparation with profile {settings.profile} first"
-        )
-    return pd.read_parquet(path)
+    return read_parquet(
+        settings.paths.dataset, f"run notebook 01_data_preparation with profile {settings.profile} first"
+    )
 
 
 def save_table(settings: Settings, table: pd.DataFrame) -> Path:
@@ -100,13 +115,13 @@ def _structures_path(settings: Settings) -> Path:
     return settings.paths.work / "structures.npy"
 
 
-def store_structures(settings: Settings, table: pd.DataFrame, folder: Path | None) -> pd.DataFrame:
+def store_structures(settings: Settings, table: pd.DataFrame, folders: list[Path]) -> pd.DataFrame:
     """Parse every structure once into a store of [L, 4] rows (C-alpha in angstrom, pLDDT) of the residues seen.
 
     Returns:
         The report of ``load_structures``, one row per protein.
     """
-    arrays, report = load_structures(table, folder)
+    arrays, report = load_structures(table, folders)
     block = settings.backbone
     own = table[table["accession"].isin(arrays)]
     index = [seen_residues(len(s), block.max_tokens, block.truncation) for s in own["sequence"]]
@@ -121,14 +136,22 @@ def structures_key(settings: Settings, table: pd.DataFrame) -> str:
     return digest(fingerprint(table), settings.backbone.max_tokens, settings.backbone.truncation)
 
 
-def load_structure_arrays(settings: Settings, table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Return accession -> [L, 4] float32 for the proteins that have a structure.
+def structure_store(settings: Settings, table: pd.DataFrame) -> ResidueStore:
+    """Return the store of [L, 4] float32 rows (C-alpha in angstrom, pLDDT) of the proteins with a structure.
 
     Raises:
-        DataError: if notebook 01 has not parsed the structures of this table.
+        DataError: if notebook 01 has not parsed the structures of this table, or the store is damaged.
     """
-    store: ResidueStore | None = open_if_current(_structures_path(settings), structures_key(settings, table))
+    store = open_if_current(_structures_path(settings), structures_key(settings, table))
     if store is None:
         name = shown(_structures_path(settings))
-        raise DataError(f"{name} is missing or was made from other proteins: run notebook 01_data_preparation again")
+        raise DataError(
+            f"{name} is missing, damaged or made from other proteins: run notebook 01_data_preparation again"
+        )
+    return store
+
+
+def load_structure_arrays(settings: Settings, table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return accession -> [L, 4] float32 of the proteins that have a structure, see ``structure_store``."""
+    store = structure_store(settings, table)
     return {a: np.array(store.rows(a)) for a in store.accessions}

@@ -13,7 +13,8 @@ from typing import Any
 import papermill
 
 from halo_utils.errors import HaloError, SettingsError
-from halo_utils.files import atomic_path
+from halo_utils.files import atomic_path, remove_unfinished
+from halo_utils.locks import locked
 from halo_utils.paths import NOTEBOOKS, shown
 from halo_utils.settings import Settings, load_settings
 
@@ -118,16 +119,24 @@ def main(argv: list[str] | None = None) -> int:
         chosen = [find_notebook(options.notebook)] if options.notebook else notebooks()
         for notebook in chosen:
             check_parameters(notebook, parameters)
-        for notebook in chosen:
-            output = Path(options.output) if options.output and options.notebook else executed_path(settings, notebook)
-            print(f"{notebook.stem} -> {shown(output)}", flush=True)
-            run_notebook(notebook, output, parameters)
+        with locked(settings.paths.work / "run.lock", f"run {settings.run_name}", patience=2):
+            paths = settings.paths.make()
+            for folder in (paths.work, paths.results, paths.figures):
+                remove_unfinished(folder)
+            for notebook in chosen:
+                own = options.output if options.notebook else ""
+                output = Path(own) if own else executed_path(settings, notebook)
+                print(f"{notebook.stem} -> {shown(output)}", flush=True)
+                run_notebook(notebook, output, parameters)
     except HaloError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except papermill.PapermillExecutionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted: run the same command again, it goes on where it stopped", file=sys.stderr)
+        return 130
     return 0
 
 

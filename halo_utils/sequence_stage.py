@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from halo_utils import backbones, batching, classifiers, losses, training
+from halo_utils import backbones, batching, classifiers, learner, losses, training
 from halo_utils.backbones import SPECIAL_TOKENS, backbone_key, load_backbone, load_tokenizer, token_ids
 from halo_utils.batching import SequenceDataset, collate_proteins, make_loader
 from halo_utils.classifiers import ProteinBatch, SequenceClassifier
@@ -24,12 +24,15 @@ from halo_utils.features import composition
 from halo_utils.files import digest
 from halo_utils.inputs import seen_sequences
 from halo_utils.labels import locations
+from halo_utils.learner import Classifier
 from halo_utils.losses import FocalLoss
+from halo_utils.prediction import device, inference, predict
 from halo_utils.provenance import code_digest
 from halo_utils.residues import ResidueStore, open_if_current, write_store
 from halo_utils.settings import Settings
-from halo_utils.training import Classifier, Fit, device, fit, inference, predict
+from halo_utils.training import Fit, fit
 
+BUDGET = "esm.tokens_per_batch"
 DISK_RESERVE = 0.9  # share of the free disk a trunk cache may take
 
 
@@ -43,6 +46,7 @@ class SequenceStage:
         tokens: one [T] tensor per protein, table order.
         classifier: the model; fine-tuned in place by ``finetune``.
         trunk: cached output of the frozen trunk, or None when everything learns or the disk is short.
+        backbone_key: digest of everything the pre-trained states depend on.
         key: digest of everything the fine-tuned weights depend on.
     """
 
@@ -51,6 +55,7 @@ class SequenceStage:
     tokens: list[Tensor]
     classifier: SequenceClassifier
     trunk: ResidueStore | None
+    backbone_key: str
     key: str
 
     @property
@@ -85,17 +90,18 @@ def prepare(settings: Settings, table: pd.DataFrame, report: Callable[[str], Non
     model = load_backbone(settings.backbone, settings.seed)
     k = len(locations(settings.data.dataset))
     classifier = SequenceClassifier(model, k, settings.backbone.trainable_layers)
-    code = code_digest(backbones, batching, classifiers, losses, training)
-    identity = [
+    identity = digest(
         backbone_key(settings.backbone, settings.seed),
         settings.backbone.model_dump(),
+        settings.compute.precision,
+        settings.esm.tokens_per_batch,  # padding changes the last bits of a state
         fingerprint(table),
-        code,
-    ]
-    key = digest(*identity, settings.esm.model_dump(), settings.compute.precision, settings.seed)
-    stage = SequenceStage(settings, table, tokens, classifier, None, key)
+        code_digest(backbones, batching, classifiers),
+    )
+    key = digest(identity, settings.esm.model_dump(), settings.seed, code_digest(losses, learner, training))
+    stage = SequenceStage(settings, table, tokens, classifier, None, identity, key)
     if classifier.trunk_is_frozen and len(classifier.trunk.encoder.layer):
-        stage.trunk = _cache_trunk(stage, digest(*identity), report)
+        stage.trunk = _cache_trunk(stage, identity, report)
     return stage
 
 
@@ -122,7 +128,9 @@ def _rows(
     """Yield (table position, rows) for every protein; ``strip`` leaves special tokens out."""
     position = {a: i for i, a in enumerate(stage.table["accession"])}
     model = stage.classifier.eval().to(device())
-    for batch, hidden in inference(stage.loader(stage.rows()), states, stage.settings.compute.precision, "embed"):
+    for batch, hidden in inference(
+        stage.loader(stage.rows()), states, stage.settings.compute.precision, "embed", BUDGET
+    ):
         keep = batch.residue_mask if strip else batch.attention_mask.bool()
         for name, mask, values in zip(batch.accessions, keep, hidden.float(), strict=True):
             yield position[name], values[mask].cpu().numpy()
@@ -137,7 +145,7 @@ def embed_residues(stage: SequenceStage, name: str) -> ResidueStore:
         name: file name of the store under the run's folder.
     """
     path = stage.settings.paths.work / f"{name}.npy"
-    key = digest(name, stage.key)
+    key = digest(name, stage.backbone_key if name == "pretrained" else stage.key)
     if (store := open_if_current(path, key)) is not None:
         return store
     lengths = [len(t) - SPECIAL_TOKENS for t in stage.tokens]
@@ -151,7 +159,9 @@ def finetune(stage: SequenceStage) -> Fit:
     esm, settings = stage.settings.esm, stage.settings
     loss = FocalLoss(esm.focal.gamma, esm.focal.alpha)
     plateau = (esm.plateau_patience, esm.plateau_factor)
-    module = Classifier(stage.classifier, loss, esm.learning_rate, esm.weight_decay, plateau)
+    module = Classifier(
+        stage.classifier, loss, esm.learning_rate, esm.weight_decay, plateau, seed=settings.seed, budget=BUDGET
+    )
     L.seed_everything(settings.seed, verbose=False)
     train, val = stage.loader(stage.rows("train"), shuffle=True), stage.loader(stage.rows("val"))
     folder = settings.paths.work / "esm" / stage.key

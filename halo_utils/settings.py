@@ -6,124 +6,25 @@ path to a YAML file of your own works in the place of the name. Values come from
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from halo_utils.accessions import is_safe
+from halo_utils.blocks import (
+    BackboneSettings,
+    Block,
+    ComputeSettings,
+    DataSettings,
+    EsmSettings,
+    EvaluationSettings,
+    GateSettings,
+    GatSettings,
+)
 from halo_utils.errors import SettingsError
 from halo_utils.files import digest
-from halo_utils.paths import PROFILES, RunPaths
-
-
-class Block(BaseModel):
-    """Base of every settings block: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DataSettings(Block):
-    """Which proteins enter a run."""
-
-    dataset: Literal["synthetic", "deeploc2", "luo2024"]
-    max_proteins: int = Field(0, ge=0)  # 0 keeps all; else a subset stratified by split and label set
-    keep_structures: bool = True  # a subset keeps every protein that has a structure file
-    synthetic_proteins: int = Field(500, ge=60)  # size of the demo proteome before the rounding to families
-
-
-class RandomShape(Block):
-    """Shape of an ESM-2 backbone with random weights, used where no pre-trained one is at hand."""
-
-    layers: int = Field(ge=1)
-    width: int = Field(ge=8)
-    heads: int = Field(ge=1)
-    ffn_ratio: int = Field(4, ge=1)
-    init_std: float = Field(
-        0.02, gt=0
-    )  # ESM-2's own, made for widths of 320 up; narrow models learn faster near width**-0.5
-
-
-class BackboneSettings(Block):
-    """The protein language model."""
-
-    source: str  # "random", a Hugging Face hub id, or a local Hugging Face directory
-    revision: str | None = None  # commit of the hub repository
-    random: RandomShape | None = None  # needed when source is "random"
-    max_tokens: int = Field(1024, ge=8, le=1026)  # <cls> and <eos> included, paper section 2.1
-    truncation: Literal["head", "head_tail"] = "head"  # head: keep the start (paper); head_tail: cut the middle out
-    trainable_layers: int | Literal["all"] = 2  # last encoder blocks that learn, paper section 2.1
-
-
-class FocalSettings(Block):
-    """Focal loss, FL(p) = -alpha (1 - p)^gamma log p (Lin et al. 2017)."""
-
-    gamma: float = Field(2.0, ge=0)
-    alpha: float = Field(1.0, gt=0)
-
-
-class EsmSettings(Block):
-    """Fine-tuning of the sequence model."""
-
-    learning_rate: float = Field(1e-5, gt=0)
-    weight_decay: float = Field(0.01, ge=0)
-    epochs: int = Field(10, ge=1)
-    tokens_per_batch: int = Field(4096, ge=64)
-    focal: FocalSettings = FocalSettings()
-    plateau_patience: int = Field(3, ge=0)  # epochs without a lower validation loss before the rate falls
-    plateau_factor: float = Field(0.5, gt=0, lt=1)
-
-
-class FeatureWeightSettings(Block):
-    """Weights of the three blocks of node features, paper section 2.2."""
-
-    mode: Literal["fixed", "grid", "learned"] = "fixed"
-    coord: float = Field(0.5, ge=0)  # the released checkpoint is named for 0.5, 1.0, 0.5
-    esm: float = Field(1.0, ge=0)
-    bio: float = Field(0.5, ge=0)
-    grid_coord: tuple[float, ...] = (0.0, 0.1, 0.5)
-    grid_bio: tuple[float, ...] = (0.0, 0.5, 1.0)
-    grid_epochs: int = Field(4, ge=1)
-
-
-class GatSettings(Block):
-    """The graph attention network and its graphs."""
-
-    cutoff_angstrom: float = Field(10.0, gt=0)  # C-alpha distance, unscaled coordinates
-    layers: int = Field(4, ge=2)
-    heads: int = Field(4, ge=1)
-    hidden: int = Field(128, ge=1)  # per head
-    dropout: float = Field(0.6, ge=0, lt=1)
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(1e-4, ge=0)
-    epochs: int = Field(50, ge=1)
-    patience: int = Field(5, ge=1)  # epochs without a better validation macro F1 before training stops
-    nodes_per_batch: int = Field(8192, ge=64)
-    focal: FocalSettings = FocalSettings()
-    weights: FeatureWeightSettings = FeatureWeightSettings()
-
-
-class GateSettings(Block):
-    """The rule that joins the two models, paper section 2.3."""
-
-    rule: Literal["paper", "released_code", "sequence_only"] = "paper"
-    confident: float = Field(0.55, gt=0, le=1)  # at and above it the sequence model decides alone
-    require_structure: bool = True  # proteins without a structure run sequence-only
-
-
-class EvaluationSettings(Block):
-    """How results are measured."""
-
-    bootstrap: int = Field(1000, ge=10)  # resamples of proteins for the 95 % intervals
-    threshold_step: float = Field(0.05, gt=0, lt=0.5)  # sweep 0.10..0.95, paper section 2.1
-
-
-class ComputeSettings(Block):
-    """Where and how arithmetic happens."""
-
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    devices: int | Literal["auto"] = "auto"
-    num_nodes: int = Field(1, ge=1)
-    strategy: str = "auto"
+from halo_utils.paths import PROFILES, REPOSITORY, RunPaths
 
 
 class Settings(Block):
@@ -206,30 +107,81 @@ def load_settings(
     Raises:
         SettingsError: if the file, a key or a value is not valid; the message lists every problem.
     """
+    _check_overrides(dataset=(dataset, str), max_proteins=(max_proteins, int), seed=(seed, int))
     path = profile_path(profile)
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(raw, dict):
-        raise SettingsError(f"profile {path.name} is empty or not a mapping: start from {PROFILES.name}/demo.yaml")
-    raw = {"profile": path.stem, **raw}
+    raw = _read_profile(path)
     chosen = {"dataset": dataset or None, "max_proteins": None if max_proteins < 0 else max_proteins}
-    blocks = {"data": chosen, **blocks}
-    for name, values in blocks.items():
-        values = {key: value for key, value in values.items() if value not in (None, "")}
-        raw[name] = {**(raw.get(name) or {}), **values}
-    own_dataset = (yaml.safe_load(path.read_text(encoding="utf-8")).get("data") or {}).get("dataset")
+    own_dataset = raw["data"].get("dataset")
+    for name, values in {"data": chosen, **blocks}.items():
+        raw[name] = {**raw.get(name, {}), **{key: v for key, v in values.items() if v not in (None, "")}}
     parts = [raw["data"].get("dataset")] if raw["data"].get("dataset") != own_dataset else []
-    parts.append(raw["profile"])
+    parts.append(path.stem)
     if raw["data"].get("max_proteins"):
         parts.append(str(raw["data"]["max_proteins"]))
     if seed >= 0 and seed != raw.get("seed", 7):
         raw["seed"] = seed
         parts.append(f"seed{seed}")
-    raw["run_name"] = "-".join(str(part) for part in parts)
+    raw |= {"profile": path.stem, "run_name": "-".join(str(part) for part in parts)}
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"profile {path.name} is not valid: {problems}") from error
-    if settings.backbone.source == "random" and settings.backbone.random is None:
-        raise SettingsError(f"profile {path.name}: backbone.source 'random' needs backbone.random (a shape)")
+    _check_backbone(path, settings.backbone)
     return settings
+
+
+def _check_overrides(**values: tuple[object, type]) -> None:
+    """Refuse a notebook parameter of the wrong type, such as ``seed="three"``."""
+    for name, (value, kind) in values.items():
+        if not isinstance(value, kind) or isinstance(value, bool):
+            expected = "a name" if kind is str else "a whole number, or -1 for the profile's own"
+            raise SettingsError(f"parameter {name} is {value!r}: expected {expected}")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """A YAML loader that refuses a key written twice, of which YAML keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping, each key once."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = {str(key) for key in keys if keys.count(key) > 1}
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"{', '.join(twice)} written twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _read_profile(path: Path) -> dict[str, Any]:
+    """Read a profile file into a mapping of blocks.
+
+    Raises:
+        SettingsError: if it is not YAML, not a mapping, names itself, or a block is not a mapping.
+    """
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_StrictLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"profile {path.name} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise SettingsError(f"profile {path.name} is empty or not a mapping: start from {PROFILES.name}/demo.yaml")
+    for name in ("profile", "run_name"):
+        if name in raw:
+            raise SettingsError(f"profile {path.name} sets {name}, which follows from the file's name: remove it")
+    if not is_safe(path.stem):
+        raise SettingsError(f"profile {path.name}: expected a file name of letters, digits, '-' and '_'; rename it")
+    for name, field in Settings.model_fields.items():
+        is_block = isinstance(field.annotation, type) and issubclass(field.annotation, Block)
+        if is_block and not isinstance(raw.setdefault(name, {}), dict):
+            raise SettingsError(f"profile {path.name}: {name} is {raw[name]!r}, expected a block of settings")
+    return raw
+
+
+def _check_backbone(path: Path, backbone: BackboneSettings) -> None:
+    """Refuse a random backbone without a shape, and a hub id that is not pinned to a commit."""
+    if backbone.source == "random" and backbone.random is None:
+        raise SettingsError(f"profile {path.name}: backbone.source 'random' needs backbone.random (a shape)")
+    is_folder = (REPOSITORY / backbone.source).is_dir()
+    if backbone.source != "random" and not is_folder and backbone.revision is None:
+        raise SettingsError(
+            f"profile {path.name}: backbone.source {backbone.source!r} is not a directory, and as a hub id it needs"
+            " backbone.revision (the 40 hex digits of a commit), so that results can be repeated"
+        )

@@ -1,68 +1,168 @@
-"""Where raw inputs come from: a local folder first, then ``data/raw``, then the publisher's address."""
+"""Fetches, lists and verifies the raw inputs: ``python -m halo_utils.sources fetch|status|verify``.
 
+``fetch`` brings the tables, structures and backbone of a profile; ``status`` says what is where; ``verify`` compares
+every file on this machine with what was published.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import pooch
-import yaml
+import pandas as pd
 
-from halo_utils.errors import DataError
-from halo_utils.paths import SOURCES, data_dir, output_root
+from halo_utils import alphafold, archives
+from halo_utils.backbones import load_backbone
+from halo_utils.datasets import read_deeploc2, read_hpa, read_luo2024
+from halo_utils.errors import DataError, HaloError
+from halo_utils.files import sha256
+from halo_utils.inputs import FILES, read_table
+from halo_utils.paths import shown
+from halo_utils.registry import local_copy, locate, raw_dir, registry, structure_folders
+from halo_utils.settings import Settings, load_settings
+from halo_utils.structure_audit import audit_files
+from halo_utils.structures import structure_index
+from halo_utils.tables import read_fasta
+from halo_utils.verification import check_content
+
+PARTS = ("tables", "structures", "backbone")
+READERS = (
+    (FILES["deeploc2"], lambda paths: read_deeploc2(paths[0])),
+    (["deeploc2/hpa_testset.csv"], lambda paths: read_hpa(paths[0])),
+    (FILES["luo2024"], lambda paths: read_luo2024({path.stem: path for path in paths})),
+)
 
 
-def registry(path: Path = SOURCES) -> dict[str, dict[str, Any]]:
-    """Return the entries of ``data/sources.yaml``: relative name -> address, sha256, licence, citation."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+def fetch(settings: Settings, only: Sequence[str], structures_from: str, fasta: str) -> int:
+    """Fetch what a profile needs; return 1 when structures failed that may succeed later."""
+    parts = set(only) & set(PARTS) or (set() if only else set(PARTS))
+    names = [name for name in only if name not in PARTS]
+    if "tables" in parts:
+        names += FILES[settings.data.dataset]
+    for name in names:
+        print(f"{name}: {shown(locate(name))}")
+    failed = fetch_structures(settings, structures_from, fasta) if "structures" in parts else 0
+    if "backbone" in parts and settings.backbone.source != "random":
+        load_backbone(settings.backbone, settings.seed)
+        print(f"backbone {settings.backbone.source}: on this machine")
+    return int(failed > 0)
 
 
-def raw_dir() -> Path:
-    """Return the folder downloads go to."""
-    return output_root() / "data" / "raw"
+def fetch_structures(settings: Settings, structures_from: str, fasta: str) -> int:
+    """Fetch the structures of a profile's proteins, or of a FASTA file's; return how many failed."""
+    table = read_fasta(Path(fasta))[0] if fasta else read_table(settings).table
+    services, target = registry().structures, raw_dir() / "structures"
+    if structures_from in ("", "alphafold"):
+        address = services["alphafold"].address or ""
+        outcomes = alphafold.fetch_structures(table, structure_folders(), target, address)
+        print(alphafold.summarise(outcomes, target))
+        return int((outcomes["status"] == "failed").sum())
+    if structures_from in ("huggingface", "foldcomp"):
+        service = services[structures_from]
+        bulk = raw_dir() / structures_from
+        if structures_from == "huggingface":
+            origin = archives.fetch_hub_dataset(service.address or "", service.revision)
+        else:
+            origin = archives.fetch_foldcomp(service.address or "", bulk)
+    else:
+        origin = Path(structures_from)
+    wanted = set(table["accession"])
+    print(archives.describe(origin, archives.import_structures(origin, wanted, target), wanted, target))
+    return 0
 
 
-def locate(name: str, sources: Path = SOURCES) -> Path:
-    """Return the local path of a registered file, downloading it when no local copy exists.
+def status() -> int:
+    """Print where every raw file is, and how many structures each folder holds."""
+    for name, entry in registry().files.items():
+        path = local_copy(name)
+        place = shown(path.parent) if path else ("to be fetched" if entry.address else "absent, not public")
+        print(f"{name:<58}{place}")
+    for folder in structure_folders():
+        print(f"{'structures':<58}{len(structure_index([folder])):,} in {shown(folder)}")
+    return 0
 
-    Args:
-        name: a key of ``data/sources.yaml``, such as ``deeploc2/hpa_testset.csv``.
-        sources: the registry; tests pass one that points at a local server.
 
-    Raises:
-        DataError: if the name is unknown, the download fails, the bytes have another checksum, or a page
-            came instead of a table. The bad file is removed.
-    """
-    entries = registry(sources)
-    if name not in entries:
-        raise DataError(f"{name!r} is not in {sources.name}: known are {', '.join(entries)}")
-    for folder in (data_dir(), raw_dir()):
-        if folder is not None and (folder / name).is_file():
-            return folder / name
-    entry = entries[name]
-    target = raw_dir() / name
-    known_hash = f"sha256:{entry['sha256']}" if entry["sha256"] else None
+def verify() -> int:
+    """Compare every raw file on this machine with what was published; return 1 when one differs."""
+    problems, present = 0, 0
+    for name, entry in registry().files.items():
+        path = local_copy(name)
+        if path is None:
+            print(f"absent  {name}")
+            continue
+        present += 1
+        try:
+            if entry.content is not None:
+                check_content(path, entry.content, name)
+            if entry.sha256 is not None and (found := sha256(path)) != entry.sha256:
+                raise DataError(f"{name}: sha256 {found[:12]}..., expected {entry.sha256[:12]}...: fetch it again")
+        except HaloError as error:
+            problems += 1
+            print(f"WRONG   {error}")
+        else:
+            print(f"ok      {name} ({'sha256' if entry.sha256 else f'{entry.content.rows:,} rows, counts and cells'})")
+    problems += _verify_structures()
+    print(f"{present} of {len(registry().files)} files are here, {problems} problem(s)")
+    return int(problems > 0)
+
+
+def _verify_structures() -> int:
+    """Read every structure, align it with the tables that are here, and print the counts; return the problems."""
+    problems = 0
+    for folder in structure_folders():
+        audit = audit_files(known_sequences(), folder)
+        counts = audit["status"].value_counts().to_dict()
+        bad = audit[audit["status"].isin(["unreadable", "mismatched"])]
+        for problem in bad["problem"]:
+            print(f"WRONG   {problem}")
+        problems += len(bad)
+        print(f"{'ok    ' if bad.empty else 'WRONG '}  structures in {shown(folder)}: {len(audit):,} files, {counts}")
+    return problems
+
+
+def known_sequences() -> pd.DataFrame:
+    """Return accession and sequence of every protein of the tables on this machine, each once."""
+    tables = [pd.DataFrame({"accession": [], "sequence": []}, dtype=str)]
+    for names, read in READERS:
+        paths = [local_copy(name) for name in names]
+        if all(paths):
+            tables.append(read(paths)[0][["accession", "sequence"]])
+    return pd.concat(tables).drop_duplicates("accession").reset_index(drop=True)
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Return the command-line parser."""
+    parser = argparse.ArgumentParser(prog="python -m halo_utils.sources", description=__doc__.splitlines()[0])
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    get = verbs.add_parser("fetch", help="bring the tables, structures and backbone of a profile")
+    get.add_argument("--profile", default="quick", help="quick, paper, or the path of a YAML file")
+    get.add_argument("--only", nargs="+", default=[], metavar="WHAT", help=f"{', '.join(PARTS)}, or names of files")
+    get.add_argument(
+        "--structures-from",
+        default="",
+        metavar="WHERE",
+        help="alphafold (default, one by one), huggingface, foldcomp, or the path of a folder, tar or zip",
+    )
+    get.add_argument("--fasta", default="", help="fetch the structures of these proteins, not of the profile's")
+    verbs.add_parser("status", help="say what is where")
+    verbs.add_parser("verify", help="compare every file on this machine with what was published")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb; return the exit code."""
+    options = arguments().parse_args(argv)
     try:
-        pooch.retrieve(entry["address"], known_hash, fname=target.name, path=target.parent, progressbar=True)
-    except Exception as error:  # requests, urllib3 and pooch raise many kinds; the remedy is the same
-        target.unlink(missing_ok=True)
-        raise DataError(
-            f"{name} could not be fetched from {entry['address']} ({error}). Check the network, or download it by"
-            f" hand into a folder and set HALO_DATA_DIR to that folder"
-        ) from error
-    head = target.read_bytes()[:512].lstrip().lower()
-    if not head or head.startswith((b"<!doctype", b"<html")):
-        target.unlink()
-        raise DataError(
-            f"{name}: {entry['address']} answered with {'a web page' if head else 'nothing'}, a CSV was expected"
-        )
-    return target
+        if options.verb == "fetch":
+            return fetch(load_settings(options.profile), options.only, options.structures_from, options.fasta)
+        return status() if options.verb == "status" else verify()
+    except HaloError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: run the same command again, it goes on where it stopped", file=sys.stderr)
+        return 130
 
 
-def structures_dir() -> Path | None:
-    """Return the folder of real structure files, or None where there is none.
-
-    ``HALO_DATA_DIR/structures/files`` first, then ``data/raw/structures``.
-    """
-    folders = [raw_dir() / "structures"]
-    if data_dir() is not None:
-        folders.insert(0, data_dir() / "structures" / "files")
-    return next((folder for folder in folders if folder.is_dir()), None)
+if __name__ == "__main__":
+    sys.exit(main())

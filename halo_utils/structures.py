@@ -1,5 +1,12 @@
-"""Structure files (PDB or mmCIF, gzipped or not) to one record per protein, aligned to its sequence."""
+"""Structure files (PDB or mmCIF, gzipped or not) to one record per protein, aligned to its sequence.
 
+What is read: of several models the first; of several chains the one that fits the sequence best; of alternative
+locations the first; hetero residues that stand for an amino acid (MSE, SEC, PYL) as their letter. Residues without
+a C-alpha, waters and ligands are passed over. Of a protein that AlphaFold cut into fragments, the first is used.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +16,18 @@ import pandas as pd
 from Bio.Align import PairwiseAligner
 from tqdm import tqdm
 
+from halo_utils.accessions import check_accession
 from halo_utils.errors import StructureError
 
-SUFFIXES = (".pdb", ".cif", ".pdb.gz", ".cif.gz")
 BACKBONE = ("N", "CA", "C")
 MIN_IDENTITY = 0.9  # identical residues over the shorter of the two sequences; below it is another protein
+MIN_PLACED = 30  # residues a structure must place, or half of a protein shorter than twice that
+WILDCARDS = frozenset("XBZ")  # letters of a sequence that stand for several residues and so fit any of them
+# P04637.cif.gz, AF-P04637-F1-model_v6.cif, AF-P04637-2-F1-model_v6.pdb.gz
+FILE_NAME = re.compile(
+    r"(?:AF-)?(?P<accession>[A-Za-z0-9][A-Za-z0-9_.-]*?)(?:-F(?P<fragment>\d+))?(?:-model_v(?P<version>\d+))?"
+    r"\.(?P<format>pdb|cif)(?P<gz>\.gz)?"
+)
 
 
 @dataclass(frozen=True)
@@ -36,17 +50,39 @@ class StructureRecord:
         return self.backbone[:, 1]
 
 
+def structure_index(folders: Iterable[Path]) -> dict[str, Path]:
+    """Return accession -> structure file over several folders.
+
+    Where a protein has several files, an earlier folder wins, then the first fragment, then a file without a
+    version in its name, then the newest version.
+    """
+    found: dict[str, tuple[tuple[int, int, int], Path]] = {}
+    for order, folder in enumerate(folders):
+        for path in sorted(folder.iterdir()):
+            name = FILE_NAME.fullmatch(path.name)
+            if name is None or path.name.startswith("."):
+                continue
+            rank = (order, int(name["fragment"] or 1), -int(name["version"] or 10**6))
+            if name["accession"] not in found or rank < found[name["accession"]][0]:
+                found[name["accession"]] = rank, path
+    return {accession: path for accession, (_, path) in found.items()}
+
+
 def structure_file(folder: Path, accession: str) -> Path | None:
-    """Return the structure file of an accession in ``folder``, or None."""
-    candidates = (folder / f"{accession}{suffix}" for suffix in SUFFIXES)
-    return next((path for path in candidates if path.is_file()), None)
+    """Return the structure file of an accession in ``folder``, or None.
+
+    Raises:
+        DataError: if the accession could leave the folder.
+    """
+    return structure_index([folder]).get(check_accession(accession))
 
 
-def read_structure(path: Path) -> StructureRecord:
-    """Read the first chain of the first model that holds C-alpha atoms.
+def read_structure(path: Path, sequence: str | None = None) -> StructureRecord:
+    """Read one chain of the first model of a file.
 
-    Hetero residues that stand for an amino acid (MSE, SEC) count with their parent letter; of alternative
-    locations the first is used; waters and ligands are ignored.
+    Args:
+        path: PDB or mmCIF file, gzipped or not.
+        sequence: of several protein chains, the one that fits this sequence best is read, else the first.
 
     Raises:
         StructureError: if the file cannot be parsed or holds no C-alpha.
@@ -55,15 +91,20 @@ def read_structure(path: Path) -> StructureRecord:
         structure = gemmi.read_structure(str(path), merge_chain_parts=False)
     except (RuntimeError, ValueError, OSError) as error:
         raise StructureError(f"{path.name}: not a readable PDB or mmCIF file ({error}); fetch it again") from error
+    records = []
     for chain in structure[0] if len(structure) else ():
         residues = [(r, r.find_atom("CA", "*", gemmi.Element("C"))) for r in chain]
         residues = [(r, ca) for r, ca in residues if ca is not None]
         if residues:
-            return _record(residues)
-    raise StructureError(f"{path.name}: no C-alpha atom; expected a protein model, fetch it again")
+            records.append(_record(path, residues))
+    if not records:
+        raise StructureError(f"{path.name}: no C-alpha atom; expected a protein model, fetch it again")
+    if sequence is None or len(records) == 1:
+        return records[0]
+    return max(records, key=lambda record: align(record, sequence)[1])
 
 
-def _record(residues: list[tuple[gemmi.Residue, gemmi.Atom]]) -> StructureRecord:
+def _record(path: Path, residues: list[tuple[gemmi.Residue, gemmi.Atom]]) -> StructureRecord:
     """Turn residues with their C-alpha into arrays."""
     backbone = np.full((len(residues), 3, 3), np.nan, dtype=np.float32)
     letters = []
@@ -74,6 +115,8 @@ def _record(residues: list[tuple[gemmi.Residue, gemmi.Atom]]) -> StructureRecord
             atom = residue.find_atom(name, "*")
             if atom is not None:
                 backbone[i, j] = atom.pos.tolist()
+    if not np.isfinite(backbone[:, 1]).all():
+        raise StructureError(f"{path.name}: a C-alpha without finite coordinates; fetch the file again")
     b_factors = np.array([ca.b_iso for _, ca in residues], dtype=np.float32)
     return StructureRecord("".join(letters), backbone, plddt_from_b_factors(b_factors))
 
@@ -94,82 +137,73 @@ def align(record: StructureRecord, sequence: str) -> tuple[np.ndarray, float]:
 
     Returns:
         [L] int64, for every residue of ``sequence`` the index of its residue in the record or -1, and the
-        identity: identical pairs over the length of the shorter sequence.
+        identity: fitting pairs over the length of the shorter sequence. X, B and Z in the sequence fit anything.
     """
     if record.sequence == sequence:
         return np.arange(len(sequence)), 1.0
     aligner = PairwiseAligner(mode="global", match_score=2, mismatch_score=-1, open_gap_score=-5, extend_gap_score=-0.2)
+    aligner.wildcard = "X"
     aligner.end_gap_score = 0.0  # a fragment or a longer construct costs nothing at its ends
     alignment = aligner.align(sequence, record.sequence)[0]
-    index, same = np.full(len(sequence), -1), 0
+    index = np.full(len(sequence), -1)
     for (start, end), (other, _) in zip(*alignment.aligned, strict=True):
         index[start:end] = np.arange(other, other + end - start)
-        same += sum(sequence[start + i] == record.sequence[other + i] for i in range(end - start))
-    return index, same / min(len(sequence), len(record.sequence))
+    fits = len(sequence) - count_mismatches(record, sequence, index) - int((index < 0).sum())
+    return index, fits / min(len(sequence), len(record.sequence))
 
 
-def load_structures(table: pd.DataFrame, folder: Path | None) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
+def count_mismatches(record: StructureRecord, sequence: str, index: np.ndarray) -> int:
+    """Return the residues that the structure places but names otherwise."""
+    pairs = ((letter, record.sequence[i]) for letter, i in zip(sequence, index, strict=True) if i >= 0)
+    return sum(a != b and a not in WILDCARDS for a, b in pairs)
+
+
+def load_structures(table: pd.DataFrame, folders: Sequence[Path]) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
     """Read the structures of a data set.
 
     Args:
         table: dataset table with ``accession`` and ``sequence``.
-        folder: folder of ``<accession>.<pdb|cif>[.gz]`` files, or None when there are no structures.
+        folders: folders of structure files, first come first served; none when there are no structures.
 
     Returns:
         accession -> [L, 4] float32 per residue of the data set's sequence: C-alpha x, y, z in angstrom and
         pLDDT, NaN where the structure lacks the residue; and one report row per protein: status
-        (``matched``, ``none``, ``mismatched``, ``unreadable``), file, identity, residues placed, mean pLDDT.
-        Only matched proteins are in the mapping.
+        (``matched``, ``none``, ``mismatched``, ``unreadable``), file, identity, residues, placed, mismatches,
+        extra (residues of the structure that the sequence lacks), mean pLDDT, problem.
+        Only matched proteins are in the mapping; the others run without structure.
     """
     arrays: dict[str, np.ndarray] = {}
     rows = []
+    files = structure_index(folders)
     proteins = zip(table["accession"], table["sequence"], strict=True)
     for accession, sequence in tqdm(proteins, total=len(table), desc="structures", leave=False):
-        path = structure_file(folder, accession) if folder else None
+        path = files.get(accession)
         row = {"accession": accession, "status": "none", "file": path.name if path else ""}
         if path:
-            row |= _load_one(path, accession, sequence, arrays)
+            row |= load_one(path, accession, sequence, arrays)
         rows.append(row)
-    columns = ["accession", "status", "file", "identity", "residues", "placed", "mean_plddt", "problem"]
-    return arrays, pd.DataFrame(rows).reindex(columns=columns)
+    columns = ["accession", "status", "file", "identity", "residues", "placed", "mismatches", "extra", "mean_plddt"]
+    return arrays, pd.DataFrame(rows).reindex(columns=[*columns, "problem"])
 
 
-def _load_one(path: Path, accession: str, sequence: str, arrays: dict[str, np.ndarray]) -> dict[str, object]:
+def load_one(path: Path, accession: str, sequence: str, arrays: dict[str, np.ndarray]) -> dict[str, object]:
     """Read and align one file; add it to ``arrays`` when it matches and return its report values."""
     try:
-        record = read_structure(path)
+        record = read_structure(path, sequence)
     except StructureError as error:
         return {"status": "unreadable", "problem": str(error)}
     index, identity = align(record, sequence)
-    values = {"identity": identity, "residues": len(sequence), "placed": int((index >= 0).sum())}
+    placed = int((index >= 0).sum())
+    values = {"identity": identity, "residues": len(sequence), "placed": placed}
+    values |= {"mismatches": count_mismatches(record, sequence, index), "extra": len(record.sequence) - placed}
     values["mean_plddt"] = float(record.plddt.mean())  # NaN where the file carries no pLDDT
-    if identity < MIN_IDENTITY:
-        problem = f"{path.name}: identity {identity:.2f} with the data set's sequence, at least {MIN_IDENTITY} expected"
+    needed = min(MIN_PLACED, len(sequence) // 2)
+    if identity < MIN_IDENTITY or placed < needed:
+        problem = (
+            f"{path.name}: {accession} has identity {identity:.2f} with it and {placed} residues placed, at least"
+            f" {MIN_IDENTITY} and {needed} expected; it runs without structure"
+        )
         return {"status": "mismatched", "problem": problem, **values}
     rows = np.column_stack([record.ca, record.plddt])
     arrays[accession] = np.where(index[:, None] >= 0, rows[index], np.nan).astype(np.float32)
     return {"status": "matched", **values}
-
-
-def structure_table(folder: Path) -> pd.DataFrame:
-    """Return what a folder of structure files holds, one row per file format and one for all.
-
-    Returns:
-        Indexed by format; columns files, read, ``without pLDDT``, residues, ``mean pLDDT`` over residues.
-    """
-    rows = []
-    for path in sorted(p for p in folder.iterdir() if p.name.endswith(SUFFIXES)):
-        row = {"format": "mmCIF" if ".cif" in path.name else "PDB", "files": 1, "read": 0}
-        try:
-            record = read_structure(path)
-        except StructureError:
-            rows.append(row)
-            continue
-        known = bool(np.isfinite(record.plddt).all())
-        row |= {"read": 1, "without pLDDT": int(not known), "residues": len(record.sequence)}
-        rows.append(row | {"sum": float(np.nansum(record.plddt)), "known": len(record.sequence) * known})
-    table = pd.DataFrame(rows).groupby("format").sum()
-    table.loc["all"] = table.sum()
-    table["mean pLDDT"] = table.pop("sum") / table.pop("known")
-    whole = [c for c in table.columns if c != "mean pLDDT"]
-    return table.astype({c: int for c in whole})

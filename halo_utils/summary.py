@@ -16,9 +16,10 @@ from halo_utils.evaluation import SYSTEM_TITLES, read_metrics
 from halo_utils.files import write_text
 from halo_utils.paths import REPOSITORY, RunPaths, data_dir, shown
 from halo_utils.reference import METRIC_TITLES, published_table
+from halo_utils.registry import registry
 from halo_utils.settings import load_settings
-from halo_utils.sources import registry
-from halo_utils.structures import structure_table
+from halo_utils.sources import known_sequences
+from halo_utils.structure_audit import audit_files, audit_table
 
 README_RUN = "mini-3000"
 COLUMNS = ("micro_f1", "macro_f1", "accuracy", "jaccard", "macro_precision", "macro_recall", "roc_auc_micro")
@@ -112,22 +113,20 @@ def claims_table(paths: RunPaths) -> str:
 
 def sources_table() -> str:
     """Return the table of raw inputs from ``data/sources.yaml``."""
-    rows = [
-        [
-            f"`{name}`",
-            e["what"],
-            e["licence"],
-            e["citation"],
-            f"`{e['sha256'][:12]}…`" if e["sha256"] else "counts checked",
-        ]
-        for name, e in registry().items()
-    ]
-    return _markdown(["file", "what", "licence", "citation", "sha256"], rows)
+    listed = registry()
+    rows = []
+    for name, e in [*listed.files.items(), *((f"structures from {n}", e) for n, e in listed.structures.items())]:
+        known = getattr(e, "sha256", None)
+        check = (
+            f"`{known[:12]}…`" if known else "rows, counts, cells" if getattr(e, "content", None) else "every file read"
+        )
+        rows.append([f"`{name}`", e.what, e.licence, e.citation, check])
+    return _markdown(["file", "what", "licence", "citation", "checked by"], rows)
 
 
 def structures_summary(folder: Path) -> str:
-    """Return the table of real structure files: read, pLDDT known, mean pLDDT, edges per residue."""
-    table = structure_table(folder)
+    """Return the table of real structure files: read, matched, pLDDT known, mean pLDDT, edges per residue."""
+    table = audit_table(audit_files(known_sequences(), folder))
     rows = [
         [str(name), *(f"{v:,.1f}" if isinstance(v, float) else f"{v:,}" for v in values)]
         for name, *values in table.itertuples()

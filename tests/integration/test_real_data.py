@@ -39,7 +39,7 @@ def test_hpa_counts(real_data: Path) -> None:
 
 
 def test_luo_counts_and_leak(real_data: Path) -> None:
-    table, dropped = datasets.read_luo2024(real_data / "luo2024")
+    table, dropped = datasets.read_luo2024({p.stem: p for p in (real_data / "luo2024").glob("*.csv")})
     sets = datasets.evaluation_sets(table)
     assert len(table) + len(dropped) == 5549 + 2379 + 7280
     assert sets["N"].sum() == 2283 and sets["S"].sum() == 2379
@@ -52,12 +52,10 @@ def test_luo_counts_and_leak(real_data: Path) -> None:
 def test_all_real_structures_are_read_and_matched(real_data: Path, deeploc: pd.DataFrame) -> None:
     folder = real_data / "structures" / "files"
     hpa, _ = datasets.read_hpa(real_data / "deeploc2" / "hpa_testset.csv")
-    luo, _ = datasets.read_luo2024(real_data / "luo2024")
+    luo, _ = datasets.read_luo2024({p.stem: p for p in (real_data / "luo2024").glob("*.csv")})
     table = pd.concat([deeploc, hpa, luo])[["accession", "sequence"]].drop_duplicates("accession")
-    have = {structures.structure_file(folder, a) is not None: a for a in table["accession"]}
-    assert set(have) == {True, False}
-    table = table[[structures.structure_file(folder, a) is not None for a in table["accession"]]]
-    arrays, report = structures.load_structures(table, folder)
+    table = table[table["accession"].isin(structures.structure_index([folder]))]
+    arrays, report = structures.load_structures(table, [folder])
     assert report["status"].value_counts().to_dict() == {"matched": 554}
     assert report["identity"].min() > 0.99
     assert report["mean_plddt"].isna().sum() == 14  # files whose B-factors are not pLDDT

@@ -6,9 +6,9 @@ import torch
 
 from halo_utils.backbones import load_backbone, load_tokenizer, token_ids
 from halo_utils.batching import BudgetBatchSampler, SequenceDataset, collate_proteins
+from halo_utils.blocks import BackboneSettings
 from halo_utils.classifiers import AttentionPooling, ProteinBatch, SequenceClassifier
 from halo_utils.losses import FocalLoss
-from halo_utils.settings import BackboneSettings
 
 SETTINGS = BackboneSettings(source="random", random={"layers": 3, "width": 16, "heads": 2})
 SEQUENCES = ["MKVLAAGHWYT", "MS", "MARTKQTARKSTGGKAPRK", "MKDEL"]

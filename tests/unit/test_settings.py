@@ -1,18 +1,14 @@
 """Profiles, paths, published tables, claims, sources, files, and what importing may not do."""
 
-import hashlib
-import http.server
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils import claims, sources
-from halo_utils.errors import DataError, SettingsError
+from halo_utils import claims
 from halo_utils.files import atomic_path, digest, write_csv, write_text
 from halo_utils.labels import DEEPLOC, LUO2024
 from halo_utils.paths import REPOSITORY, RunPaths, data_dir
@@ -47,39 +43,6 @@ def test_settings_are_frozen_and_hashed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         settings.seed = 1
     assert settings.hash() == load_settings("demo").hash() != load_settings("demo", seed=4).hash()
-
-
-BAD_PROFILES = {
-    "unknown key": ("seeds: 3\n", "seeds: Extra inputs"),
-    "unknown key in a block": ("gat: {layer: 3}\n", "gat.layer: Extra inputs"),
-    "wrong type": ("esm: {epochs: many}\n", "esm.epochs: Input should be a valid integer"),
-    "impossible value": ("gat: {dropout: 1.5}\n", "gat.dropout: Input should be less than 1"),
-    "unknown rule": ("gate: {rule: coin}\n", "gate.rule: Input should be 'paper'"),
-}
-
-
-@pytest.mark.parametrize("case", BAD_PROFILES)
-def test_bad_profiles_are_refused(tmp_path: Path, case: str) -> None:
-    text, message = BAD_PROFILES[case]
-    shape = "{layers: 1, width: 8, heads: 1}"
-    start = f"description: x\ndata: {{dataset: synthetic}}\nbackbone: {{source: random, random: {shape}}}\n"
-    (tmp_path / "mine.yaml").write_text(start + text)
-    with pytest.raises(SettingsError, match=f"profile mine.yaml is not valid: .*{message}"):
-        load_settings(str(tmp_path / "mine.yaml"))
-
-
-def test_unknown_profile_and_empty_file(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="unknown profile 'dmeo': use one of demo, mini, paper, quick"):
-        load_settings("dmeo")
-    (tmp_path / "empty.yaml").write_text("")
-    with pytest.raises(SettingsError, match="empty.yaml is empty or not a mapping"):
-        load_settings(str(tmp_path / "empty.yaml"))
-
-
-def test_random_source_needs_a_shape(tmp_path: Path) -> None:
-    (tmp_path / "m.yaml").write_text("description: x\ndata: {dataset: synthetic}\nbackbone: {source: random}\n")
-    with pytest.raises(SettingsError, match="needs backbone.random"):
-        load_settings(str(tmp_path / "m.yaml"))
 
 
 # Rows, columns, values and the sum of all values of each published table, added up from the printed lines of the paper.
@@ -165,76 +128,6 @@ def test_paths_do_not_depend_on_the_working_directory(root: Path, monkeypatch: p
     assert RunPaths("demo").results == root / "data" / "results" / "demo"
     monkeypatch.setenv("HALO_DATA_DIR", "../elsewhere")
     assert data_dir() == (REPOSITORY / "../elsewhere").resolve()
-
-
-class Server(http.server.BaseHTTPRequestHandler):
-    """Answers with the bytes registered for a path, 404 otherwise."""
-
-    pages: dict[str, bytes] = {}
-
-    def do_GET(self) -> None:
-        body = self.pages.get(self.path)
-        self.send_response(200 if body is not None else 404)
-        self.end_headers()
-        self.wfile.write(body or b"")
-
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def server(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A local server and a registry that points at it."""
-    monkeypatch.delenv("HALO_DATA_DIR", raising=False)
-    good = b"Entry_ID,Sequence,label\nP1,MKV,Nucleus\n"
-    Server.pages = {
-        "/good.csv": good,
-        "/page.csv": b"<!DOCTYPE html><p>gone</p>",
-        "/empty.csv": b"",
-        "/cut.csv": good[:10],
-    }
-    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{httpd.server_port}"
-    known = hashlib.sha256(good).hexdigest()
-    lines = [f"set/{n}.csv: {{address: '{address}/{n}.csv', sha256: null}}" for n in ("good", "page", "empty", "gone")]
-    lines.append(f"set/cut.csv: {{address: '{address}/cut.csv', sha256: {known}}}")
-    lines.append(f"set/checked.csv: {{address: '{address}/good.csv', sha256: {known}}}")
-    registry = tmp_path / "sources.yaml"
-    registry.write_text("\n".join(lines))
-    yield registry
-    httpd.shutdown()
-
-
-@pytest.mark.parametrize("name", ["set/good.csv", "set/checked.csv"])
-def test_download_and_cache(server: Path, name: str) -> None:
-    path = sources.locate(name, server)
-    assert path.read_bytes().startswith(b"Entry_ID")
-    Server.pages = {}
-    assert sources.locate(name, server) == path
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("set/page.csv", "answered with a web page, a CSV was expected"),
-        ("set/empty.csv", "answered with nothing"),
-        ("set/gone.csv", "could not be fetched from .*404.*set HALO_DATA_DIR"),
-        ("set/cut.csv", "could not be fetched from .*hash"),
-        ("set/none.csv", "is not in sources.yaml: known are set/good.csv"),
-    ],
-)
-def test_bad_downloads_are_refused_and_removed(server: Path, root: Path, name: str, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        sources.locate(name, server)
-    assert not (root / "data" / "raw" / name).exists()
-
-
-def test_local_folder_comes_first(server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mine" / "set").mkdir(parents=True)
-    (tmp_path / "mine" / "set" / "page.csv").write_text("local")
-    monkeypatch.setenv("HALO_DATA_DIR", str(tmp_path / "mine"))
-    assert sources.locate("set/page.csv", server).read_text() == "local"
 
 
 def test_importing_does_nothing(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Structure files: both formats, gzip, odd residues, alignment, and pLDDT that is not one."""
 
-import gzip
 from pathlib import Path
 
 import gemmi
@@ -8,9 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils.errors import DataError, StructureError
-from halo_utils.folds import build_backbone, confidence_of
-from halo_utils.residues import ResidueStore, open_if_current, write_store
+from halo_utils.errors import StructureError
 from halo_utils.structures import (
     StructureRecord,
     align,
@@ -18,24 +15,8 @@ from halo_utils.structures import (
     plddt_from_b_factors,
     read_structure,
     structure_file,
-    structure_table,
 )
-from halo_utils.synthetic import _gemmi_structure
-
-SEQUENCE = "MKVLAAGHWYTDESPLKQRN"
-
-
-def model(sequence: str = SEQUENCE) -> tuple[gemmi.Structure, np.ndarray]:
-    rng = np.random.default_rng(0)
-    states = "H" * len(sequence)
-    backbone = build_backbone(states, "compact", rng)
-    return _gemmi_structure("P1", sequence, backbone, confidence_of(states, rng)), backbone
-
-
-def write(path: Path, structure: gemmi.Structure) -> Path:
-    text = structure.make_mmcif_document().as_string() if ".cif" in path.name else structure.make_pdb_string()
-    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
-    return path
+from tests.models import SEQUENCE, model, write
 
 
 @pytest.mark.parametrize("suffix", ["pdb", "cif", "pdb.gz", "cif.gz"])
@@ -94,48 +75,9 @@ def test_loading_joins_by_accession_and_reports_everything(tmp_path: Path, five_
     write(tmp_path / "P3.pdb", model(by_name["P3"][:6])[0])
     write(tmp_path / "P4.cif", model("WWWWWWWW")[0])
     (tmp_path / "P5.pdb").write_text("nothing here")
-    arrays, report = load_structures(five_proteins, tmp_path)
+    arrays, report = load_structures(five_proteins, [tmp_path])
     assert report["status"].tolist() == ["matched", "none", "matched", "mismatched", "unreadable"]
     assert set(arrays) == {"P1", "P3"}
     assert arrays["P3"].shape == (10, 4) and np.isnan(arrays["P3"][6:]).all() and np.isfinite(arrays["P3"][:6]).all()
     assert report["problem"].notna().sum() == 2
-    assert load_structures(five_proteins, None)[1]["status"].eq("none").all()
-
-
-def test_structure_table_counts_by_format(tmp_path: Path) -> None:
-    write(tmp_path / "P1.pdb", model()[0])
-    write(tmp_path / "P2.cif.gz", model()[0])
-    (tmp_path / "P3.pdb").write_text("nothing")
-    table = structure_table(tmp_path)
-    assert table.loc["all", ["files", "read", "residues"]].tolist() == [3, 2, 40]
-    assert 60 < table.loc["all", "mean pLDDT"] < 100
-
-
-def store(path: Path, key: str = "k") -> ResidueStore:
-    rows = [(1, np.full((2, 3), 1.0)), (0, np.zeros((4, 3)))]
-    return write_store(path, key, ["a", "b"], [4, 2], 3, rows)
-
-
-def test_store_returns_one_row_per_residue(tmp_path: Path) -> None:
-    found = store(tmp_path / "s.npy")
-    assert found.rows("a").shape == (4, 3) and (found.rows("b") == 1).all()
-    assert len(found) == 2 and "a" in found and "c" not in found and found.length("b") == 2
-    with pytest.raises(DataError, match="c is not in the residue store"):
-        found.rows("c")
-
-
-def test_store_is_rebuilt_when_its_key_or_file_changed(tmp_path: Path) -> None:
-    path = tmp_path / "s.npy"
-    store(path)
-    assert open_if_current(path, "k") is not None
-    assert open_if_current(path, "other") is None
-    path.write_bytes(path.read_bytes()[:-8])
-    assert open_if_current(path, "k") is None
-
-
-def test_store_refuses_wrong_shapes_and_missing_proteins(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"a: rows of shape \(3, 3\), expected \(4, 3\)"):
-        write_store(tmp_path / "s.npy", "k", ["a"], [4], 3, [(0, np.zeros((3, 3)))])
-    with pytest.raises(DataError, match="b: written 0 times, expected once"):
-        write_store(tmp_path / "s.npy", "k", ["a", "b"], [1, 1], 3, [(0, np.zeros((1, 3)))])
-    assert list(tmp_path.iterdir()) == []  # nothing half-written stays
+    assert load_structures(five_proteins, [])[1]["status"].eq("none").all()

@@ -14,8 +14,8 @@ from halo_utils.backbones import (
     truncate,
 )
 from halo_utils.batching import SequenceDataset, collate_proteins
+from halo_utils.blocks import BackboneSettings
 from halo_utils.errors import SettingsError
-from halo_utils.settings import BackboneSettings
 
 SETTINGS = BackboneSettings(source="random", random={"layers": 3, "width": 16, "heads": 2})
 

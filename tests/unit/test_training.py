@@ -1,5 +1,6 @@
 """Training: it learns, keeps its best epoch, resumes where it stopped, and notices weights that do not fit."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,13 @@ from torch.utils.data import DataLoader
 
 from halo_utils.backbones import load_backbone, load_tokenizer, token_ids
 from halo_utils.batching import SequenceDataset, collate_proteins, make_loader
+from halo_utils.blocks import BackboneSettings, ComputeSettings
 from halo_utils.classifiers import SequenceClassifier
 from halo_utils.errors import HaloError
+from halo_utils.files import sha256
+from halo_utils.learner import Classifier
 from halo_utils.losses import FocalLoss
-from halo_utils.settings import BackboneSettings, ComputeSettings
-from halo_utils.training import Classifier, fit
+from halo_utils.training import fit
 
 SETTINGS = BackboneSettings(source="random", random={"layers": 2, "width": 16, "heads": 2})
 
@@ -55,7 +58,7 @@ def test_frozen_weights_are_not_stored(tmp_path: Path) -> None:
 def test_resumed_training_equals_undisturbed_training(tmp_path: Path) -> None:
     whole, losses = train(tmp_path / "whole", 4, keep_every_epoch=True)
     train(tmp_path / "cut", 2, keep_every_epoch=True)
-    for name in ("best.safetensors", "history.csv"):  # what an interrupted run does not have yet
+    for name in ("best.safetensors", "history.csv", "done.json"):  # what an interrupted run does not have yet
         (tmp_path / "cut" / name).unlink()
     again, resumed = train(tmp_path / "cut", 4, keep_every_epoch=True)
     assert resumed == losses
@@ -68,6 +71,8 @@ def test_weights_that_do_not_fit_are_noticed(tmp_path: Path) -> None:
     weights = load_file(tmp_path / "best.safetensors")
     weights.pop("model.head.weight")
     save_file(weights, tmp_path / "best.safetensors")
+    done = {name: sha256(tmp_path / name) for name in ("best.safetensors", "history.csv")}
+    (tmp_path / "done.json").write_text(json.dumps(done))
     with pytest.raises(HaloError, match="does not fit the model .model.head.weight"):
         train(tmp_path, 1)
 

@@ -1,0 +1,118 @@
+"""The blocks of a profile: frozen pydantic models with the paper's values as defaults (sections 2.1-2.3)."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Weight = Annotated[float, Field(ge=0)]
+
+
+class Block(BaseModel):
+    """Base of every settings block: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataSettings(Block):
+    """Which proteins enter a run."""
+
+    dataset: Literal["synthetic", "deeploc2", "luo2024"]
+    max_proteins: int = Field(0, ge=0)  # 0 keeps all; else a subset stratified by split and label set
+    keep_structures: bool = True  # a subset keeps every protein that has a structure file
+    structures: Literal["local", "alphafold"] = "local"  # alphafold: missing ones are fetched from AlphaFold DB
+    synthetic_proteins: int = Field(500, ge=60)  # size of the demo proteome before the rounding to families
+
+
+class RandomShape(Block):
+    """Shape of an ESM-2 backbone with random weights, used where no pre-trained one is at hand."""
+
+    layers: int = Field(ge=1)
+    width: int = Field(ge=8)
+    heads: int = Field(ge=1)
+    ffn_ratio: int = Field(4, ge=1)
+    init_std: float = Field(
+        0.02, gt=0
+    )  # ESM-2's own, made for widths of 320 up; narrow models learn faster near width**-0.5
+
+
+class BackboneSettings(Block):
+    """The protein language model."""
+
+    source: str  # "random", a Hugging Face hub id, or a local Hugging Face directory
+    revision: str | None = Field(None, pattern="^[0-9a-f]{40}$")  # commit of the hub repository, never a branch
+    random: RandomShape | None = None  # needed when source is "random"
+    max_tokens: int = Field(1024, ge=8, le=1026)  # <cls> and <eos> included, paper section 2.1
+    truncation: Literal["head", "head_tail"] = "head"  # head: keep the start (paper); head_tail: cut the middle out
+    trainable_layers: int | Literal["all"] = 2  # last encoder blocks that learn, paper section 2.1
+
+
+class FocalSettings(Block):
+    """Focal loss, FL(p) = -alpha (1 - p)^gamma log p (Lin et al. 2017)."""
+
+    gamma: float = Field(2.0, ge=0)
+    alpha: float = Field(1.0, gt=0)
+
+
+class EsmSettings(Block):
+    """Fine-tuning of the sequence model."""
+
+    learning_rate: float = Field(1e-5, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    epochs: int = Field(10, ge=1)
+    tokens_per_batch: int = Field(4096, ge=64)
+    focal: FocalSettings = FocalSettings()
+    plateau_patience: int = Field(3, ge=0)  # epochs without a lower validation loss before the rate falls
+    plateau_factor: float = Field(0.5, gt=0, lt=1)
+
+
+class FeatureWeightSettings(Block):
+    """Weights of the three blocks of node features, paper section 2.2."""
+
+    mode: Literal["fixed", "grid", "learned"] = "fixed"
+    coord: float = Field(0.5, ge=0)  # the released checkpoint is named for 0.5, 1.0, 0.5
+    esm: float = Field(1.0, ge=0)
+    bio: float = Field(0.5, ge=0)
+    grid_coord: tuple[Weight, ...] = Field((0.0, 0.1, 0.5), min_length=1)
+    grid_bio: tuple[Weight, ...] = Field((0.0, 0.5, 1.0), min_length=1)
+    grid_epochs: int = Field(4, ge=1)
+
+
+class GatSettings(Block):
+    """The graph attention network and its graphs."""
+
+    cutoff_angstrom: float = Field(10.0, gt=0)  # C-alpha distance, unscaled coordinates
+    layers: int = Field(4, ge=2)
+    heads: int = Field(4, ge=1)
+    hidden: int = Field(128, ge=1)  # per head
+    dropout: float = Field(0.6, ge=0, lt=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    epochs: int = Field(50, ge=1)
+    patience: int = Field(5, ge=1)  # epochs without a better validation macro F1 before training stops
+    nodes_per_batch: int = Field(8192, ge=64)
+    focal: FocalSettings = FocalSettings()
+    weights: FeatureWeightSettings = FeatureWeightSettings()
+
+
+class GateSettings(Block):
+    """The rule that joins the two models, paper section 2.3."""
+
+    rule: Literal["paper", "released_code", "sequence_only"] = "paper"
+    confident: float = Field(0.55, gt=0, le=1)  # at and above it the sequence model decides alone
+    require_structure: bool = True  # proteins without a structure run sequence-only
+
+
+class EvaluationSettings(Block):
+    """How results are measured."""
+
+    bootstrap: int = Field(1000, ge=10)  # resamples of proteins for the 95 % intervals
+    threshold_step: float = Field(0.05, gt=0, lt=0.5)  # sweep 0.10..0.95, paper section 2.1
+
+
+class ComputeSettings(Block):
+    """Where and how arithmetic happens."""
+
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    devices: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    num_nodes: int = Field(1, ge=1)
+    strategy: str = "auto"

@@ -1,0 +1,419 @@
+"""Downloads against a local server: retries, resume, refusals, the structure fetch, bulk ways and the hub."""
+
+import gzip
+import hashlib
+import io
+import json
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from halo_utils import alphafold, archives
+from halo_utils.downloads import Patience, fetch
+from halo_utils.errors import BusyError, DataError, DownloadError, SettingsError
+from halo_utils.paths import REPOSITORY
+from halo_utils.registry import locate, registry
+from halo_utils.structures import read_structure, structure_index
+from halo_utils.verification import measure
+from tests.models import SEQUENCE, model, text
+from tests.server import Server, serving
+
+QUICK = Patience(tries=3, backoff=0.01, connect=2, read=1, longest_pause=5)
+TABLE = b"Entry_ID,Sequence,label\n" + b"".join(b"P%05d,MKVLA,Nucleus\n" % i for i in range(20_000))
+
+
+@pytest.fixture
+def server(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    for name in ("HALO_DATA_DIR", "HALO_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    with serving() as running:
+        yield running
+
+
+def list_sources(root: Path, server: Server, files: dict[str, dict], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write a list of sources that points at the server and make it the one in use."""
+    known = {"what": "test", "licence": "none", "citation": "none"}
+    listed = {"files": {name: known | entry for name, entry in files.items()}}
+    listed["structures"] = {"alphafold": known | {"address": f"{server.address}/api/prediction"}}
+    listed["structures"]["foldcomp"] = known | {"address": f"{server.address}/foldcomp/afdb"}
+    listed["structures"]["huggingface"] = known | {"address": "group/models", "revision": "a" * 40}
+    (root / "sources.yaml").write_text(yaml.safe_dump(listed))
+    monkeypatch.setenv("HALO_SOURCES", str(root / "sources.yaml"))
+
+
+def left_in(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.rglob("*") if p.is_file())
+
+
+SHA = hashlib.sha256(TABLE).hexdigest()
+# What the server does, what it means for the user: None where the file must arrive, else the message.
+MISBEHAVIOURS: dict[str, tuple[dict, str | None]] = {
+    "busy once, then the file": ({"faults": ["busy"]}, None),
+    "asks to come later": ({"faults": ["later"]}, None),
+    "error, then the file": ({"faults": ["error"]}, None),
+    "connection cut in the middle, then the rest": ({"faults": ["cut"]}, None),
+    "cut in the middle, no ranges": ({"faults": ["cut"], "ranges": False}, None),
+    "cut before the first byte": ({"faults": ["cut early"]}, None),
+    "connection reset": ({"faults": ["reset"]}, None),
+    "no answer at first": ({"faults": ["hang"]}, None),
+    "another file behind the same address on resume": ({"faults": ["cut", "changed"]}, None),
+    "busy for ever": ({"faults": ["busy"] * 9}, r"table.csv: http.*answered 503 .*run the same command again"),
+    "cut for ever": ({"faults": ["cut early"] * 9}, r"table.csv: the connection broke before the whole file came"),
+    "no answer for ever": ({"faults": ["hang"] * 9}, r"table.csv: no answer in time at http.*HALO_DATA_DIR"),
+    "gone": ({"status": 404}, r"table.csv: http.*answered 404 Not Found: check the network"),
+    "forbidden": ({"status": 403}, r"table.csv: http.*answered 403 Forbidden"),
+    "a web page with status 200": (
+        {"body": b"<!DOCTYPE html><p>moved</p>"},
+        r"table.csv: http.*answered with a web page, the file itself was expected",
+    ),
+    "a page after a byte order mark": ({"body": b"\xef\xbb\xbf\n<html>"}, r"answered with a web page"),
+    "an empty body": ({"body": b""}, r"table.csv: http.*answered with nothing"),
+    "other bytes": ({"body": TABLE[:-9]}, r"table.csv: sha256 [0-9a-f]{64} came from http.*was expected; the file was"),
+}
+
+
+@pytest.mark.parametrize("case", MISBEHAVIOURS)
+def test_download_from_a_server_that(server: Server, root: Path, case: str) -> None:
+    options, message = MISBEHAVIOURS[case]
+    address = server.add("/table.csv", **({"body": TABLE} | options))
+    target = root / "raw" / "table.csv"
+    if message is None:
+        assert fetch(address, target, sha256=SHA, patience=QUICK, progress=False).read_bytes() == TABLE
+        assert left_in(target.parent) == ["table.csv"]
+        failing = [fault for fault in options["faults"] if fault != "changed"]
+        assert server.counts["/table.csv"] == len(failing) + 1  # not one request more than needed
+        return
+    with pytest.raises(DownloadError, match=message):
+        fetch(address, target, sha256=SHA, patience=QUICK, progress=False)
+    assert [name for name in left_in(target.parent) if not name.startswith(".part")] == []
+
+
+def test_download_list_of_misbehaviours_is_long_enough() -> None:
+    assert len(MISBEHAVIOURS) >= 8
+
+
+def test_download_resumes_where_it_broke(server: Server, root: Path) -> None:
+    address = server.add("/table.csv", TABLE, faults=["cut"])
+    fetch(address, root / "table.csv", sha256=SHA, patience=QUICK, progress=False)
+    (_, whole, _), (_, rest, _) = server.log
+    assert whole is None
+    assert len(TABLE) // 4 < int(rest.removeprefix("bytes=").removesuffix("-")) <= len(TABLE) // 2
+
+
+def test_download_starts_anew_when_the_file_changed(server: Server, root: Path) -> None:
+    address = server.add("/table.csv", TABLE, faults=["cut"] * 3)
+    once = Patience(tries=1, backoff=0, read=1)
+    with pytest.raises(DownloadError, match="broke before the whole file"):
+        fetch(address, root / "table.csv", patience=once, progress=False)
+    server.pages["/table.csv"].body, server.pages["/table.csv"].version = b"a,b\n1,2\n", 2
+    server.pages["/table.csv"].faults = []
+    assert fetch(address, root / "table.csv", patience=once, progress=False).read_bytes() == b"a,b\n1,2\n"
+
+
+def test_download_honours_retry_after(server: Server, root: Path) -> None:
+    address = server.add("/table.csv", TABLE, faults=["later"])
+    fetch(address, root / "table.csv", patience=QUICK, progress=False)
+    first, second = (when for _, _, when in server.log)
+    assert second - first >= 1.0
+
+
+def test_download_without_a_network_is_refused_in_one_line(root: Path) -> None:
+    with serving() as stopped:
+        address = stopped.address
+    with pytest.raises(DownloadError, match=r"table.csv: no connection at http.*set HALO_DATA_DIR"):
+        fetch(f"{address}/table.csv", root / "table.csv", patience=QUICK, progress=False)
+    with pytest.raises(DownloadError, match="'ftp://x/y' is not an http or https address"):
+        fetch("ftp://x/y", root / "table.csv", patience=QUICK)
+
+
+@pytest.mark.parametrize("name", ["HALO_OFFLINE", "HF_HUB_OFFLINE"])
+def test_download_while_offline_is_refused_before_connecting(
+    server: Server, root: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    list_sources(root, server, {"set/a.csv": {"address": server.add("/a.csv", TABLE)}}, monkeypatch)
+    with pytest.raises(DownloadError, match=r"set/a.csv is not on this machine and HALO_OFFLINE"):
+        locate("set/a.csv")
+    assert not server.log
+
+
+def content_of(tmp_path: Path, body: bytes) -> dict:
+    (tmp_path / "published.csv").write_bytes(body)
+    found = measure(tmp_path / "published.csv", ("Entry_ID", "Sequence", "label"), ["label"], [])
+    return json.loads(found.model_dump_json())
+
+
+def test_download_is_verified_by_content(server: Server, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another row order and line end pass; a cut or changed table does not, and never stays."""
+    lines = TABLE.splitlines()
+    shuffled = b"\r\n".join([lines[0], *reversed(lines[1:])])
+    content = content_of(root, TABLE)
+    cut, other = b"\n".join(lines[:500]) + b"\n", TABLE.replace(b"P00007,MKVLA", b"P00007,MKVLG")
+    pages = {"good": shuffled, "cut": cut, "other": other}
+    files = {f"set/{n}.csv": {"address": server.add(f"/{n}.csv", b), "content": content} for n, b in pages.items()}
+    list_sources(root, server, files, monkeypatch)
+    assert locate("set/good.csv", QUICK).read_bytes() == shuffled
+    with pytest.raises(DataError, match=r"set/cut.csv: rows are 499, the published file has 20000"):
+        locate("set/cut.csv", QUICK)
+    with pytest.raises(DataError, match=r"set/other.csv: the counts agree but some cells differ"):
+        locate("set/other.csv", QUICK)
+    assert [n for n in left_in(root / "data" / "raw" / "set") if n.endswith(".csv")] == ["good.csv"]
+    server.pages.clear()
+    assert locate("set/good.csv", QUICK).is_file()  # the cache needs no server
+    with pytest.raises(DataError, match=r"'set/none.csv' is not in sources.yaml: known are set/cut.csv, set/good.csv"):
+        locate("set/none.csv")
+
+
+def test_download_comes_last_after_the_local_folder(
+    server: Server, root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path_factory.mktemp("own")
+    (own / "set").mkdir()
+    (own / "set" / "a.csv").write_text("local")
+    list_sources(root, server, {"set/a.csv": {"address": server.add("/a.csv", TABLE)}}, monkeypatch)
+    monkeypatch.setenv("HALO_DATA_DIR", str(own))
+    assert locate("set/a.csv").read_text() == "local" and not server.log
+    monkeypatch.setenv("HALO_DATA_DIR", str(own / "typo"))
+    with pytest.raises(SettingsError, match="HALO_DATA_DIR names .*typo, which is not a folder: correct it"):
+        locate("set/a.csv")
+
+
+def test_download_of_what_is_not_public(server: Server, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    list_sources(root, server, {"set/a.csv": {"address": None}}, monkeypatch)
+    with pytest.raises(DownloadError, match="set/a.csv has no public address: put it into a folder"):
+        locate("set/a.csv")
+
+
+def test_download_list_must_be_valid(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "mine.yaml").write_text("files: {a: {adress: x}}\nstructures: {}\n")
+    monkeypatch.setenv("HALO_SOURCES", str(root / "mine.yaml"))
+    with pytest.raises(SettingsError, match="mine.yaml is not a valid list of sources"):
+        registry()
+
+
+# ---- structures, one by one
+
+
+PROTEINS = pd.DataFrame({"accession": ["P00001", "P00002", "P00003", "P00004", "ENSP01"], "sequence": [SEQUENCE] * 5})
+
+
+def fetch_structures(server: Server, root: Path, table: pd.DataFrame = PROTEINS, **options: object) -> pd.Series:
+    """Fetch into a folder of the test and return accession -> status."""
+    options = {"patience": QUICK, "per_second": 1000.0, "report": lambda message: None} | options
+    target = root / "structures"
+    found = alphafold.fetch_structures(table, [target], target, f"{server.address}/api/prediction", **options)
+    return found.set_index("accession")["status"]
+
+
+def test_structure_fetch_tells_found_none_failed_and_mismatched(server: Server, root: Path) -> None:
+    (root / "structures").mkdir()
+    server.add_prediction("P00001", text(model()[0]))
+    server.add_prediction("P00003", b"<html>no model</html>")
+    server.add_prediction("P00004", text(model("WWWWWWWWWWWWWWWWWWWW")[0], "pdb"), version=2, kind="pdb")
+    status = fetch_structures(server, root)
+    assert status.to_dict() == {
+        "P00001": "found", "P00002": "none", "P00003": "failed", "P00004": "mismatched", "ENSP01": "none"
+    }  # fmt: skip
+    assert left_in(root / "structures")[-3:] == ["P00001.cif.gz", "P00004.pdb.gz", "alphafold.csv"]
+    ledger = pd.read_csv(root / "structures" / "alphafold.csv").set_index("accession")
+    assert ledger.loc["P00001", "version"] == 6 and "web page" in ledger.loc["P00003", "problem"]
+    assert "not a UniProt accession" in ledger.loc["ENSP01", "problem"]
+    line = alphafold.summarise(ledger.reset_index(), root / "structures")
+    assert "of 5 proteins: found 1, none 2, failed 1, mismatched 1" in line
+    # Again: only what failed is asked for, and it succeeds once the server is well.
+    server.log.clear()
+    server.add_prediction("P00003", text(model()[0]))
+    assert fetch_structures(server, root)["P00003"] == "found"
+    assert set(server.counts) == {"/api/prediction/P00003", "/files/AF-P00003-F1-model_v6.cif"}
+    server.log.clear()
+    fetch_structures(server, root)
+    assert not server.log
+
+
+@pytest.mark.parametrize("version", range(1, 7))
+def test_structure_fetch_reads_every_version_alike(server: Server, root: Path, version: int) -> None:
+    server.add_prediction("P00001", text(model()[0]), version=version)
+    assert fetch_structures(server, root, PROTEINS[:1])["P00001"] == "found"
+    assert read_structure(root / "structures" / "P00001.cif.gz").sequence == SEQUENCE
+
+
+LOOKUPS: dict[str, tuple[dict, str, str]] = {
+    "no list": ({"body": b"{}"}, "none", "no prediction"),
+    "not JSON": ({"body": b"<html>"}, "failed", "did not answer with a list"),
+    "another form": ({"body": b'[{"url": "x"}]'}, "failed", "the service has changed"),
+    "an empty list": ({"body": b"[]"}, "none", "no prediction"),
+    "only an isoform": ({"body": b'[{"uniprotAccession": "P00001-2", "cifUrl": "http://x/y.cif"}]'}, "none", "no pred"),
+    "busy for ever": ({"body": b"", "faults": ["busy"] * 9}, "failed", "answered 503"),
+    "an address that is no address": ({"body": b'[{"cifUrl": "file:///etc/passwd"}]'}, "failed", "not an http"),
+}
+
+
+@pytest.mark.parametrize("case", LOOKUPS)
+def test_structure_look_up_that_answers(server: Server, root: Path, case: str) -> None:
+    options, status, problem = LOOKUPS[case]
+    server.add("/api/prediction/P00001", **options)
+    assert fetch_structures(server, root, PROTEINS[:1])["P00001"] == status
+    assert problem in alphafold.read_ledger(root / "structures")["problem"].iloc[0]
+
+
+def test_structure_of_the_first_fragment_and_the_protein_itself_is_taken(server: Server, root: Path) -> None:
+    address = server.add("/f1.cif", text(model()[0]))
+    entries = [{"uniprotAccession": "P00001-2", "cifUrl": "http://127.0.0.1:1/x.cif", "sequenceStart": 1}]
+    entries += [{"uniprotAccession": "P00001", "cifUrl": "http://127.0.0.1:1/x.cif", "sequenceStart": 201}]
+    entries += [{"uniprotAccession": "P00001", "cifUrl": address, "sequenceStart": 1}]
+    server.add("/api/prediction/P00001", json.dumps(entries).encode())
+    assert fetch_structures(server, root, PROTEINS[:1])["P00001"] == "found"
+
+
+def test_structure_fetch_is_polite(server: Server, root: Path) -> None:
+    table = pd.DataFrame({"accession": [f"P{i:05d}" for i in range(30)], "sequence": SEQUENCE})
+    for accession in table["accession"]:
+        server.add_prediction(accession, text(model()[0]))
+    start = time.monotonic()
+    assert fetch_structures(server, root, table, workers=3, per_second=60.0).eq("found").all()
+    assert time.monotonic() - start > 0.8  # 60 requests at 60 a second
+    assert server.most_open <= 3
+
+
+def test_structure_fetch_gives_up_on_a_dead_service(server: Server, root: Path) -> None:
+    table = pd.DataFrame({"accession": [f"P{i:05d}" for i in range(60)], "sequence": SEQUENCE})
+    for accession in table["accession"]:
+        server.add(f"/api/prediction/{accession}", b"", status=500)
+    with pytest.raises(DownloadError, match=r"20 look-ups in a row failed.*run the same command again later"):
+        fetch_structures(server, root, table, patience=Patience(tries=1))
+    assert len(server.counts) < 40
+
+
+def test_structure_fetch_by_two_processes_is_refused(server: Server, root: Path) -> None:
+    from filelock import FileLock
+
+    (root / "structures").mkdir()
+    with FileLock(root / "structures" / ".fetch.lock"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("halo_utils.locks.locked.__wrapped__.__defaults__", (0.1,))
+        with pytest.raises(BusyError, match="the structure folder structures is being written by"):
+            fetch_structures(server, root)
+
+
+def test_structure_fetch_killed_and_repeated_gets_the_rest(server: Server, root: Path) -> None:
+    """SIGKILL in the middle of 200 structures; the second call fetches only what is missing."""
+    table = pd.DataFrame({"accession": [f"P{i:05d}" for i in range(200)], "sequence": SEQUENCE})
+    for accession in table["accession"]:
+        server.add_prediction(accession, text(model()[0]))
+    table.to_csv(root / "table.csv", index=False)
+    code = (
+        "import pandas as pd, sys; from pathlib import Path; from halo_utils import alphafold\n"
+        "root = Path(sys.argv[1]); table = pd.read_csv(root / 'table.csv')\n"
+        "target = root / 'structures'\n"
+        "alphafold.fetch_structures(table, [target], target, sys.argv[2], per_second=150.0)"
+    )
+    (root / "structures").mkdir()
+    command = [sys.executable, "-c", code, str(root), f"{server.address}/api/prediction"]
+    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while len(list((root / "structures").glob("*.cif.gz"))) < 40:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    have = set(structure_index([root / "structures"]))
+    assert 40 <= len(have) < 200
+    server.log.clear()
+    assert fetch_structures(server, root, table).eq("found").all()
+    assert not any(f"/api/prediction/{accession}" in server.counts for accession in have)
+    assert all(read_structure(p).sequence == SEQUENCE for p in structure_index([root / "structures"]).values())
+
+
+# ---- structures, in bulk
+
+
+def tar_of(members: dict[str, bytes], mode: str = "w") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        for name, body in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(body)
+            archive.addfile(info, io.BytesIO(body))
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def members() -> dict[str, bytes]:
+    cif, pdb = text(model()[0]), text(model()[0], "pdb")
+    found = {"AF-P00001-F1-model_v6.cif.gz": gzip.compress(cif), "proteome/AF-P00002-F2-model_v4.pdb": b"second"}
+    found |= {"proteome/AF-P00002-F1-model_v4.pdb": pdb, "AF-P99999-F1-model_v4.cif": cif, "README": b"read me"}
+    return found | {"../../../P00003.cif": cif, "P00004/../../P00005.pdb": pdb}
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "zip", "folder", "folder with a tar"])
+def test_structures_are_imported_from_a(root: Path, members: dict[str, bytes], kind: str) -> None:
+    origin = root / "bulk" / f"models.{kind}"
+    origin.parent.mkdir()
+    if kind == "zip":
+        with zipfile.ZipFile(origin, "w") as archive:
+            for name, body in members.items():
+                archive.writestr(name, body)
+    elif kind.startswith("folder"):
+        origin.mkdir()
+        names = (
+            {"all.tar": tar_of(members)}
+            if kind.endswith("tar")
+            else {k.replace("../", ""): v for k, v in members.items()}
+        )
+        for name, body in names.items():
+            (origin / name).parent.mkdir(parents=True, exist_ok=True)
+            (origin / name).write_bytes(body)
+    else:
+        origin.write_bytes(tar_of(members, "w:gz" if kind.endswith("gz") else "w"))
+    wanted = {"P00001", "P00002", "P00003", "P00006"}
+    copied = archives.import_structures(origin, wanted, root / "structures")
+    assert copied == ["P00001", "P00002", "P00003"]
+    files = structure_index([root / "structures"])
+    assert {a: p.name for a, p in files.items()} == {
+        "P00001": "P00001.cif.gz", "P00002": "P00002.pdb.gz", "P00003": "P00003.cif.gz"
+    }  # fmt: skip
+    assert all(read_structure(p).sequence == SEQUENCE for p in files.values())
+    assert not (root.parent / "P00003.cif").exists()  # no path of the archive was followed
+    assert archives.import_structures(origin, wanted, root / "structures") == []
+
+
+def test_structure_archives_that_are_none_or_damaged(root: Path, members: dict[str, bytes]) -> None:
+    with pytest.raises(DataError, match="none.tar does not exist: expected a folder, a .tar, a .zip"):
+        archives.import_structures(root / "none.tar", {"P00001"}, root / "structures")
+    (root / "cut.tar").write_bytes(tar_of(members)[:1500])
+    with pytest.raises(DataError, match=r"cut.tar is damaged or cut off after \d structures"):
+        archives.import_structures(root / "cut.tar", {"P00001", "P00002"}, root / "structures")
+    (root / "notes.txt").write_text("hello")
+    with pytest.raises(DataError, match="notes.txt: expected a folder"):
+        archives.import_structures(root / "notes.txt", {"P00001"}, root / "structures")
+
+
+def foldcomp_files(names: list[str]) -> dict[str, bytes]:
+    """Return the files of a small Foldcomp data base, made by the real package."""
+    foldcomp = pytest.importorskip("foldcomp")
+    data, index, lookup = b"", [], []
+    for i, name in enumerate(names):
+        entry = foldcomp.compress(name, text(model(SEQUENCE * 3)[0], "pdb").decode()) + b"\0"
+        index.append(f"{i}\t{len(data)}\t{len(entry)}\n")
+        lookup.append(f"{i}\t{name}\t0\n")
+        data += entry
+    parts = {"": data, ".index": "".join(index).encode(), ".lookup": "".join(lookup).encode()}
+    return parts | {".dbtype": b"\x0c\0\0\0", ".source": b"0\ttest\n"}
+
+
+def test_structures_are_imported_from_foldcomp(server: Server, root: Path) -> None:
+    parts = foldcomp_files(["AF-P00001-F1-model_v4", "AF-P00002-F1-model_v4.pdb", "AF-P00009-F1-model_v4"])
+    for suffix, body in parts.items():
+        server.add(f"/foldcomp/afdb{suffix}", body, faults=["cut"] if suffix == "" else [])
+    database = archives.fetch_foldcomp(f"{server.address}/foldcomp/afdb", root / "foldcomp", QUICK)
+    copied = archives.import_structures(database, {"P00001", "P00002", "P00007"}, root / "structures")
+    assert copied == ["P00001", "P00002"]
+    record = read_structure(root / "structures" / "P00001.pdb.gz")
+    assert record.sequence == SEQUENCE * 3 and 60 < record.plddt.mean() < 100

@@ -1,0 +1,149 @@
+"""A local HTTP server for the tests: serves generated files in the real formats, and misbehaves on request."""
+
+import http.server
+import json
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.utils import formatdate
+
+
+@dataclass
+class Page:
+    """What the server answers for one path.
+
+    Attributes:
+        body: the bytes.
+        status: HTTP status.
+        headers: extra headers.
+        faults: one word per request, used up in order: ``cut`` (half of the promised bytes), ``cut early`` (nothing
+            after the headers), ``busy`` (503), ``later`` (429 with Retry-After 1), ``error`` (500), ``hang`` (no
+            answer), ``reset`` (connection reset), ``changed`` (another ETag from now on), ``ok``.
+        ranges: honour Range requests.
+    """
+
+    body: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    ranges: bool = True
+    version: int = 1
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers from ``server.pages``; counts requests in ``server.log``."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self) -> None:
+        self.answer(head=True)
+
+    def do_GET(self) -> None:
+        self.answer(head=False)
+
+    def answer(self, *, head: bool) -> None:
+        path = self.path.split("?")[0]
+        self.server.log.append((path, self.headers.get("Range"), time.monotonic()))
+        with self.server.counting:
+            self.server.open_now += 1
+            self.server.most_open = max(self.server.most_open, self.server.open_now)
+        try:
+            self._answer(self.server.pages.get(path, Page(b"not here", 404)), head)
+        finally:
+            with self.server.counting:
+                self.server.open_now -= 1
+
+    def _answer(self, page: Page, head: bool) -> None:
+        fault = page.faults.pop(0) if page.faults else "ok"
+        if fault == "changed":
+            page.version += 1
+        if fault in ("busy", "later", "error"):
+            headers = {"Retry-After": "1"} if fault == "later" else {}
+            return self._send({"busy": 503, "later": 429, "error": 500}[fault], b"", headers, head)
+        if fault == "hang":
+            time.sleep(3)
+            self.close_connection = True
+            return None
+        if fault == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            self.connection.close()
+            self.close_connection = True
+            return None
+        headers = {"ETag": f'"v{page.version}"', "Last-Modified": formatdate(0, usegmt=True), **page.headers}
+        body, status = page.body, page.status
+        wanted = self.headers.get("Range")
+        fresh = self.headers.get("If-Range", headers["ETag"]) == headers["ETag"]
+        if wanted and page.ranges and fresh and status == 200:
+            start = int(wanted.removeprefix("bytes=").rstrip("-").split("-")[0])
+            if start >= len(body):
+                return self._send(416, b"", {"Content-Range": f"bytes */{len(body)}"}, head)
+            headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
+            body, status = body[start:], 206
+        sent = {"cut": body[: len(body) // 2], "cut early": b""}.get(fault, body)
+        return self._send(status, sent, headers, head, promised=len(body))
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str], head: bool, promised: int | None = None) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body) if promised is None else promised))
+        self.end_headers()
+        if not head:
+            self.wfile.write(body)
+        if promised is not None and promised != len(body):
+            self.close_connection = True
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """The server with its pages and its log of (path, Range, time)."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.pages: dict[str, Page] = {}
+        self.log: list[tuple[str, str | None, float]] = []
+        self.counting, self.open_now, self.most_open = threading.Lock(), 0, 0
+        self.address = f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A reset connection is part of the tests."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Requests per path."""
+        return Counter(path for path, _, _ in self.log)
+
+    def add(self, path: str, body: bytes, **options: object) -> str:
+        """Serve ``body`` at ``path`` and return its address."""
+        self.pages[path] = Page(body, **options | {"faults": list(options.get("faults", []))})
+        return self.address + path
+
+    def add_prediction(
+        self, accession: str, model: bytes, version: int = 6, kind: str = "cif", **options: object
+    ) -> None:
+        """Serve the look-up and the file of one protein as AlphaFold DB does."""
+        name = f"/files/AF-{accession}-F1-model_v{version}.{kind}"
+        address = self.add(name, model, **options)
+        entry = {"entryId": f"AF-{accession}-F1", "uniprotAccession": accession, "latestVersion": version}
+        entry |= {"sequenceStart": 1, "cifUrl": address if kind == "cif" else "", "pdbUrl": address}
+        self.add(f"/api/prediction/{accession}", json.dumps([entry]).encode())
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """Run a server for the length of the block."""
+    server = Server()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
