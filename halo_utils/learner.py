@@ -3,6 +3,7 @@
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
@@ -57,6 +58,10 @@ class Classifier(L.LightningModule):
 
     def training_step(self, batch: Any, index: int) -> Tensor:
         """Return the loss of a batch; stops the run at the first loss that is not a number."""
+        # Dropout is a function of seed, epoch and batch, so that a resumed run repeats it. Once per epoch would not do:
+        # a loader draws from the same generator, at another moment in the first epoch after a start than in others.
+        stream = np.random.SeedSequence([self.seed, self.current_epoch, index, self.global_rank])
+        torch.manual_seed(int(stream.generate_state(1)[0]))
         loss = self.loss(self.model(batch), batch.y)
         if not torch.isfinite(loss):
             names = ", ".join(list(names_of(batch))[:8])
@@ -82,10 +87,6 @@ class Classifier(L.LightningModule):
         self.log("val_macro_f1", float(sweep["macro_f1"].max()))
         self.log("val_threshold", best_threshold(sweep))
         self.loss.to(self.device)
-
-    def on_train_epoch_start(self) -> None:
-        """Make what is random a function of seed and epoch, so that a resumed run repeats it."""
-        torch.manual_seed(1_000_003 * self.seed + 1_009 * self.current_epoch + self.global_rank)
 
     def configure_optimizers(self) -> Any:
         """AdamW over what learns, with ReduceLROnPlateau where asked for."""

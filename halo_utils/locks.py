@@ -47,4 +47,5 @@ def locked(path: Path, what: str, patience: float = PATIENCE_SECONDS) -> Iterato
         write_text(owner, f"process {os.getpid()} since {datetime.now():%Y-%m-%d %H:%M}")
         yield
     finally:
+        owner.unlink(missing_ok=True)
         lock.release()

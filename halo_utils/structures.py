@@ -90,7 +90,8 @@ def read_structure(path: Path, sequence: str | None = None) -> StructureRecord:
     try:
         structure = gemmi.read_structure(str(path), merge_chain_parts=False)
     except (RuntimeError, ValueError, OSError) as error:
-        raise StructureError(f"{path.name}: not a readable PDB or mmCIF file ({error}); fetch it again") from error
+        reason = str(error).splitlines()[0].replace(str(path), path.name)
+        raise StructureError(f"{path.name}: not a readable PDB or mmCIF file ({reason}); fetch it again") from error
     records = []
     for chain in structure[0] if len(structure) else ():
         residues = [(r, r.find_atom("CA", "*", gemmi.Element("C"))) for r in chain]

@@ -21,8 +21,8 @@ class Page:
         status: HTTP status.
         headers: extra headers.
         faults: one word per request, used up in order: ``cut`` (half of the promised bytes), ``cut early`` (nothing
-            after the headers), ``busy`` (503), ``later`` (429 with Retry-After 1), ``error`` (500), ``hang`` (no
-            answer), ``reset`` (connection reset), ``changed`` (another ETag from now on), ``ok``.
+            after the headers), ``slow`` (a trickle), ``busy`` (503), ``later`` (429 with Retry-After 1), ``error``
+            (500), ``hang`` (no answer), ``reset`` (connection reset), ``changed`` (another ETag from now on), ``ok``.
         ranges: honour Range requests.
     """
 
@@ -84,16 +84,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
             headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
             body, status = body[start:], 206
         sent = {"cut": body[: len(body) // 2], "cut early": b""}.get(fault, body)
-        return self._send(status, sent, headers, head, promised=len(body))
+        return self._send(status, sent, headers, head, promised=len(body), slow=fault == "slow")
 
-    def _send(self, status: int, body: bytes, headers: dict[str, str], head: bool, promised: int | None = None) -> None:
+    def _send(
+        self,
+        status: int,
+        body: bytes,
+        headers: dict[str, str],
+        head: bool,
+        promised: int | None = None,
+        slow: bool = False,
+    ) -> None:
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body) if promised is None else promised))
         self.end_headers()
         if not head:
-            self.wfile.write(body)
+            piece = 4096 if slow else len(body) or 1
+            for start in range(0, len(body), piece):
+                self.wfile.write(body[start : start + piece])
+                time.sleep(0.02 if slow else 0)
         if promised is not None and promised != len(body):
             self.close_connection = True
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from halo_utils import claims
-from halo_utils.files import atomic_path, digest, write_csv, write_text
+from halo_utils.files import digest, write_csv
 from halo_utils.labels import DEEPLOC, LUO2024
 from halo_utils.paths import REPOSITORY, RunPaths, data_dir
 from halo_utils.reference import beside_published, published_table, readable, text_value
@@ -106,15 +106,6 @@ def test_verdicts(difference: float, low: float, high: float, verdict: str) -> N
 def test_published_numbers_support_every_claim() -> None:
     paper = claims.check_claims(pd.DataFrame(columns=["split", "label", "first", "second", "metric"]), "test")["paper"]
     assert [(p > 0) == c.greater for p, c in zip(paper, claims.CLAIMS, strict=True)] == [True] * len(claims.CLAIMS)
-
-
-def test_atomic_writing_leaves_nothing_behind(tmp_path: Path) -> None:
-    write_text(tmp_path / "a.txt", "old")
-    with pytest.raises(RuntimeError), atomic_path(tmp_path / "a.txt") as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
-    assert (tmp_path / "a.txt").read_text() == "old"
 
 
 def test_csv_and_digest(tmp_path: Path) -> None:

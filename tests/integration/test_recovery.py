@@ -1,0 +1,466 @@
+"""Recovery: killed, interrupted, starved or damaged, the same command again gives the same final numbers."""
+
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from jupyter_client.manager import start_new_kernel
+
+from halo_utils import graph_stage, inputs, sequence_stage
+from halo_utils.checkpoints import checkpoint_path, memory_errors
+from halo_utils.downloads import fetch
+from halo_utils.errors import BusyError, DataError, StorageError, TrainingError
+from halo_utils.evaluation import load_predictions
+from halo_utils.files import HOST, atomic_path, remove_unfinished, write_csv, write_text
+from halo_utils.graph_stage import Variant
+from halo_utils.locks import locked
+from halo_utils.paths import REPOSITORY
+from halo_utils.residues import open_if_current, write_store
+from halo_utils.run import main
+from halo_utils.settings import Settings, load_settings
+from tests.server import serving
+from tests.steps import PROFILE
+
+pytestmark = pytest.mark.slow
+
+
+def environment(root: Path) -> dict[str, str]:
+    return {**os.environ, "HALO_ROOT": str(root), "TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
+
+
+def steps(root: Path, kill: str = "") -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "tests.steps", str(root / "steps.yaml"), *([kill] if kill else [])]
+    return subprocess.run(command, capture_output=True, text=True, env=environment(root), cwd=REPOSITORY)
+
+
+def new_root(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "steps.yaml").write_text(PROFILE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Root of a run that nothing disturbed."""
+    root = new_root(tmp_path_factory.mktemp("whole"))
+    done = steps(root)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return root
+
+
+def assert_same_results(root: Path, expected: Path) -> None:
+    """Bit for bit: probabilities, metrics, and the history of both trainings."""
+    files = ["runs/steps/predictions/esm.parquet", "runs/steps/predictions/gat_weighted.parquet"]
+    for name in files:
+        ours, theirs = (pd.read_parquet(folder / "data" / name) for folder in (root, expected))
+        pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+    for pattern in ("results/steps/metrics.csv", "runs/steps/*/*/history.csv"):
+        pairs = [sorted((folder / "data").glob(pattern)) for folder in (root, expected)]
+        assert [p.read_text() for p in pairs[0]] == [p.read_text() for p in pairs[1]] and pairs[0]
+
+
+# One run after another in one folder, each killed further on; module:function:call[:after it returned].
+KILL_POINTS = {
+    "while structures are written": "halo_utils.synthetic:build_backbone:40",
+    "before the data set's table has its name": "pandas:DataFrame.to_parquet:1:after",
+    "while structures are parsed": "halo_utils.residues:_checksum:60",
+    "while the trunk is cached": "halo_utils.residues:_checksum:200",
+    "while residues are embedded": "halo_utils.residues:_checksum:344",
+    "in the second epoch of fine-tuning": "halo_utils.learner:Classifier.training_step:10",
+    "while a checkpoint is written": "torch:save:2:after",
+    "before the best weights have their name": "halo_utils.training:save_file:1:after",
+    "before fine-tuning is marked as done": "halo_utils.training:write_json:1",
+    "in the second epoch of the GAT": "halo_utils.learner:Classifier.training_step:9",
+    "after the GAT has stopped early": "halo_utils.training:write_json:1",
+    "before the last predictions are written": "halo_utils.evaluation:write_parquet:2",
+}
+
+
+def test_recovery_from_being_killed_at_every_stage(undisturbed: Path, tmp_path: Path) -> None:
+    root = new_root(tmp_path / "killed")
+    for point, kill in KILL_POINTS.items():
+        done = steps(root, kill)
+        assert done.returncode == -signal.SIGKILL, f"{point}: {done.returncode} {done.stderr[-1000:]}"
+    done = steps(root)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert_same_results(root, undisturbed)
+    assert not list((root / "data").rglob(".unfinished-*"))
+
+
+def test_recovery_kill_points_are_enough_and_the_run_is_a_hard_one(undisturbed: Path) -> None:
+    """The learning rate falls, dropout is at work, and the GAT stops early: what a careless resume would break."""
+    assert len(KILL_POINTS) >= 5
+    esm, gat = (pd.read_csv(next((undisturbed / "data/runs/steps").glob(f"{n}/*/history.csv"))) for n in ("esm", "gat"))
+    assert esm["learning_rate"].nunique() > 1 and len(gat) < 5
+
+
+def test_recovery_of_a_killed_download(tmp_path: Path) -> None:
+    body = os.urandom(400_000)
+    code = "import sys, pathlib; from halo_utils.downloads import fetch; fetch(sys.argv[1], pathlib.Path(sys.argv[2]))"
+    target = tmp_path / "table.bin"
+    with serving() as server:
+        address = server.add("/table.bin", body, faults=["slow"])
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, address, str(target)], cwd=REPOSITORY, env=environment(tmp_path),
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        part = target.with_name(".part-table.bin")
+        while not part.is_file() or part.stat().st_size < 131_072:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        assert not target.exists() and 0 < part.stat().st_size < len(body)
+        assert fetch(address, target, progress=False).read_bytes() == body
+        assert [wanted is None for _, wanted, _ in server.log] == [True, False]  # the second asked for the rest only
+    assert not part.exists()
+
+
+def notebook(root: Path, number: str) -> list[str]:
+    return [sys.executable, "-m", "halo_utils.run", "--profile", str(root / "steps.yaml"), "--notebook", number]
+
+
+def run_notebook(root: Path, number: str) -> None:
+    done = subprocess.run(notebook(root, number), capture_output=True, text=True, env=environment(root), cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_recovery_of_a_killed_notebook_run(tmp_path: Path) -> None:
+    """SIGKILL to the runner while its kernel trains; the same command again, and the tables are the same."""
+    killed, whole = new_root(tmp_path / "killed"), new_root(tmp_path / "whole")
+    run_notebook(killed, "01")
+    shutil.copytree(killed / "data", whole / "data")
+    process = subprocess.Popen(
+        notebook(killed, "02"), env=environment(killed), cwd=REPOSITORY, stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    while not list(killed.glob("data/runs/steps/esm/*/checkpoints/*.ckpt")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert not (killed / "data/runs/steps/executed/02_esm_finetuning.ipynb").exists()
+    for root in (killed, whole):
+        run_notebook(root, "02")
+    for name in ("metrics_sequence.csv", "threshold_sweep.csv", "esm_training.csv"):
+        ours, theirs = ((root / "data/results/steps" / name).read_text() for root in (killed, whole))
+        assert ours == theirs
+    assert not list(killed.rglob(".unfinished-*"))
+
+
+def test_recovery_from_ctrl_c_in_a_notebook(undisturbed: Path, tmp_path: Path) -> None:
+    """Interrupt the kernel while a cell trains, run the cell again, and interrupt once more: the kernel still hears."""
+    root = new_root(tmp_path / "interrupted")
+    manager, client = start_new_kernel(env=environment(root), cwd=str(REPOSITORY))
+    try:
+
+        def execute(code: str, interrupt_after: str = "") -> str:
+            """Run a cell, interrupt it once it has printed a word, and return its text or its error."""
+            client.execute(textwrap.dedent(code))
+            text = ""
+            while True:
+                message = client.get_iopub_msg(timeout=120)
+                content = message["content"]
+                if message["msg_type"] == "stream":
+                    text += content["text"]
+                    if interrupt_after and interrupt_after in text:
+                        interrupt_after = ""
+                        manager.interrupt_kernel()
+                if message["msg_type"] == "error":
+                    text += f"{content['ename']}: {content['evalue']}"
+                if message["msg_type"] == "status" and content["execution_state"] == "idle":
+                    return text
+
+        execute(f"""
+            from tests import steps
+            from halo_utils.learner import Classifier
+            step, profile = Classifier.training_step, {str(root / "steps.yaml")!r}
+            def slow(self, batch, index):
+                import time
+                if self.current_epoch == 2 and index == 3:
+                    print("waiting", flush=True)
+                    time.sleep(30)
+                return step(self, batch, index)
+            Classifier.training_step = slow
+        """)
+        for _ in range(2):
+            text = execute("steps.run(profile)", "waiting")
+            assert "KeyboardInterrupt: training was interrupted: run the cell again" in text
+        assert "done" in execute("Classifier.training_step = step; steps.run(profile); print('done')")
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert_same_results(root, undisturbed)
+
+
+# ---- one writer at a time
+
+
+def test_recovery_lock_refuses_a_second_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], root: Path) -> None:
+    work = load_settings("demo").paths.work
+    code = (
+        "import sys, time; from pathlib import Path; from halo_utils.locks import locked\n"
+        "with locked(Path(sys.argv[1]), 'x'): print('held', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(work / "run.lock")], stdout=subprocess.PIPE, cwd=REPOSITORY, text=True
+    )
+    try:
+        assert process.stdout.readline() == "held\n"
+        assert main(["--profile", "demo", "--notebook", "01"]) == 2
+        message = capsys.readouterr().err
+        assert f"error: run demo is being written by process {process.pid} since 20" in message
+        assert "wait for it or stop it, then run the same command again; or give this run another seed" in message
+    finally:
+        process.kill()
+        process.wait()
+    with locked(work / "run.lock", "run demo", patience=0):  # a killed holder holds nothing
+        pass
+
+
+def test_recovery_locks_are_waited_for(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from halo_utils.locks import locked\n"
+        "with locked(Path(sys.argv[1]), 'x'): print('held', flush=True); time.sleep(1)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "l")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=REPOSITORY, text=True)
+    process.stdout.readline()
+    with pytest.raises(BusyError, match="a store is being written by process"), locked(tmp_path / "l", "a store", 0.1):
+        pass
+    with locked(tmp_path / "l", "a store", 10):
+        pass
+    process.wait()
+
+
+# ---- full disk, read-only folder, full memory
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """No file of this process may grow beyond 200 kB, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_recovery_from_a_full_disk(tmp_path: Path, small_disk: None) -> None:
+    table = pd.DataFrame({"a": np.random.default_rng(0).random(100_000)})
+    with pytest.raises(StorageError, match=r"t.csv cannot be written, the disk is full \(.* MB free\): make room, or"):
+        write_csv(tmp_path / "t.csv", table)
+    computed = []
+    rows = ((i, computed.append(i) or np.zeros((1000, 64))) for i in range(10))
+    with pytest.raises(StorageError, match=r"s.npy cannot be written, the disk is full .* finished steps are kept"):
+        write_store(tmp_path / "s.npy", "k", list("abcdefghij"), [1000] * 10, 64, rows)
+    assert not computed  # said before the work, not in the middle of it, and not as a crash of the memory map
+    assert [p.name for p in tmp_path.iterdir() if "lock" not in p.name] == []
+
+
+def test_recovery_from_a_full_disk_while_downloading(tmp_path: Path, small_disk: None) -> None:
+    with serving() as server:
+        address = server.add("/big.bin", os.urandom(400_000))
+        with pytest.raises(StorageError, match="big.bin cannot be written, the disk is full"):
+            fetch(address, tmp_path / "big.bin", progress=False)
+    assert not (tmp_path / "big.bin").exists()
+
+
+def test_recovery_from_a_full_disk_while_training(tmp_path: Path, small_disk: None) -> None:
+    from halo_utils.blocks import ComputeSettings
+    from halo_utils.training import fit
+    from tests.unit.test_training import loader, module
+
+    big = module()
+    big.register_buffer("ballast", torch.zeros(100_000))
+    with pytest.raises(StorageError, match="cannot be written, the disk is full"):
+        fit(big, loader(True), loader(), tmp_path / "fit", epochs=1, compute=ComputeSettings())
+    assert not list((tmp_path / "fit").rglob("*.ckpt")) and not list((tmp_path / "fit").glob("best*"))
+
+
+@pytest.fixture
+def read_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder that may be read but not written, for root too, who is made someone else for a moment."""
+    folder = tmp_path_factory.mktemp("read_only")
+    parents = [p for p in folder.parents if p.owner() == "root" and p != Path("/") and p.name != "tmp"]
+    modes = {p: p.stat().st_mode for p in [*parents, folder]}
+    for path in parents:
+        path.chmod(0o755)
+    folder.chmod(0o555)
+    someone = os.geteuid()
+    if someone == 0:
+        os.seteuid(65534)
+    yield folder
+    os.seteuid(someone)
+    for path, mode in modes.items():
+        path.chmod(mode)
+
+
+def test_recovery_from_a_read_only_folder(read_only: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StorageError, match=r"t.csv cannot be written \(Permission denied\): make its folder writable"):
+        write_text(read_only / "t.csv", "x")
+    with pytest.raises(StorageError, match="cannot be written"), locked(read_only / "new" / "l", "x"):
+        pass
+    monkeypatch.setenv("HALO_ROOT", str(read_only))
+    with pytest.raises(StorageError, match=r"data/runs/demo cannot be written \(Permission denied\): make it writable"):
+        load_settings("demo").paths.make()
+
+
+def test_recovery_from_full_memory_names_the_setting() -> None:
+    with pytest.raises(TrainingError, match=r"out of memory: lower esm.tokens_per_batch in the profile"):
+        with memory_errors("esm.tokens_per_batch"):
+            torch.empty(1 << 55)
+    with pytest.raises(TrainingError, match="out of memory"), memory_errors("x"):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    with pytest.raises(RuntimeError, match="shape"), memory_errors("x"):
+        raise RuntimeError("shape mismatch")
+
+
+# ---- caches: keyed by content, rebuilt when damaged
+
+
+def damage(path: Path) -> None:
+    """Turn one byte in the middle."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def copied(undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the undisturbed run, to be damaged."""
+    subprocess.run(["cp", "-a", str(undisturbed), str(tmp_path / "copy")], check=True)
+    monkeypatch.setenv("HALO_ROOT", str(tmp_path / "copy"))
+    return tmp_path / "copy"
+
+
+DAMAGED = {
+    "trunk.npy": r"trunk.npy: the rows of \S+ are damaged; the store is made again",
+    "pretrained.npy": r"pretrained.npy: the rows of \S+ are damaged; the store is made again",
+    "esm/*/best.safetensors": r"esm/\w+: best.safetensors, history.csv damaged; made again from the checkpoints",
+    "esm/*/history.csv": r"esm/\w+: best.safetensors, history.csv damaged",
+    "gat/*/best.safetensors": r"gat/\w+: best.safetensors damaged; made again",
+}
+
+
+def test_recovery_from_damaged_caches(copied: Path, undisturbed: Path) -> None:
+    """One byte of every cache is wrong: each is noticed, made again, and the numbers are the same."""
+    for name in DAMAGED:
+        (path,) = (copied / "data/runs/steps").glob(name)
+        damage(path)
+    done = steps(copied)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert [name for name, message in DAMAGED.items() if not re.search(message, done.stdout)] == [], done.stdout
+    assert_same_results(copied, undisturbed)
+
+
+def test_recovery_from_a_damaged_checkpoint(copied: Path, undisturbed: Path) -> None:
+    """The third of five checkpoints is damaged and training is not done: it goes on from the second."""
+    (folder,) = (copied / "data/runs/steps/esm").iterdir()
+    for name in ("done.json", "best.safetensors"):
+        (folder / name).unlink()
+    damage(checkpoint_path(folder / "checkpoints", 2))
+    done = steps(copied)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "epoch=02.ckpt is damaged" in done.stdout and "training goes on from the epoch before" in done.stdout
+    assert_same_results(copied, undisturbed)
+
+
+def test_recovery_names_the_notebook_for_damaged_predictions(copied: Path) -> None:
+    settings = load_settings(str(copied / "steps.yaml"))
+    damage(settings.paths.predictions("esm"))
+    with pytest.raises(DataError, match=r"predictions/esm.parquet is damaged .*: run notebook 02_esm_finetuning with"):
+        load_predictions(settings, "esm")
+    damage(settings.paths.work / "structures.npy")
+    with pytest.raises(DataError, match="structures.npy is missing, damaged or made from other proteins: run notebook"):
+        graph_stage.prepare(settings, inputs.load_table(settings))
+
+
+def keys(settings: Settings) -> dict[str, str]:
+    """Return the key of every cached thing of the sequence model."""
+    stage = sequence_stage.prepare(settings, inputs.load_table(settings), report=lambda message: None)
+    return {"trunk": stage.backbone_key, "finetuned": stage.key}
+
+
+CHANGES = {
+    "learning rate": ({"esm": {"learning_rate": 0.1}}, {"finetuned"}),
+    "focal gamma": ({"esm": {"focal": {"gamma": 1.0}}}, {"finetuned"}),
+    "truncation": ({"backbone": {"truncation": "head_tail"}}, {"trunk", "finetuned"}),
+    "shape": ({"backbone": {"random": {"layers": 3, "width": 16, "heads": 4}}}, {"trunk", "finetuned"}),
+    "precision": ({"compute": {"precision": "bf16-mixed"}}, {"trunk", "finetuned"}),
+    "gate": ({"gate": {"rule": "sequence_only"}}, set()),
+    "bootstrap": ({"evaluation": {"bootstrap": 30}}, set()),
+    "GAT": ({"gat": {"hidden": 8}}, set()),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_recovery_caches_follow_what_they_depend_on(copied: Path, change: str) -> None:
+    overrides, expected = CHANGES[change]
+    profile = str(copied / "steps.yaml")
+    before, after = keys(load_settings(profile)), keys(load_settings(profile, **overrides))
+    assert {name for name in before if before[name] != after[name]} == expected
+
+
+def test_recovery_nothing_is_computed_twice(copied: Path) -> None:
+    """A second run touches no store and no weights; another weight trains only the GAT."""
+
+    def stamps() -> dict[str, int]:
+        work = copied / "data/runs/steps"
+        files = [p for n in ("*.npy", "esm/*/best*", "gat/*/best*") for p in work.glob(n) if p.name != "structures.npy"]
+        return {str(p.relative_to(work)): p.stat().st_mtime_ns for p in files}
+
+    before = stamps()
+    assert steps(copied).returncode == 0
+    assert stamps() == before and len(before) == 5
+    settings = load_settings(str(copied / "steps.yaml"))
+    graphs = graph_stage.prepare(settings, inputs.load_table(settings))
+    graph_stage.train_gat(graphs, Variant("gat", "finetuned", (0.25, 1.0, 0.5)), epochs=1)
+    assert len(stamps()) == 6 and before.items() <= stamps().items()
+    moved = replace(graphs, structures_content="other coordinates")
+    graph_stage.train_gat(moved, Variant("gat", "finetuned", (0.25, 1.0, 0.5)), epochs=1)
+    assert len(stamps()) == 7
+
+
+def test_recovery_a_damaged_store_is_seen_by_its_checksum(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "s.npy", "k", ["a", "b"], [4, 2], 3, [(0, np.ones((4, 3))), (1, np.ones((2, 3)))])
+    assert store.damaged() is None and open_if_current(tmp_path / "s.npy", "k") is not None
+    damage(tmp_path / "s.npy")
+    content = bytearray((tmp_path / "s.npy").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "s.npy").write_bytes(content)
+    assert open_if_current(tmp_path / "s.npy", "k") is None
+
+
+def test_recovery_removes_only_what_the_dead_left(tmp_path: Path) -> None:
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    names = {f".unfinished-{HOST}-{int(dead.stdout)}-a.csv": True, f".unfinished-{HOST}-{os.getpid()}-b.csv": False}
+    names |= {f".unfinished-{int(HOST, 16) ^ 1:08x}-{int(dead.stdout)}-c.csv": False, "results.csv": False}
+    (tmp_path / "sub").mkdir()
+    for name in names:
+        (tmp_path / "sub" / name).touch()
+    removed = remove_unfinished(tmp_path)
+    assert removed == [name for name, goes in names.items() if goes]
+    assert {p.name for p in (tmp_path / "sub").iterdir()} == {name for name, goes in names.items() if not goes}
+
+
+def test_recovery_atomic_writing_keeps_the_old_file(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.json", json.dumps({"a": 1}))
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "a.json") as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+    assert (tmp_path / "a.json").read_text() == '{"a": 1}'

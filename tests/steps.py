@@ -1,0 +1,76 @@
+"""The pipeline of the notebooks in one process that can be killed anywhere: ``python -m tests.steps PROFILE [KILL]``.
+
+``KILL`` is ``module:attribute:count[:after]``: SIGKILL at the count-th call, before it or after it returned.
+"""
+
+import importlib
+import os
+import signal
+import sys
+from typing import Any
+
+from halo_utils import evaluation, graph_stage, inputs, sequence_stage
+from halo_utils.files import remove_unfinished, write_csv
+from halo_utils.graph_stage import Variant
+from halo_utils.settings import load_settings
+
+PROFILE = """\
+description: Synthetic proteome for the recovery tests; the learning rate falls, and dropout is at work.
+seed: 3
+data: {dataset: synthetic, synthetic_proteins: 60}
+backbone:
+  source: random
+  random: {layers: 3, width: 16, heads: 2}
+esm: {learning_rate: 0.2, epochs: 5, tokens_per_batch: 2048, plateau_patience: 0}
+gat: {hidden: 4, heads: 2, layers: 2, epochs: 5, patience: 1, learning_rate: 0.05, dropout: 0.3, nodes_per_batch: 2000}
+evaluation: {bootstrap: 20}
+"""
+
+
+def kill_at(spec: str) -> None:
+    """Wrap the named function so that the process dies at the given call."""
+    module, attribute, count, *after = spec.split(":")
+    owner: Any = importlib.import_module(module)
+    *path, name = attribute.split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    original, calls = getattr(owner, name), 0
+
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == int(count) and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = original(*arguments, **options)
+        if calls == int(count):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, name, wrapped)
+
+
+def run(profile: str) -> None:
+    """Do what notebooks 01, 02 and 04 do, and write predictions and metrics."""
+    settings = load_settings(profile)
+    remove_unfinished(settings.paths.make().work)
+    found = inputs.read_inputs(settings)
+    inputs.save_table(settings, found.table)
+    inputs.store_structures(settings, found.table, found.structures)
+    table = inputs.load_table(settings)
+    stage = sequence_stage.prepare(settings, table)
+    sequence_stage.embed_residues(stage, "pretrained")
+    esm = sequence_stage.predict_held_out(stage, sequence_stage.finetune(stage))
+    evaluation.save_predictions(settings, "esm", esm)
+    sequence_stage.embed_residues(stage, "finetuned")
+    graphs = graph_stage.prepare(settings, table)
+    trained = graph_stage.train_gat(graphs, Variant("gat", "finetuned", (0.5, 1.0, 0.5)))
+    gat = graph_stage.predict_held_out(graphs, trained)
+    evaluation.save_predictions(settings, "gat_weighted", gat)
+    metrics = evaluation.measure_plain(settings, table, "gat_weighted", gat)
+    write_csv(settings.paths.results / "metrics.csv", metrics)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        kill_at(sys.argv[2])
+    run(sys.argv[1])
