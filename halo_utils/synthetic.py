@@ -6,18 +6,24 @@ train, validation and test. No sequence here occurs in nature and no result on t
 real proteins; they exist so that every step of the pipeline can be run and tested offline.
 """
 
+import json
+import sys
 from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from halo_utils.files import atomic_path
+from halo_utils import folds as folds_module
+from halo_utils.files import atomic_path, digest, sha256, write_json
 from halo_utils.folds import build_backbone, confidence_of
 from halo_utils.labels import DEEPLOC
+from halo_utils.provenance import code_digest
 from halo_utils.signals import C_SIGNALS, N_SIGNALS, PAIR_HEADS, PAIR_TAILS, Piece, pick, plain_start
 
+MADE = "made.json"
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 
 # Swiss-Prot composition in per cent (UniProtKB/Swiss-Prot release statistics, 2024), order of AMINO_ACIDS.
@@ -167,26 +173,47 @@ def make_proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, t
 def write_structures(table: pd.DataFrame, folds: dict[str, tuple[str, str]], folder: Path, seed: int) -> int:
     """Build and write one PDB file per protein with a fold, pLDDT in the B-factor column.
 
+    Files that are whole and were made by the same code and seed are kept, so a killed run goes on where it stopped;
+    damaged ones are made again.
+
     Args:
         table: dataset table with ``accession`` and ``sequence``.
         folds: accession -> (states, trace style), from ``make_proteome``.
-        folder: where ``<accession>.pdb`` files go; files that exist are kept.
-        seed: seed of the proteome; every protein has a stream of its own, so a run can be resumed.
+        folder: where ``<accession>.pdb`` files go, with ``made.json``, what made them and their checksums.
+        seed: seed of the proteome; every protein has a stream of its own.
 
     Returns:
         The number of files in the folder that belong to ``table``.
     """
     sequences = table.set_index("accession")["sequence"]
+    made = _made_before(folder, digest(seed, sequences.to_dict(), code_digest(folds_module, sys.modules[__name__])))
     for number, (accession, (states, style)) in enumerate(tqdm(folds.items(), desc="structures", leave=False)):
         path = folder / f"{accession}.pdb"
-        if path.exists():
+        known = made["sha256"].get(path.name)
+        if path.is_file() and known in (None, sha256(path)):
             continue
         rng = np.random.default_rng([seed, 30, number])
         backbone = build_backbone(states, style, rng)
         model = _gemmi_structure(accession, sequences[accession], backbone, confidence_of(states, rng))
         with atomic_path(path) as temporary:
             model.write_pdb(str(temporary))
+    files = [folder / f"{accession}.pdb" for accession in folds]
+    write_json(folder / MADE, {"key": made["key"], "sha256": {path.name: sha256(path) for path in files}})
     return sum((folder / f"{accession}.pdb").exists() for accession in sequences.index)
+
+
+def _made_before(folder: Path, key: str) -> dict[str, Any]:
+    """Return what ``made.json`` says; another key, or none, empties the folder first."""
+    try:
+        made = json.loads((folder / MADE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        made = {"key": ""}
+    if made["key"] != key:
+        for path in folder.glob("*.pdb"):
+            path.unlink()
+        made = {"key": key, "sha256": {}}
+        write_json(folder / MADE, made)
+    return made
 
 
 def _gemmi_structure(name: str, sequence: str, backbone: np.ndarray, plddt: np.ndarray) -> gemmi.Structure:

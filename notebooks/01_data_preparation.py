@@ -17,7 +17,7 @@
 # # Prepare the proteins and audit the split
 # **Does** read (or, for the demo, make) the proteins, keep HALO's split, parse every structure once, and ask whether the split is honest.
 #
-# **Needs** nothing for `demo`; for real data the files of `data/README.md`, found through `HALO_DATA_DIR` or downloaded.
+# **Needs** nothing for `demo`; for real data the files of `data/README.md`, found through `HALO_DATA_DIR` or downloaded. Profiles `quick` and `paper` also fetch the structures that are missing from AlphaFold DB.
 #
 # **Makes** the dataset table and the structure store of the run, `audit_*.csv`, the co-occurrence figure.
 #
@@ -54,7 +54,9 @@ print(settings.description)
 # %% [markdown]
 # ## Proteins
 # One table holds everything later notebooks need: accession, sequence, split and one 0/1 column per location. A reader
-# returns what it kept and what it left out, with reasons; nothing disappears on the way.
+# returns what it kept and what it left out, with reasons; nothing disappears on the way. What cannot be read exactly as
+# meant (a label that is neither 0 nor 1, an accession with two sequences, a letter that is no residue) stops here, with
+# the row and the remedy.
 
 # %%
 found = inputs.read_inputs(settings)
@@ -132,7 +134,8 @@ print("exact copies of seen proteins in the evaluation sets:", int(leaks["exact_
 # %% [markdown]
 # ## Structures
 # Each file is parsed once, aligned to the sequence of the table, and stored as C-alpha positions and pLDDT of the
-# residues the model reads. A protein without a structure stays in; it runs sequence-only later.
+# residues the model reads. A protein without a structure stays in; it runs sequence-only later. So does one whose file
+# belongs to another sequence (identity under 90 %) or cannot be read: both are counted here and named below.
 
 # %%
 report = inputs.store_structures(settings, table, found.structures)
@@ -140,6 +143,12 @@ by_split = report.merge(table[["accession", "split"]], on="accession", validate=
 structure_counts = by_split.groupby(["split", "status"]).size().rename("proteins").reset_index()
 write_csv(paths.results / "audit_structures.csv", structure_counts)
 display(structure_counts)
+
+# %%
+matched = report[report["status"] == "matched"]
+fit = {"residues": matched["residues"].sum(), "with coordinates": matched["placed"].sum()}
+fit |= {"of another kind": matched["mismatches"].sum(), "in the file only": matched["extra"].sum()}
+display(pd.Series(fit, name="matched structures").astype(int).to_frame().T)
 
 # %%
 problems = report.loc[report["problem"].notna(), "problem"]

@@ -121,7 +121,9 @@ plt.show()
 
 # %% tags=["nbval-check-output"]
 print("pairs of protein and location:", int(reliability_table["pairs"].sum()) == prob.size)
-print("calibration error within 0..1:", bool(0 <= error <= 1))
+for name, pairs in {"at least 0.7": prob >= 0.7, "under 0.3": prob < 0.3}.items():
+    away = bool(abs(view.y[pairs].mean() - 0.5) > abs(prob[pairs].mean() - 0.5))
+    print(f"pairs with {name}: observed share further from one half than their probability: {away}")
 
 # %% [markdown]
 # ## The band of the gate

@@ -294,6 +294,7 @@ def test_recovery_from_a_full_disk_while_training(tmp_path: Path, small_disk: No
 @pytest.fixture
 def read_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder that may be read but not written, for root too, who is made someone else for a moment."""
+    load_settings("demo")  # what is imported on first use may lie where that someone cannot read
     folder = tmp_path_factory.mktemp("read_only")
     parents = [p for p in folder.parents if p.owner() == "root" and p != Path("/") and p.name != "tmp"]
     modes = {p: p.stat().st_mode for p in [*parents, folder]}
@@ -365,6 +366,23 @@ def test_recovery_from_damaged_caches(copied: Path, undisturbed: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     assert [name for name, message in DAMAGED.items() if not re.search(message, done.stdout)] == [], done.stdout
     assert_same_results(copied, undisturbed)
+
+
+def test_recovery_of_synthetic_structures_that_are_damaged_or_of_another_seed(root: Path) -> None:
+    settings = load_settings("demo", data={"synthetic_proteins": 60})
+
+    def contents(chosen: Settings) -> dict[str, bytes]:
+        (folder,) = inputs.read_inputs(chosen).structures
+        return {path.name: path.read_bytes() for path in folder.glob("*.pdb")}
+
+    first = contents(settings)
+    folder = settings.paths.work / "structures"
+    names = sorted(first)
+    damage(folder / names[0])
+    (folder / names[1]).unlink()
+    assert contents(settings) == first
+    other = contents(settings.model_copy(update={"seed": 99}))  # the same run folder, as after a change of the code
+    assert all(first[name] != body for name, body in other.items() if name in first)
 
 
 def test_recovery_from_a_damaged_checkpoint(copied: Path, undisturbed: Path) -> None:
@@ -464,3 +482,30 @@ def test_recovery_atomic_writing_keeps_the_old_file(tmp_path: Path) -> None:
         raise RuntimeError
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
     assert (tmp_path / "a.json").read_text() == '{"a": 1}'
+
+
+REAL_FULL_DISK = """
+import sys
+from pathlib import Path
+import numpy as np
+from halo_utils.errors import StorageError
+from halo_utils.residues import write_store
+folder = Path(sys.argv[1])
+try:
+    write_store(folder / "s.npy", "k", list("abcd"), [9000] * 4, 64, ((i, np.ones((9000, 64))) for i in range(4)))
+except StorageError as error:
+    print("refused:", error)
+print("left:", [p.name for p in folder.iterdir() if "lock" not in p.name])
+"""
+
+
+def test_recovery_from_a_real_disk_that_is_full(tmp_path: Path) -> None:
+    """A memory-mapped file on a full file system kills a careless process without a word (SIGBUS)."""
+    mount = f'mount -t tmpfs -o size=1m none {tmp_path} && exec "$@"'
+    if subprocess.run(["unshare", "-rm", "sh", "-c", mount, "sh", "true"], capture_output=True).returncode:
+        pytest.skip("this machine does not let a test mount a file system of its own")
+    command = ["unshare", "-rm", "sh", "-c", mount, "sh", sys.executable, "-c", REAL_FULL_DISK, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+    assert done.returncode == 0, f"{done.returncode} {done.stderr[-500:]}"
+    assert "refused: s.npy cannot be written, the disk is full (1 MB free)" in done.stdout
+    assert "left: []" in done.stdout
