@@ -61,7 +61,7 @@ def resume_point(folder: Path) -> tuple[Path | None, list[dict[str, float]]]:
 def interruptible() -> Iterator[None]:
     """Let Ctrl-C end training as KeyboardInterrupt, and work again afterwards.
 
-    Lightning ends the process and leaves the signal switched off, which would deafen a notebook's kernel.
+    Lightning asks the process to exit and leaves the signal switched off.
     """
     here = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT) if here else None

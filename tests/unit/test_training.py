@@ -1,6 +1,7 @@
 """Training: it learns, keeps its best epoch, resumes where it stopped, and notices weights that do not fit."""
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch.utils.data import DataLoader
 from halo_utils.backbones import load_backbone, load_tokenizer, token_ids
 from halo_utils.batching import SequenceDataset, collate_proteins, make_loader
 from halo_utils.blocks import BackboneSettings, ComputeSettings
+from halo_utils.checkpoints import interruptible
 from halo_utils.classifiers import SequenceClassifier
 from halo_utils.errors import HaloError
 from halo_utils.files import sha256
@@ -64,6 +66,14 @@ def test_resumed_training_equals_undisturbed_training(tmp_path: Path) -> None:
     assert resumed == losses
     pairs = zip(whole.parameters(), again.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_an_interrupt_is_one_and_the_next_is_heard_too() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt, match="run the cell again to go on from its last epoch"), interruptible():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what Lightning does
+        raise SystemExit(1)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_weights_that_do_not_fit_are_noticed(tmp_path: Path) -> None:
