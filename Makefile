@@ -10,7 +10,7 @@ PYTHON ?= python3
 export HALO_DATA_DIR
 BIN := .venv/bin
 
-.PHONY: run test setup notebooks pairs readme clean
+.PHONY: run test setup bench notebooks pairs readme clean
 run: setup ## Run notebooks 01-06 of a profile; a second call re-runs only what is stale.
 	$(BIN)/snakemake --cores $(CORES) --nolock --rerun-incomplete --quiet rules progress --config profile=$(PROFILE) dataset=$(DATASET) \
 	  max_proteins=$(MAX_PROTEINS) seed=$(SEED)
@@ -31,6 +31,9 @@ setup: .venv/.installed ## Create .venv and install the pinned requirements.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
+
+bench: setup ## Measure the speed against the released protocol and plain Hugging Face, about ten minutes.
+	$(BIN)/python -m halo_utils.bench
 
 notebooks: setup ## For authors: make every .ipynb from its .py and execute it on the demo profile.
 	TQDM_DISABLE=1 $(BIN)/python -m halo_utils.pairs execute

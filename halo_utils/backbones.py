@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import EsmConfig, EsmModel, EsmTokenizer
 from transformers.utils import logging as transformers_logging
 
 from halo_utils.blocks import BackboneSettings
+from halo_utils.encoder import PackedEncoder
 from halo_utils.errors import SettingsError
 from halo_utils.files import sha256
 from halo_utils.paths import REPOSITORY
@@ -48,6 +49,7 @@ def esm2_config(layers: int, width: int, heads: int, ffn_ratio: int = 4, init_st
         emb_layer_norm_before=False,
         token_dropout=True,
         initializer_range=init_std,
+        layer_norm_eps=1e-5,
         pad_token_id=1,
         mask_token_id=32,
     )
@@ -165,16 +167,15 @@ def token_ids(sequences: Sequence[str], tokenizer: EsmTokenizer) -> list[Tensor]
     return [torch.tensor(ids) for ids in tokenizer(list(sequences), add_special_tokens=True)["input_ids"]]
 
 
-def split_backbone(model: EsmModel, trainable_layers: int | str) -> tuple[EsmModel, EsmModel]:
+def split_backbone(model: EsmModel, trainable_layers: int | str) -> tuple[PackedEncoder, PackedEncoder]:
     """Split a backbone into a trunk and a top whose composition is the whole model, bit for bit.
 
-    The trunk keeps the embeddings and the first blocks and leaves out the last layer norm; the top holds the
-    last ``trainable_layers`` blocks and that norm and takes the trunk's output as ``inputs_embeds``. Exact
-    because ESM-2 uses no dropout and adds rotary positions inside every block.
+    The trunk keeps the embeddings and the first blocks; the top holds the last ``trainable_layers`` blocks and the
+    last norm. Exact because ESM-2 uses no dropout and adds rotary positions inside every block.
 
     Args:
         model: whole backbone; it is not changed.
-        trainable_layers: blocks of the top, or ``all``.
+        trainable_layers: blocks of the top, or ``all``, which also lets the embeddings learn.
 
     Raises:
         SettingsError: if there are fewer blocks than asked for.
@@ -183,13 +184,10 @@ def split_backbone(model: EsmModel, trainable_layers: int | str) -> tuple[EsmMod
     count = blocks if trainable_layers == "all" else int(trainable_layers)
     if not 0 <= count <= blocks:
         raise SettingsError(f"trainable_layers is {count}, the backbone has {blocks} blocks: use 0..{blocks} or 'all'")
-    trunk, top = copy.deepcopy(model), copy.deepcopy(model)
-    trunk.encoder.layer = trunk.encoder.layer[: blocks - count]
-    trunk.encoder.emb_layer_norm_after = None
-    top.encoder.layer = top.encoder.layer[blocks - count :]
-    top.embeddings = nn.Identity()  # never called with inputs_embeds
-    for part in (trunk, top):
-        part.contact_head = nn.Identity()
+    trunk = PackedEncoder(copy.deepcopy(model), 0, blocks - count)
+    top = PackedEncoder(copy.deepcopy(model), blocks - count, blocks)
+    trunk.norm = None
+    top.embeddings = None
     trunk.requires_grad_(trainable_layers == "all")
     top.requires_grad_(True)
     return trunk, top

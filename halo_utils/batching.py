@@ -1,4 +1,4 @@
-"""Batches of proteins of similar length under a budget of tokens or nodes, and the loaders built on them."""
+"""Packed batches of proteins under a budget of tokens or nodes, and the loaders built on them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -6,83 +6,71 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from halo_utils.classifiers import ProteinBatch
 from halo_utils.residues import ResidueStore
 
-PAD_TOKEN = 1
-BUCKETS = 8  # lengths are noised by 1/8 before sorting, so batches differ between epochs and stay tight
+
+def ranks() -> tuple[int, int]:
+    """Return the number of this process and how many train together; (0, 1) when it trains alone."""
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
 
 
 class BudgetBatchSampler(Sampler[list[int]]):
-    """Groups proteins so that batch size x longest member stays under a budget.
+    """Groups proteins into batches of nearly the same number of tokens or nodes.
+
+    Batches are packed, never padded, so proteins of any length may share one: a shuffled order is cut into a fixed
+    number of pieces. Lightning asks for the number of batches once, and every epoch has the same. Where several
+    processes train together each takes its share of the pieces; what they take in one step is what a single process
+    with a budget as many times as large would take.
 
     Args:
         lengths: tokens or nodes per protein, [B].
-        budget: most padded tokens per batch; a longer protein is a batch of its own.
-        shuffle: noise the order by length and shuffle the batches, anew in every epoch.
+        budget: tokens per batch and process; a batch holds at most this and one more protein.
+        shuffle: draw a new order in every epoch; else from short to long.
         seed: seed of the shuffling; the order is a function of seed and epoch, so a resumed run repeats it.
     """
 
     def __init__(self, lengths: Sequence[int], budget: int, shuffle: bool, seed: int = 0) -> None:
-        """Plan the first epoch."""
+        """Start with the first epoch."""
         self.lengths, self.budget = np.asarray(lengths), budget
-        self.shuffle, self.seed = shuffle, seed
-        self.count = 0
-        self.set_epoch(0)
+        self.shuffle, self.seed, self.epoch = shuffle, seed, 0
 
     @property
     def sampler(self) -> "BudgetBatchSampler":
         """Itself: Lightning looks here for ``set_epoch``."""
         return self
 
-    def _group(self, rng: np.random.Generator) -> list[list[int]]:
-        """Return batches of similar length within the budget, shortest first."""
-        keys = self.lengths.astype(float)
-        if self.shuffle:
-            keys = keys * rng.uniform(1 - 1 / BUCKETS, 1 + 1 / BUCKETS, len(keys))
-        batches: list[list[int]] = [[]]
-        longest = 0
-        for i in np.argsort(keys, kind="stable").tolist():
-            longest = max(longest, int(self.lengths[i]))
-            if batches[-1] and longest * (len(batches[-1]) + 1) > self.budget:
-                batches.append([])
-                longest = int(self.lengths[i])
-            batches[-1].append(i)
-        return [batch for batch in batches if batch]
-
     def set_epoch(self, epoch: int) -> None:
-        """Plan the batches of an epoch; Lightning calls this before each one.
+        """Choose the epoch; Lightning calls this before each one."""
+        self.epoch = epoch
 
-        Lightning asks for the number of batches once, so every epoch must have the same: the first plan plus a
-        reserve of a twentieth, reached by halving the largest batches.
-        """
-        rng = np.random.default_rng([self.seed, epoch])
-        batches = self._group(rng)
+    @property
+    def batches(self) -> list[list[int]]:
+        """The batches of this process in this epoch, as positions."""
         if self.shuffle:
-            self.count = self.count or min(len(self.lengths), len(batches) + len(batches) // 20 + 1)
-            while len(batches) < self.count:
-                largest = batches.pop(max(range(len(batches)), key=lambda i: len(batches[i])))
-                batches += [largest[::2], largest[1::2]]
-            while len(batches) > self.count:  # more than the reserve: the two shortest share a batch
-                batches = [batches[0] + batches[1], *batches[2:]]
-            batches = [batches[i] for i in rng.permutation(len(batches))]
-        self.batches = batches
+            order = np.random.default_rng([self.seed, 50, self.epoch]).permutation(len(self.lengths))
+        else:
+            order = np.argsort(self.lengths, kind="stable")
+        rank, world = ranks()
+        count = len(self) * world
+        middle = np.cumsum(self.lengths[order]) - self.lengths[order] / 2
+        piece = (middle * count / self.lengths.sum()).astype(int)  # the piece that holds a protein's middle
+        pieces = [order[piece == i].tolist() for i in range(count)]
+        if not all(pieces):  # a protein longer than the budget can leave a piece empty
+            pieces = [part.tolist() for part in np.array_split(order, count)]
+        return pieces[rank::world]
 
     def __iter__(self) -> Iterator[list[int]]:
         """Yield lists of positions; a generator, because Lightning makes the iterator before it sets the epoch."""
         yield from self.batches
 
     def __len__(self) -> int:
-        """Number of batches of the current epoch."""
-        return len(self.batches)
-
-    def padding_efficiency(self) -> float:
-        """Return real tokens over padded tokens, 1.0 where nothing is padded."""
-        padded = sum(len(b) * self.lengths[b].max() for b in self.batches)
-        return float(self.lengths.sum() / padded)
+        """Number of batches of every epoch, the same for every process."""
+        _, world = ranks()
+        return max(1, min(-(-int(self.lengths.sum()) // (self.budget * world)), len(self.lengths) // world))
 
 
 class SequenceDataset(Dataset):
@@ -122,18 +110,10 @@ class SequenceDataset(Dataset):
 
 
 def collate_proteins(items: Sequence[tuple[str, Tensor, Tensor, Tensor | None]]) -> ProteinBatch:
-    """Pad a list of proteins to the longest of them."""
+    """Lay proteins end to end."""
     accessions, tokens, labels, rows = zip(*items, strict=True)
-    size = torch.tensor([len(t) for t in tokens])
-    position = torch.arange(int(size.max()))[None]
-    attention_mask = (position < size[:, None]).long()
-    residue_mask = (position > 0) & (position < size[:, None] - 1)
-    batch = ProteinBatch(list(accessions), attention_mask, residue_mask, torch.stack(labels))
-    if rows[0] is None:
-        batch.input_ids = pad_sequence(list(tokens), batch_first=True, padding_value=PAD_TOKEN)
-    else:
-        batch.hidden = pad_sequence(list(rows), batch_first=True)
-    return batch
+    content = tokens if rows[0] is None else rows
+    return ProteinBatch(list(accessions), [len(t) for t in tokens], torch.stack(labels), torch.cat(list(content)))
 
 
 def make_loader(
@@ -152,3 +132,32 @@ def make_loader(
 def names_of(batch: Any) -> Iterator[str]:
     """Yield the accessions of a batch, whichever kind it is."""
     yield from getattr(batch, "accessions", None) or batch.accession
+
+
+def gather_rows(rows: Tensor) -> Tensor:
+    """Return the rows of all processes that train together, [sum of B, K]; the same rows when there is one.
+
+    Args:
+        rows: [B, K], with another B in every process.
+    """
+    _, world = ranks()
+    if world == 1:
+        return rows
+    sizes = [torch.zeros(1, dtype=torch.long, device=rows.device) for _ in range(world)]
+    torch.distributed.all_gather(sizes, torch.tensor([len(rows)], device=rows.device))
+    longest = max(int(n) for n in sizes)
+    padded = torch.zeros(longest, *rows.shape[1:], dtype=rows.dtype, device=rows.device)
+    padded[: len(rows)] = rows
+    parts = [torch.zeros_like(padded) for _ in range(world)]
+    torch.distributed.all_gather(parts, padded)
+    return torch.cat([part[: int(n)] for part, n in zip(parts, sizes, strict=True)])
+
+
+def share_of_step(proteins: int, device: torch.device) -> float:
+    """Return this process's proteins over the mean of all processes: the weight of its loss in the common gradient."""
+    _, world = ranks()
+    if world == 1:
+        return 1.0
+    total = torch.tensor([float(proteins)], device=device)
+    torch.distributed.all_reduce(total)
+    return proteins * world / float(total)

@@ -1,5 +1,6 @@
 """The sequence model of HALO: ESM-2, attention pooling over residues, a linear multi-label head (Fig. 2)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,32 +12,34 @@ from halo_utils.backbones import split_backbone
 
 @dataclass
 class ProteinBatch:
-    """A padded batch of proteins.
+    """A batch of proteins, packed: their tokens lie end to end.
 
     Attributes:
         accessions: the B proteins.
-        attention_mask: [B, T] int64, 1 for <cls>, residues and <eos>, 0 for padding.
-        residue_mask: [B, T] bool, True for residues only.
+        lengths: tokens per protein, <cls> and <eos> included, [B] list of int; N is their sum.
         y: [B, K] float32 labels.
-        input_ids: [B, T] int64 tokens, or None when ``hidden`` is given.
-        hidden: [B, T, D] output of the frozen trunk, or None.
+        tokens: [N] int64, or [N, D] float32 output of the frozen trunk.
     """
 
     accessions: list[str]
-    attention_mask: Tensor
-    residue_mask: Tensor
+    lengths: list[int]
     y: Tensor
-    input_ids: Tensor | None = None
-    hidden: Tensor | None = None
+    tokens: Tensor
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "ProteinBatch":
         """Return the batch on another device; Lightning calls this."""
-        moved = {
-            name: value.to(device, non_blocking=non_blocking)
-            for name, value in vars(self).items()
-            if isinstance(value, Tensor)
-        }
+        moved = {name: getattr(self, name).to(device, non_blocking=non_blocking) for name in ("y", "tokens")}
         return ProteinBatch(**{**vars(self), **moved})
+
+
+def residues_of(states: Tensor, lengths: Sequence[int]) -> list[Tensor]:
+    """Return the [L, D] states of each protein without those of <cls> and <eos>, B of them.
+
+    Args:
+        states: [N, D] packed states.
+        lengths: tokens per protein.
+    """
+    return [part[1:-1] for part in states.split(lengths)]
 
 
 class AttentionPooling(nn.Module):
@@ -47,20 +50,21 @@ class AttentionPooling(nn.Module):
         super().__init__()
         self.score = nn.Linear(width, 1)
 
-    def weights(self, states: Tensor, residue_mask: Tensor) -> Tensor:
-        """Return the attention of every position, [B, T] float32; rows sum to 1, masked positions are 0.
+    def weights(self, residues: Tensor) -> Tensor:
+        """Return the attention of every residue of one protein, [L] float32, summing to 1.
 
         Args:
-            states: [B, T, D].
-            residue_mask: [B, T] bool, True for residues; every row needs at least one.
+            residues: [L, D].
         """
-        score = self.score(states).squeeze(-1).float()  # [B, T]
-        return score.masked_fill(~residue_mask, -torch.inf).softmax(dim=1)
+        return self.score(residues).squeeze(-1).float().softmax(dim=0)
 
-    def forward(self, states: Tensor, residue_mask: Tensor) -> Tensor:
-        """Return one vector per protein, [B, D]."""
-        weights = self.weights(states, residue_mask)
-        return torch.einsum("bt,btd->bd", weights.to(states.dtype), states)
+    def forward(self, proteins: Sequence[Tensor]) -> Tensor:
+        """Return one vector per protein, [B, D].
+
+        Args:
+            proteins: B tensors [L, D] of residue states, special tokens left out.
+        """
+        return torch.stack([self.weights(residues).to(residues.dtype) @ residues for residues in proteins])
 
 
 class SequenceClassifier(nn.Module):
@@ -81,19 +85,16 @@ class SequenceClassifier(nn.Module):
         self.pooling = AttentionPooling(width)
         self.head = nn.Linear(width, n_labels)
 
-    def trunk_states(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return the trunk's output, [B, T, D], special tokens included because the top attends to them."""
+    def trunk_states(self, batch: ProteinBatch) -> Tensor:
+        """Return the trunk's output, [N, D], special tokens included because the top attends to them."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.trunk_is_frozen):
-            return self.trunk(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+            return self.trunk(batch.tokens, batch.lengths)
 
     def token_states(self, batch: ProteinBatch) -> Tensor:
-        """Return the last hidden states, [B, T, D]."""
-        hidden = batch.hidden
-        if hidden is None:
-            hidden = self.trunk_states(batch.input_ids, batch.attention_mask)
-        return self.top(inputs_embeds=hidden, attention_mask=batch.attention_mask).last_hidden_state
+        """Return the last hidden states, [N, D], from tokens or from the trunk's cached output."""
+        hidden = batch.tokens if batch.tokens.is_floating_point() else self.trunk_states(batch)
+        return self.top(hidden, batch.lengths)
 
     def forward(self, batch: ProteinBatch) -> Tensor:
         """Return logits, [B, K]."""
-        states = self.token_states(batch)  # [B, T, D]
-        return self.head(self.pooling(states, batch.residue_mask))  # [B, K]
+        return self.head(self.pooling(residues_of(self.token_states(batch), batch.lengths)))

@@ -16,7 +16,7 @@ from halo_utils.datasets import fingerprint, label_matrix
 from halo_utils.errors import DataError
 from halo_utils.files import digest
 from halo_utils.gat import GatClassifier
-from halo_utils.graphs import GraphDataset, feature_blocks
+from halo_utils.graphs import GraphDataset, feature_blocks, store_edges
 from halo_utils.inputs import seen_sequences, structure_store
 from halo_utils.labels import locations
 from halo_utils.learner import Classifier
@@ -54,8 +54,8 @@ class GraphStage:
 
     settings: Settings
     table: pd.DataFrame
-    structures: dict[str, np.ndarray]
-    structures_content: str = ""  # digest of the arrays, part of the key of every trained network
+    structures: ResidueStore
+    edges: ResidueStore
 
     @property
     def places(self) -> list[str]:
@@ -77,14 +77,14 @@ class GraphStage:
         """Return the graphs of the named splits; of everything but train without names."""
         inside = self.table["split"].isin(splits) if splits else self.table["split"] != "train"
         part = self.table[inside]
-        labels, cutoff = label_matrix(part, self.places), self.settings.gat.cutoff_angstrom
+        labels = label_matrix(part, self.places)
         return GraphDataset(
             list(part["accession"]),
             seen_sequences(self.settings, part),
             labels,
             store,
             self.structures,
-            cutoff,
+            self.edges,
         )
 
     def loader(self, dataset: GraphDataset, *, shuffle: bool = False) -> DataLoader:
@@ -111,10 +111,10 @@ class GatRun:
 
 
 def prepare(settings: Settings, table: pd.DataFrame) -> GraphStage:
-    """Load what notebook 01 parsed."""
-    store = structure_store(settings, table)
-    arrays = {a: np.array(store.rows(a)) for a in store.accessions}
-    return GraphStage(settings, table, arrays, store.content)
+    """Open what notebook 01 parsed, and search the edges unless that is done."""
+    structures = structure_store(settings, table)
+    edges = store_edges(settings.paths.work / "edges.npy", structures, settings.gat.cutoff_angstrom)
+    return GraphStage(settings, table, structures, edges)
 
 
 def train_gat(stage: GraphStage, variant: Variant, epochs: int | None = None) -> GatRun:
@@ -132,7 +132,8 @@ def train_gat(stage: GraphStage, variant: Variant, epochs: int | None = None) ->
         block.model_dump(exclude={"weights"}),
         store.content,
         fingerprint(stage.table),
-        stage.structures_content,
+        stage.structures.content,
+        stage.edges.content,
         code,
     ]
     key = digest(*content, variant.weights, variant.learned, epochs, settings.seed, settings.compute.precision)
@@ -161,7 +162,7 @@ def predict_held_out(stage: GraphStage, run: GatRun) -> pd.DataFrame:
     dataset = stage.dataset(stage.embeddings(run.variant.store))
     found = predict(run.fit.module, stage.loader(dataset), stage.places, stage.settings.compute)
     order = stage.table.loc[stage.table["split"] != "train", ["accession", "split"]]
-    order = order.assign(has_structure=order["accession"].isin(stage.structures))
+    order = order.assign(has_structure=order["accession"].isin(stage.structures.accessions))
     return order.merge(found, on="accession", validate="1:1")
 
 
@@ -196,7 +197,8 @@ def edge_report(stage: GraphStage, cutoff_angstrom: float, scale: float) -> pd.D
         One row per protein with structure: residues, edges per residue as in the paper and as in the code.
     """
     rows = []
-    for accession, values in stage.structures.items():
+    for accession in stage.structures.accessions:
+        values = stage.structures.rows(accession)
         ca, n = values[:, :3], len(values)
         paper = graphs.radius_edges(ca, cutoff_angstrom).shape[1] / n
         code = graphs.radius_edges(ca * scale, cutoff_angstrom).shape[1] / n

@@ -1,17 +1,21 @@
 """Residue graphs: C-alpha nodes, edges under a distance, node features in three blocks (Fig. 3)."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch.utils.data import Dataset
 from torch_geometric.data import Data
+from tqdm import tqdm
 
 from halo_utils.features import PROPERTIES, biochemistry
-from halo_utils.residues import ResidueStore
+from halo_utils.files import digest
+from halo_utils.residues import ResidueStore, open_if_current, write_store
 
 COORDINATES = 3
+EDGE_TYPE = "int16"  # no model reads more than 32,767 residues
 
 
 def radius_edges(ca: np.ndarray, cutoff_angstrom: float) -> np.ndarray:
@@ -96,16 +100,40 @@ def feature_blocks(embedding_width: int) -> tuple[int, int, int]:
     return COORDINATES, embedding_width, len(PROPERTIES)
 
 
+def store_edges(path: Path, structures: ResidueStore, cutoff_angstrom: float) -> ResidueStore:
+    """Search the edges of every structure once and keep them on disk, one row per edge.
+
+    Args:
+        path: ``.npy`` file of the store; a store of the same structures and cut-off is read back.
+        structures: store of [L, 4] rows, C-alpha and pLDDT.
+        cutoff_angstrom: residues closer than this are joined.
+
+    Returns:
+        Store of [E, 2] int16 rows: both directions of every pair, positions within the protein.
+    """
+    key = digest("edges", structures.content, cutoff_angstrom, EDGE_TYPE)
+    if (store := open_if_current(path, key)) is not None:
+        return store
+
+    def edges(accession: str) -> np.ndarray:
+        return radius_edges(structures.rows(accession)[:, :COORDINATES], cutoff_angstrom).T
+
+    names = structures.accessions
+    counts = [len(edges(a)) for a in tqdm(names, desc="edges", leave=False)]  # searching twice is cheaper than keeping
+    rows = ((i, edges(a).astype(EDGE_TYPE)) for i, a in enumerate(names))
+    return write_store(path, key, names, counts, 2, rows, EDGE_TYPE)
+
+
 class GraphDataset(Dataset):
-    """Graphs of many proteins; edges are searched once, node features are put together on access.
+    """Graphs of many proteins, put together on access from memory-mapped stores; nothing is parsed or searched here.
 
     Args:
         accessions: B proteins.
         sequences: the residues the model reads, one string per protein.
         labels: [B, K] 0/1.
         embeddings: residue store of the language model.
-        structures: accession -> [L, 4] C-alpha and pLDDT of the residues the model reads.
-        cutoff_angstrom: edge distance.
+        structures: store of [L, 4] rows of the proteins that have a structure.
+        edges: their edges, from ``store_edges``.
     """
 
     def __init__(
@@ -114,25 +142,19 @@ class GraphDataset(Dataset):
         sequences: Sequence[str],
         labels: np.ndarray,
         embeddings: ResidueStore,
-        structures: dict[str, np.ndarray],
-        cutoff_angstrom: float,
+        structures: ResidueStore,
+        edges: ResidueStore,
     ) -> None:
-        """Search the edges of every protein that has a structure."""
+        """Keep references; nothing is read."""
         self.accessions, self.sequences = list(accessions), list(sequences)
         self.labels, self.embeddings = np.asarray(labels), embeddings
-        self._ca = {a: structures[a][:, :COORDINATES] for a in self.accessions if a in structures}
-        self._edges = {a: radius_edges(ca, cutoff_angstrom).astype(np.int32) for a, ca in self._ca.items()}
-        self._no_edges = np.empty((2, 0), dtype=np.int32)
+        self.structures, self.edges = structures, edges
+        self._no_edges = np.empty((2, 0), dtype=EDGE_TYPE)
 
     @property
     def lengths(self) -> list[int]:
         """Nodes per protein, [B]."""
         return [len(s) for s in self.sequences]
-
-    @property
-    def edge_counts(self) -> dict[str, int]:
-        """Directed edges per protein that has a structure."""
-        return {a: e.shape[1] for a, e in self._edges.items()}
 
     def __len__(self) -> int:
         """Number of proteins."""
@@ -141,7 +163,7 @@ class GraphDataset(Dataset):
     def __getitem__(self, i: int) -> Data:
         """Return the graph of protein ``i``."""
         name = self.accessions[i]
-        edges = self._edges.get(name, self._no_edges)
-        return build_graph(
-            name, self.sequences[i], self.labels[i], self.embeddings.rows(name), self._ca.get(name), edges
-        )
+        ca, edges = None, self._no_edges
+        if name in self.structures:
+            ca, edges = self.structures.rows(name)[:, :COORDINATES], self.edges.rows(name).T
+        return build_graph(name, self.sequences[i], self.labels[i], self.embeddings.rows(name), ca, edges)

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from halo_utils.batching import names_of
+from halo_utils.batching import gather_rows, names_of, share_of_step
 from halo_utils.calibration import best_threshold, threshold_sweep
 from halo_utils.errors import TrainingError
 from halo_utils.losses import FocalLoss
@@ -69,16 +69,16 @@ class Classifier(L.LightningModule):
                 f"loss is {loss.item()} in batch {index} ({names}): lower the learning rate of the profile; the epochs"
                 " before are kept"
             )
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.y))
-        return loss
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.y), sync_dist=True)
+        return loss * share_of_step(len(batch.y), loss.device)
 
     def validation_step(self, batch: Any, index: int) -> None:
         """Collect logits; the metrics need the whole split."""
-        self._validation.append((self.model(batch).float().cpu(), batch.y.cpu()))
+        self._validation.append((self.model(batch).float(), batch.y))
 
     def on_validation_epoch_end(self) -> None:
         """Log loss and the best macro F1 over the threshold sweep."""
-        logits, y = (torch.cat(part) for part in zip(*self._validation, strict=True))
+        logits, y = (gather_rows(torch.cat(part)).cpu() for part in zip(*self._validation, strict=True))
         self._validation.clear()
         loss = self.loss.cpu()
         prob = loss.probability(logits).numpy()

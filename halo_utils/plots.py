@@ -237,3 +237,24 @@ def score_bars(headline: pd.DataFrame, metrics: pd.DataFrame, split: str, title:
     ax.set(xlim=(0, 1), xlabel="F1, 95 % interval", title=title)
     fig.legend(loc="outside lower center", ncols=2)
     return fig
+
+
+def growth_figure(table: pd.DataFrame) -> Figure:
+    """Draw seconds per stage against the number and against the length of proteins, both on logarithmic axes.
+
+    Args:
+        table: columns axis (``proteins`` or ``length``), x, memory, and one column of seconds per stage.
+    """
+    stages = list(table.columns.drop(["axis", "x", "memory"]))
+    plt.rcParams.update(STYLE)
+    fig, axes = plt.subplots(1, 2, figsize=(10.0, 4.5), sharey=True, layout="constrained")
+    labels = {"proteins": "proteins", "length": "residues per protein"}
+    for ax, (axis, part) in zip(axes, table.groupby("axis", sort=False), strict=True):
+        for stage in stages:
+            ax.plot(part["x"], part[stage], marker="o", label=stage)
+        ax.set(xscale="log", yscale="log", xlabel=labels[str(axis)], title=f"Growth with {labels[str(axis)]}")
+        ax.set_xticks(part["x"], [f"{x:,}" for x in part["x"]])
+        ax.minorticks_off()
+    axes[0].set_ylabel("seconds")
+    axes[1].legend(frameon=False, fontsize=10)
+    return fig

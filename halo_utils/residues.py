@@ -35,6 +35,7 @@ class ResidueStore:
         Raises:
             DataError: if the array and its index do not agree.
         """
+        self.path = path
         remedy = "delete both and run the notebook that made it again"
         try:
             index = json.loads(_index_path(path).read_text(encoding="utf-8"))
@@ -52,6 +53,10 @@ class ResidueStore:
             raise DataError(
                 f"{shown(path)}: {len(self._rows)} rows, its index counts {sum(index['lengths'])}: {remedy}"
             )
+
+    def __reduce__(self) -> tuple[type, tuple[Path]]:
+        """Cross to another process by name, not by content."""
+        return ResidueStore, (self.path,)
 
     def __contains__(self, accession: str) -> bool:
         """Whether the protein has rows here."""

@@ -15,10 +15,10 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from halo_utils import backbones, batching, classifiers, learner, losses, training
+from halo_utils import backbones, batching, classifiers, encoder, learner, losses, training
 from halo_utils.backbones import SPECIAL_TOKENS, backbone_key, load_backbone, load_tokenizer, token_ids
 from halo_utils.batching import SequenceDataset, collate_proteins, make_loader
-from halo_utils.classifiers import ProteinBatch, SequenceClassifier
+from halo_utils.classifiers import ProteinBatch, SequenceClassifier, residues_of
 from halo_utils.datasets import fingerprint, label_matrix
 from halo_utils.features import composition
 from halo_utils.files import digest
@@ -94,13 +94,13 @@ def prepare(settings: Settings, table: pd.DataFrame, report: Callable[[str], Non
         backbone_key(settings.backbone, settings.seed),
         settings.backbone.model_dump(),
         settings.compute.precision,
-        settings.esm.tokens_per_batch,  # padding changes the last bits of a state
+        settings.esm.tokens_per_batch,  # the size of a batch changes the last bits of a state
         fingerprint(table),
-        code_digest(backbones, batching, classifiers),
+        code_digest(backbones, batching, classifiers, encoder),
     )
     key = digest(identity, settings.esm.model_dump(), settings.seed, code_digest(losses, learner, training))
     stage = SequenceStage(settings, table, tokens, classifier, None, identity, key)
-    if classifier.trunk_is_frozen and len(classifier.trunk.encoder.layer):
+    if classifier.trunk_is_frozen and len(classifier.trunk.layers):
         stage.trunk = _cache_trunk(stage, identity, report)
     return stage
 
@@ -118,7 +118,7 @@ def _cache_trunk(stage: SequenceStage, key: str, report: Callable[[str], None]) 
         report(f"trunk cache needs {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free: the whole model runs instead")
         return None
     report(f"trunk cache: {need / 1e6:.0f} MB")
-    rows = _rows(stage, lambda b: stage.classifier.trunk_states(b.input_ids, b.attention_mask), strip=False)
+    rows = _rows(stage, stage.classifier.trunk_states, strip=False)
     return write_store(path, key, list(stage.table["accession"]), lengths, width, rows, dtype)
 
 
@@ -131,9 +131,10 @@ def _rows(
     for batch, hidden in inference(
         stage.loader(stage.rows()), states, stage.settings.compute.precision, "embed", BUDGET
     ):
-        keep = batch.residue_mask if strip else batch.attention_mask.bool()
-        for name, mask, values in zip(batch.accessions, keep, hidden.float(), strict=True):
-            yield position[name], values[mask].cpu().numpy()
+        hidden = hidden.float().cpu()
+        parts = residues_of(hidden, batch.lengths) if strip else hidden.split(batch.lengths)
+        for name, values in zip(batch.accessions, parts, strict=True):
+            yield position[name], values.numpy()
     model.cpu()
 
 

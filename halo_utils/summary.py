@@ -95,6 +95,26 @@ def run_facts(paths: RunPaths) -> str:
     )
 
 
+BENCH_LINES = {
+    ("fine-tuning", "ratio"): ("fine-tuning, ten epochs with validation and threshold sweep", "released protocol"),
+    ("edges", "ratio"): ("edges of a residue graph, 361 residues", "Python double loop, as released"),
+    ("GAT epoch", "ratio"): ("an epoch of the GAT", "parsing and searching in every epoch, as released"),
+    ("embedding 8M", "ratio to eager"): ("embedding, 256 proteins", "Hugging Face, eager attention, fp32, unsorted"),
+    ("embedding 8M", "ratio to sdpa"): ("embedding, 256 proteins", "Hugging Face, SDPA attention, fp32, unsorted"),
+}
+
+
+def bench_table(folder: Path) -> str:
+    """Return how many times faster each part is than the way it is compared with, for every measured machine."""
+    rows = []
+    for path in sorted(folder.glob("bench_*.csv")):
+        table = pd.read_csv(path).set_index(["case", "quantity"])["value"]
+        machine = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["hardware"]
+        name = machine["gpu"] or f"{machine['cores']} cores ({machine['processor']})"
+        rows += [[*words, f"{table[key]:,.1f}", name] for key, words in BENCH_LINES.items() if key in table.index]
+    return _markdown(["what", "compared with", "times faster", "measured on"], rows)
+
+
 def claims_table(paths: RunPaths) -> str:
     """Return the claims ledger of a run as a table."""
     ledger = pd.read_csv(paths.results / "claims.csv")
@@ -155,6 +175,7 @@ def write_documents() -> None:
     """Write every generated block of README.md and data/README.md from committed results."""
     paths = RunPaths(README_RUN)
     blocks = {"results": results_table(paths), "facts": run_facts(paths), "claims": claims_table(paths)}
+    blocks["bench"] = bench_table(RunPaths("bench").results)
     fill(REPOSITORY / "README.md", blocks)
     card = {"sources": sources_table()}
     if (folder := data_dir()) is not None:

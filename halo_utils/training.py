@@ -124,7 +124,8 @@ def _train(
         module.train()
         with memory_errors(module.budget), interruptible():
             trainer.fit(module, train, val, ckpt_path=str(last) if last else None, weights_only=True)
-    table = pd.DataFrame(history.rows)
+        rows = resume_point(checkpoints)[1]  # where processes were spawned, this one has not seen the epochs
+    table = pd.DataFrame(rows)
     best = read_checkpoint(checkpoint_path(checkpoints, best_epoch(table) - 1))["state_dict"]
     with atomic_path(folder / WEIGHTS) as temporary:
         save_file({k: v.contiguous().clone() for k, v in best.items()}, temporary)

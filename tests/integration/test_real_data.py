@@ -1,13 +1,15 @@
 """The real files of HALO_DATA_DIR: published counts, every structure, and the real profile's first steps."""
 
+import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from halo_utils import audits, datasets, inputs, structures
-from halo_utils.graphs import radius_edges
+from halo_utils.graphs import radius_edges, store_edges
 from halo_utils.labels import DEEPLOC
+from halo_utils.residues import write_store
 from halo_utils.settings import load_settings
 
 pytestmark = pytest.mark.real
@@ -62,6 +64,23 @@ def test_all_real_structures_are_read_and_matched(real_data: Path, deeploc: pd.D
     assert report["mean_plddt"].dropna().between(20, 100).all()
     degrees = [radius_edges(a[:, :3], 10.0).shape[1] / len(a) for a in arrays.values()]
     assert 8 < sum(degrees) / len(degrees) < 25
+
+
+def test_all_real_structures_become_graphs_in_ten_seconds(real_data: Path, root: Path, deeploc: pd.DataFrame) -> None:
+    folder = real_data / "structures" / "files"
+    luo, _ = datasets.read_luo2024({p.stem: p for p in (real_data / "luo2024").glob("*.csv")})
+    hpa, _ = datasets.read_hpa(real_data / "deeploc2" / "hpa_testset.csv")
+    table = pd.concat([deeploc, hpa, luo])[["accession", "sequence"]].drop_duplicates("accession")
+    table = table[table["accession"].isin(structures.structure_index([folder]))]
+    start = time.perf_counter()
+    arrays, _ = structures.load_structures(table, [folder])
+    lengths = [len(a) for a in arrays.values()]
+    store = write_store(root / "s.npy", "k", list(arrays), lengths, 4, enumerate(arrays.values()), "float32")
+    edges = store_edges(root / "edges.npy", store, 10.0)
+    assert time.perf_counter() - start < 10
+    assert len(edges) == 554
+    name = edges.accessions[7]
+    assert (edges.rows(name).T == radius_edges(arrays[name][:, :3], 10.0)).all()
 
 
 def test_mini_profile_prepares_real_proteins(real_data: Path, root: Path) -> None:

@@ -448,7 +448,7 @@ def test_recovery_nothing_is_computed_twice(copied: Path) -> None:
     graphs = graph_stage.prepare(settings, inputs.load_table(settings))
     graph_stage.train_gat(graphs, Variant("gat", "finetuned", (0.25, 1.0, 0.5)), epochs=1)
     assert len(stamps()) == 6 and before.items() <= stamps().items()
-    moved = replace(graphs, structures_content="other coordinates")
+    moved = replace(graphs, edges=graphs.structures)  # another content
     graph_stage.train_gat(moved, Variant("gat", "finetuned", (0.25, 1.0, 0.5)), epochs=1)
     assert len(stamps()) == 7
 

@@ -7,7 +7,7 @@ import torch
 from halo_utils.backbones import load_backbone, load_tokenizer, token_ids
 from halo_utils.batching import BudgetBatchSampler, SequenceDataset, collate_proteins
 from halo_utils.blocks import BackboneSettings
-from halo_utils.classifiers import AttentionPooling, ProteinBatch, SequenceClassifier
+from halo_utils.classifiers import AttentionPooling, ProteinBatch, SequenceClassifier, residues_of
 from halo_utils.losses import FocalLoss
 
 SETTINGS = BackboneSettings(source="random", random={"layers": 3, "width": 16, "heads": 2})
@@ -35,30 +35,24 @@ def test_padding_batch_and_order_invariance(model: SequenceClassifier) -> None:
     assert torch.allclose(together[[3, 1, 0, 2]], shuffled, atol=1e-5)
 
 
-def test_pooling_ignores_what_is_not_a_residue() -> None:
+def test_pooling_weighs_the_residues_of_each_protein() -> None:
     torch.manual_seed(0)
-    pooling, states = AttentionPooling(6), torch.randn(2, 5, 6)
-    mask = torch.tensor([[False, True, True, False, False], [False, True, True, True, False]])
-    changed = torch.where(mask[..., None], states, torch.full_like(states, 1e4))
-    assert torch.allclose(pooling(states, mask), pooling(changed, mask))
-    weights = pooling.weights(states, mask)
-    assert torch.allclose(weights.sum(1), torch.ones(2))
-    assert (weights[~mask] == 0).all()
-
-
-def test_unmasked_pooling_would_differ() -> None:
-    torch.manual_seed(0)
-    pooling, states = AttentionPooling(6), torch.randn(1, 5, 6)
-    mask = torch.tensor([[False, True, True, False, False]])
-    assert not torch.allclose(pooling(states, mask), pooling(states, torch.ones_like(mask)))
+    pooling, states = AttentionPooling(6), torch.randn(9, 6)
+    one, two = residues_of(states, [4, 5])
+    weights = pooling.weights(one)
+    assert weights.shape == (2,) and torch.allclose(weights.sum(), torch.tensor(1.0))
+    assert torch.allclose(pooling([one, two])[0], (weights[:, None] * one).sum(0))
+    changed = states.clone()
+    changed[[0, 3, 4, 8]] = 1e4  # <cls> and <eos> of both
+    assert torch.equal(pooling(residues_of(changed, [4, 5])), pooling([one, two]))
+    assert not torch.allclose(pooling([states[:4]]), pooling([one]))  # unmasked pooling would differ
 
 
 def test_cached_trunk_gives_the_same_logits(model: SequenceClassifier) -> None:
     batch = batch_of([0, 2])
     with torch.no_grad():
         direct = model(batch)
-        hidden = model.trunk_states(batch.input_ids, batch.attention_mask)
-        cached = model(ProteinBatch(batch.accessions, batch.attention_mask, batch.residue_mask, batch.y, hidden=hidden))
+        cached = model(ProteinBatch(batch.accessions, batch.lengths, batch.y, model.trunk_states(batch)))
     assert (direct - cached).abs().max() == 0
 
 
@@ -70,21 +64,25 @@ def test_gradient_reaches_top_and_head_only(model: SequenceClassifier) -> None:
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in model.top.parameters())
 
 
-def test_batches_cover_everything_within_budget() -> None:
-    lengths = np.random.default_rng(0).integers(5, 90, 200).tolist() + [500]
+@pytest.mark.parametrize("extra", [[500], [], [3000, 2000]])
+def test_batches_cover_everything_within_budget(extra: list[int]) -> None:
+    lengths = np.random.default_rng(0).integers(5, 90, 200).tolist() + extra
     sampler = BudgetBatchSampler(lengths, 400, shuffle=True, seed=1)
     first = sampler.batches
-    assert sorted(i for b in first for i in b) == list(range(201))
-    assert all(len(b) == 1 or len(b) * max(lengths[i] for i in b) <= 400 for b in first)
-    sizes = set()
-    for epoch in range(1, 30):
+    for epoch in range(30):
         sampler.set_epoch(epoch)
-        assert sampler.batches != first and sorted(i for b in sampler.batches for i in b) == list(range(201))
-        sizes.add(len(sampler))
-    assert sizes == {len(first)}
-    sampler.set_epoch(0)
-    assert sampler.batches == first
-    assert sampler.padding_efficiency() > 0.75
+        assert sorted(i for b in sampler.batches for i in b) == list(range(len(lengths)))
+        assert len(sampler) == len(sampler.batches) == len(first) and all(sampler.batches)
+        if max(lengths) <= 500:
+            assert max(sum(lengths[i] for i in b) for b in sampler.batches) <= 400 + max(lengths)
+        assert (sampler.batches == first) == (epoch == 0)
+    ordered = BudgetBatchSampler(lengths, 400, shuffle=False).batches
+    assert [lengths[i] for b in ordered for i in b] == sorted(lengths)
+
+
+def test_few_long_proteins_make_few_batches() -> None:
+    assert len(BudgetBatchSampler([900, 800], 100, shuffle=True)) == 2
+    assert BudgetBatchSampler([5], 100, shuffle=False).batches == [[0]]
 
 
 @pytest.mark.parametrize("gamma", [0.0, 2.0])

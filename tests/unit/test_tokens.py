@@ -15,6 +15,8 @@ from halo_utils.backbones import (
 )
 from halo_utils.batching import SequenceDataset, collate_proteins
 from halo_utils.blocks import BackboneSettings
+from halo_utils.classifiers import residues_of
+from halo_utils.encoder import PackedEncoder, attend, attend_padded
 from halo_utils.errors import SettingsError
 
 SETTINGS = BackboneSettings(source="random", random={"layers": 3, "width": 16, "heads": 2})
@@ -32,14 +34,13 @@ def test_golden_tokens(sequence: str) -> None:
     assert token_ids([sequence], load_tokenizer(SETTINGS))[0].tolist() == GOLDEN[sequence]
 
 
-def test_padding_token_and_masks() -> None:
+def test_a_batch_is_packed_and_gives_one_row_per_residue() -> None:
     tokens = token_ids(["MK", "MKVLA"], load_tokenizer(SETTINGS))
     dataset = SequenceDataset(["a", "b"], tokens, np.zeros((2, 3)))
     batch = collate_proteins([dataset[0], dataset[1]])
-    assert batch.input_ids.tolist()[0] == [0, 20, 15, 2, 1, 1, 1]
-    assert batch.attention_mask.sum(1).tolist() == [4, 7]
-    assert batch.residue_mask.tolist()[0] == [False, True, True, False, False, False, False]
-    assert batch.residue_mask.sum(1).tolist() == [2, 5]
+    assert batch.tokens.tolist() == [0, 20, 15, 2, 0, 20, 15, 7, 4, 5, 2]
+    assert batch.lengths == [4, 7]
+    assert [part.tolist() for part in residues_of(batch.tokens, batch.lengths)] == [[20, 15], [20, 15, 7, 4, 5]]
 
 
 @pytest.mark.parametrize(
@@ -55,25 +56,43 @@ def test_truncate_keeps_both_ends() -> None:
     assert truncate("MKV", 8, "head_tail") == "MKV"
 
 
+PAIR, LENGTHS = torch.tensor([*GOLDEN["MKV"], 0, 20, 15, 7, 4, 5, 2]), [5, 7]
+
+
 @pytest.mark.parametrize("layers", [0, 1, 2, 3, "all"])
 def test_trunk_and_top_make_the_whole_model(layers: int | str) -> None:
     model = load_backbone(SETTINGS, seed=1)
-    tokens = torch.stack([torch.tensor(GOLDEN["MKV"] + [1]), torch.tensor([0, 20, 15, 7, 4, 2])])
-    mask = (tokens != 1).long()
     trunk, top = split_backbone(model, layers)
     with torch.no_grad():
-        whole = model(input_ids=tokens, attention_mask=mask).last_hidden_state
-        hidden = trunk(input_ids=tokens, attention_mask=mask).last_hidden_state
-        parts = top(inputs_embeds=hidden, attention_mask=mask).last_hidden_state
-    assert (whole - parts)[mask.bool()].abs().max() == 0
+        whole = PackedEncoder(model, 0, 3)(PAIR, LENGTHS)
+        assert (whole - top(trunk(PAIR, LENGTHS), LENGTHS)).abs().max() == 0
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_packed_encoder_equals_the_padded_model_of_transformers(attention: str) -> None:
+    model = load_backbone(SETTINGS, seed=1)
+    model.set_attn_implementation(attention)
+    padded = torch.nn.utils.rnn.pad_sequence(list(PAIR.split(LENGTHS)), batch_first=True, padding_value=1)
+    with torch.no_grad():
+        theirs = model(input_ids=padded, attention_mask=(padded != 1).long()).last_hidden_state
+        ours = PackedEncoder(model, 0, 3)(PAIR, LENGTHS)
+    assert torch.allclose(ours, torch.cat([theirs[0, :5], theirs[1]]), atol=2e-6)
+
+
+def test_attention_alone_and_under_a_mask_agree() -> None:
+    torch.manual_seed(0)
+    query, key, value = torch.randn(3, 12, 2, 8)
+    one, other = attend(query, key, value, LENGTHS), attend_padded(query, key, value, LENGTHS)
+    assert torch.allclose(one, other, atol=1e-6)
+    assert not torch.allclose(one, attend(query, key, value, [12]), atol=1e-2)  # proteins do not see each other
 
 
 def test_only_the_top_learns() -> None:
     trunk, top = split_backbone(load_backbone(SETTINGS, 1), 2)
     assert not any(p.requires_grad for p in trunk.parameters())
     assert all(p.requires_grad for p in top.parameters())
-    assert len(trunk.encoder.layer) == 1
-    assert len(top.encoder.layer) == 2
+    assert len(trunk.layers) == 1
+    assert len(top.layers) == 2
 
 
 def test_too_many_layers_refused() -> None:
