@@ -5,181 +5,29 @@ Times alone mean little on a shared machine; the ratios are measured side by sid
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
-from torch_geometric.data import Batch
 
 from halo_utils import bench_cases as cases
 from halo_utils.bench_cases import Row
 from halo_utils.bench_graphs import graph_building
+from halo_utils.bench_growth import exponents, growth
+from halo_utils.errors import HaloError, SettingsError
 from halo_utils.files import write_csv, write_json
 from halo_utils.paths import REPOSITORY, RunPaths, shown
 from halo_utils.plots import growth_figure, save
 from halo_utils.provenance import commit, hardware
 
 PATHS = RunPaths("bench")
-BASE = 128  # proteins of the smallest step of the growth measurement
-STEPS = (1, 2, 4, 8)
-LENGTHS = (128, 256, 512, 1022)
-BUDGET = 4096
 HOURS = {"DeepLoc 2.0": 28_303, "Swiss-Prot": 570_000, "UniProt": 250_000_000}  # proteins
-
-
-class PeakMemory:
-    """Follows the anonymous memory of this process; pages of mapped files can be dropped and do not count."""
-
-    def __enter__(self) -> "PeakMemory":
-        """Start sampling."""
-        self.mb, self._stop = 0.0, threading.Event()
-        self._thread = threading.Thread(target=self._follow, daemon=True)
-        self._thread.start()
-        return self
-
-    def _follow(self) -> None:
-        status = Path("/proc/self/status")
-        while not self._stop.wait(0.01):
-            line = next(text for text in status.read_text().splitlines() if text.startswith("RssAnon"))
-            self.mb = max(self.mb, int(line.split()[1]) / 1000)
-
-    def __exit__(self, *_: object) -> None:
-        """Stop sampling."""
-        self._stop.set()
-        self._thread.join()
-
-
-def stages(lengths: np.ndarray, folder: Path) -> dict[str, float]:
-    """Return seconds of every stage of the pipeline over proteins of the given lengths, and the peak memory in MB."""
-    from halo_utils.batching import SequenceDataset, collate_proteins, make_loader
-    from halo_utils.blocks import GatSettings
-    from halo_utils.classifiers import SequenceClassifier, residues_of
-    from halo_utils.gat import GatClassifier
-    from halo_utils.graphs import GraphDataset, feature_blocks, store_edges
-    from halo_utils.losses import FocalLoss
-    from halo_utils.metrics import evaluate
-    from halo_utils.residues import write_store
-
-    device, times = torch.device("cpu"), {}
-    names = [f"P{i:06d}" for i in range(len(lengths))]
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, (len(lengths), cases.K))
-    tokens = cases.draw_tokens(lengths, 0)
-    classifier = SequenceClassifier(cases.backbone((4, 64, 4), "sdpa", device), cases.K, 2)
-    loss, optimizer = FocalLoss(), torch.optim.AdamW(classifier.top.parameters())
-
-    def timed(name: str, work: Callable[[], object]) -> object:
-        start = time.perf_counter()
-        result = work()
-        times[name] = time.perf_counter() - start
-        return result
-
-    def rows_of(states: Callable, dataset: SequenceDataset, strip: bool):  # noqa: ANN202
-        position = {name: i for i, name in enumerate(names)}
-        with torch.inference_mode():
-            for batch in make_loader(dataset, BUDGET, collate_proteins):
-                hidden = states(batch)
-                parts = residues_of(hidden, batch.lengths) if strip else hidden.split(batch.lengths)
-                yield from ((position[a], part.numpy()) for a, part in zip(batch.accessions, parts, strict=True))
-
-    plain = SequenceDataset(names, tokens, labels)
-    sizes = [len(t) for t in tokens]
-    with PeakMemory() as peak:
-        trunk = timed(
-            "trunk cache",
-            lambda: write_store(
-                folder / "trunk.npy", "k", names, sizes, 64, rows_of(classifier.trunk_states, plain, strip=False)
-            ),
-        )
-        cached = SequenceDataset(names, tokens, labels, trunk)
-
-        def train() -> None:
-            for batch in make_loader(cached, BUDGET, collate_proteins, shuffle=True):
-                optimizer.zero_grad()
-                loss(classifier(batch), batch.y).backward()
-                optimizer.step()
-
-        timed("fine-tuning epoch", train)
-        store = timed(
-            "embedding",
-            lambda: write_store(
-                folder / "fine.npy", "k", names, list(lengths), 64, rows_of(classifier.token_states, cached, strip=True)
-            ),
-        )
-        models = write_store(folder / "ca.npy", "k", names, list(lengths), 4, walks(lengths), "float32")
-        edges = timed("edges", lambda: store_edges(folder / "edges.npy", models, 10.0))
-        graphs = GraphDataset(names, ["A" * int(n) for n in lengths], labels, store, models, edges)
-        gat = GatClassifier(feature_blocks(64), cases.K, GatSettings(hidden=16), (0.5, 1.0, 0.5)).train()
-        gat_loss, gat_optimizer = FocalLoss(n_labels=cases.K), torch.optim.AdamW(gat.parameters())
-
-        def train_gat() -> None:
-            for batch in make_loader(graphs, BUDGET, Batch.from_data_list, shuffle=True):
-                gat_optimizer.zero_grad()
-                gat_loss(gat(batch), batch.y).backward()
-                gat_optimizer.step()
-
-        timed("GAT epoch", train_gat)
-        prob, places = rng.random(labels.shape), [str(k) for k in range(cases.K)]
-        timed(
-            "evaluation",
-            lambda: evaluate(labels, prob >= 0.5, prob, places, resamples=200, seed=0),
-        )
-    return {**times, "memory": peak.mb}
-
-
-def walks(lengths: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (position, [L, 4] rows) of straight helices, about as dense in edges as real models, and pLDDT 90."""
-    for i, length in enumerate(lengths):
-        turn = np.radians(100) * np.arange(length)
-        helix = np.column_stack([2.3 * np.cos(turn), 2.3 * np.sin(turn), 1.5 * np.arange(length)])
-        yield i, np.column_stack([helix, np.full(length, 90.0)])
-
-
-def in_a_process(lengths: list[int]) -> dict[str, float]:
-    """Run ``stages`` in a process of its own, so that its memory is its own."""
-    command = [sys.executable, "-m", "halo_utils.bench", "--stages", json.dumps(lengths)]
-    # glibc keeps large freed blocks by default; told to return them, what is measured is what is in use.
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "1000000", "TQDM_DISABLE": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY, env=environment)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def growth() -> pd.DataFrame:
-    """Return seconds per stage and peak memory against number and length of proteins."""
-    base = cases.draw_lengths(BASE, 5).tolist()
-    rows = [{"axis": "proteins", "x": BASE * k, **in_a_process(base * k)} for k in STEPS]
-    rows += [{"axis": "length", "x": n, **in_a_process([n] * (BASE // 4))} for n in LENGTHS]
-    return pd.DataFrame(rows)
-
-
-def exponents(table: pd.DataFrame) -> list[Row]:
-    """Return the fitted exponent of every stage against both axes, and the growth of memory."""
-    rows = []
-    for axis, part in table.groupby("axis", sort=False):
-        for stage in part.columns.drop(["axis", "x", "memory"]):
-            slope = np.polyfit(np.log(part["x"]), np.log(part[stage]), 1)[0]
-            rows.append(Row("growth", f"{stage}, exponent in {axis}", float(slope), ""))
-        if axis == "proteins":
-            share = part["memory"].iloc[-1] / part["memory"].iloc[0] - 1
-            rows.append(
-                Row(
-                    "growth",
-                    f"peak memory, x1 to x{STEPS[-1]}",
-                    float(share),
-                    "share",
-                    "anonymous, freed blocks returned",
-                )
-            )
-    return rows
 
 
 def start_up() -> list[Row]:
@@ -209,47 +57,69 @@ def gpu_cases(device: torch.device) -> list[Row]:
     return rows
 
 
-def run() -> pd.DataFrame:
-    """Measure everything, write the tables and the figure, and return the rows."""
+def measurements(device: torch.device, folder: Path) -> dict[str, Callable[[], list[Row]]]:
+    """Return what can be measured on this machine, by name."""
+    found: dict[str, Callable[[], list[Row]]] = {
+        "fine-tuning": lambda: cases.finetuning(device),
+        "graphs": lambda: graph_building(folder),
+        "embedding": lambda: cases.embedding(device),
+        "bf16": lambda: cases.precision(device),
+        "start-up": start_up,
+        "growth": measure_growth,
+    }
+    if device.type == "cuda":
+        found["three shapes"] = lambda: gpu_cases(device)
+    return found
+
+
+def machine_name() -> str:
+    """Return the name of the GPU, or ``cpu``."""
+    return torch.cuda.get_device_name().replace(" ", "_") if torch.cuda.is_available() else "cpu"
+
+
+def measure_growth() -> list[Row]:
+    """Measure growth, write its table and figure, and return the exponents."""
+    grown = growth()
+    write_csv(PATHS.results / f"growth_{machine_name()}.csv", grown, decimals=4)
+    save(growth_figure(grown), PATHS.figures, f"growth_{machine_name()}")
+    return exponents(grown)
+
+
+def run(only: list[str]) -> pd.DataFrame:
+    """Measure everything or some of it, write the tables, and return all rows of this machine.
+
+    Raises:
+        SettingsError: if a name in ``only`` is unknown.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
-        steps: list[tuple[str, Callable[[], list[Row]]]] = [
-            ("fine-tuning", lambda: cases.finetuning(device)),
-            ("graphs", lambda: graph_building(Path(folder))),
-            ("embedding", lambda: cases.embedding(device)),
-            ("bf16", lambda: cases.precision(device)),
-            ("start-up", start_up),
-        ]
-        if device.type == "cuda":
-            steps.append(("three shapes", lambda: gpu_cases(device)))
-        for name, measure in steps:
+        known = measurements(device, Path(folder))
+        if unknown := sorted(set(only) - set(known)):
+            raise SettingsError(f"unknown measurement {', '.join(unknown)}: use {', '.join(known)}")
+        for name in only or known:
             print(f"{name} ...", flush=True)
-            rows += measure()
-    print("growth ...", flush=True)
-    grown = growth()
-    rows += exponents(grown)
+            rows += known[name]()
     table = pd.DataFrame([asdict(row) for row in rows])
-    name = torch.cuda.get_device_name().replace(" ", "_") if device.type == "cuda" else "cpu"
-    write_csv(PATHS.results / f"bench_{name}.csv", table, decimals=4)
-    write_csv(PATHS.results / f"growth_{name}.csv", grown, decimals=4)
-    write_json(PATHS.results / f"bench_{name}.json", {"commit": commit(), "hardware": hardware()})
-    save(growth_figure(grown), PATHS.figures, f"growth_{name}")
+    path = PATHS.results / f"bench_{machine_name()}.csv"
+    if only and path.is_file():
+        old = pd.read_csv(path, keep_default_na=False)
+        table = pd.concat([old[~old["case"].isin(table["case"])], table], ignore_index=True)
+    write_csv(path, table, decimals=4)
+    write_json(path.with_suffix(".json"), {"commit": commit(), "hardware": hardware()})
     return table
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the benchmark, or one step of it in this process; return the exit code."""
+    """Run the benchmark, or a part of it; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m halo_utils.bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--stages", default="", help="for the benchmark itself: lengths as JSON, prints the seconds")
+    parser.add_argument("--only", nargs="+", default=[], metavar="WHAT", help="measure these again, keep the others")
     options = parser.parse_args(argv)
-    if options.stages:
-        with tempfile.TemporaryDirectory() as folder:
-            lengths = np.array(json.loads(options.stages))
-            stages(lengths[: len(lengths) // 4 + 1], Path(folder))  # warm up
-            print(json.dumps(stages(lengths, Path(folder))))
-        return 0
-    table = run()
+    try:
+        table = run(options.only)
+    except HaloError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     print(table.to_string(index=False, float_format=lambda v: f"{v:.4g}"))
     print(f"written to {shown(PATHS.results)}")
     return 0
