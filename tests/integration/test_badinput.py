@@ -203,10 +203,10 @@ def test_badinput_in_fasta(tmp_path: Path, case: str) -> None:
         read_fasta(tmp_path / "f.fasta")
 
 
-@pytest.mark.parametrize("case", WRAPPINGS)
+@pytest.mark.parametrize("case", sorted(WRAPPINGS.keys() - {"quotes"}))
 def test_good_fasta_in_odd_wrapping_is_not_badinput(tmp_path: Path, case: str) -> None:
     text = b">sp|P04637|P53_HUMAN Cellular tumor antigen\nMKV\nAAU\n>tag|Q1 x\nMKV\n>Q1\nMKV\n"
-    (tmp_path / "f.fasta").write_bytes(WRAPPINGS[case](text).replace(b'"', b""))
+    (tmp_path / "f.fasta").write_bytes(WRAPPINGS[case](text))
     kept, dropped = read_fasta(tmp_path / "f.fasta")
     assert dict(kept.to_numpy().tolist()) == {"P04637": "MKVAAU", "Q1": "MKV"}
     assert dropped["reason"].tolist() == ["repeated accession, same sequence"]
