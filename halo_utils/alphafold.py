@@ -18,7 +18,7 @@ import pandas as pd
 import requests
 from tqdm import tqdm
 
-from halo_utils.accessions import is_uniprot
+from halo_utils.accessions import check_accession, is_uniprot
 from halo_utils.downloads import BROKEN, Patience, fetch, open_session, refuse_offline, remove_temporaries
 from halo_utils.errors import DownloadError, StructureError
 from halo_utils.files import atomic_path, write_csv
@@ -98,7 +98,7 @@ class Client:
 
     def _prediction(self, accession: str) -> dict[str, Any] | None:
         """Return the entry of the protein itself (not of its isoforms), first fragment first; None on 404."""
-        address = f"{self.api.rstrip('/')}/{accession}"
+        address = f"{self.api.rstrip('/')}/{check_accession(accession)}"
         self.limit.wait()
         try:
             with open_session(self.patience) as session:

@@ -97,7 +97,7 @@ def backbone_folder(settings: BackboneSettings) -> Path | None:
     folder = REPOSITORY / settings.source
     if settings.source == "random" or not folder.is_dir():
         return None
-    missing = [n for n in ("config.json",) if not (folder / n).is_file()]
+    missing = [] if (folder / "config.json").is_file() else ["config.json"]
     if not list(folder.glob("model*.safetensors")):
         missing.append("model.safetensors")
     if missing:

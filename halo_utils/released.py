@@ -1,8 +1,8 @@
 """The released way of computing, re-implemented minimally for the benchmark; nothing else uses it.
 
 Read from the published scripts (commit 498afbb): every protein padded to 1,024 tokens, float32, the network run again
-for each of the 18 thresholds, every structure parsed in every epoch, edges by a double loop. Source of each constant:
-``data/README.md`` of the companion and the scripts themselves.
+for each of the 18 thresholds, every structure parsed in every epoch, edges by a double loop. The constants
+below are those scripts' own.
 """
 
 from collections.abc import Sequence

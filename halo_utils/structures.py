@@ -16,7 +16,6 @@ import pandas as pd
 from Bio.Align import PairwiseAligner
 from tqdm import tqdm
 
-from halo_utils.accessions import check_accession
 from halo_utils.errors import StructureError
 
 BACKBONE = ("N", "CA", "C")
@@ -66,15 +65,6 @@ def structure_index(folders: Iterable[Path]) -> dict[str, Path]:
             if name["accession"] not in found or rank < found[name["accession"]][0]:
                 found[name["accession"]] = rank, path
     return {accession: path for accession, (_, path) in found.items()}
-
-
-def structure_file(folder: Path, accession: str) -> Path | None:
-    """Return the structure file of an accession in ``folder``, or None.
-
-    Raises:
-        DataError: if the accession could leave the folder.
-    """
-    return structure_index([folder]).get(check_accession(accession))
 
 
 def read_structure(path: Path, sequence: str | None = None) -> StructureRecord:

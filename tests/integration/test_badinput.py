@@ -12,15 +12,16 @@ from transformers import EsmModel
 
 from halo_utils import inputs
 from halo_utils.accessions import check_accession, is_safe, is_uniprot
+from halo_utils.alphafold import Client, RateLimit
 from halo_utils.backbones import backbone_key, esm2_config, load_backbone
 from halo_utils.blocks import BackboneSettings
 from halo_utils.checkpoints import read_checkpoint, resume_point
 from halo_utils.datasets import check_splits, read_deeploc2, read_hpa, read_luo2024
+from halo_utils.downloads import Patience
 from halo_utils.errors import DataError, HaloError, SettingsError, TrainingError
 from halo_utils.labels import DEEPLOC, HPA, LUO2024
 from halo_utils.run import main
 from halo_utils.settings import load_settings
-from halo_utils.structures import structure_file
 from halo_utils.tables import read_fasta
 
 HEADER = ",ACC,Kingdom,Partition,Membrane," + ",".join(DEEPLOC) + ",Sequence"
@@ -305,7 +306,7 @@ def test_badinput_accessions_never_reach_a_path(tmp_path: Path, name: str) -> No
     with pytest.raises(DataError, match="is not valid: expected up to 64 letters"):
         check_accession(name)
     with pytest.raises(DataError, match="is not valid"):
-        structure_file(tmp_path, name)
+        Client("http://127.0.0.1:1", tmp_path, Patience(tries=1), RateLimit(100)).outcome(name, "MKV")
 
 
 @pytest.mark.parametrize("name", ["P04637", "A0A0A0MS01", "P04637-2", "Q9Y2X3"])

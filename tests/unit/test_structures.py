@@ -14,7 +14,7 @@ from halo_utils.structures import (
     load_structures,
     plddt_from_b_factors,
     read_structure,
-    structure_file,
+    structure_index,
 )
 from tests.models import SEQUENCE, model, write
 
@@ -26,7 +26,7 @@ def test_formats_read_alike(tmp_path: Path, suffix: str) -> None:
     assert record.sequence == SEQUENCE
     assert np.allclose(record.backbone, backbone, atol=1e-3)
     assert record.plddt.shape == (20,) and 60 < record.plddt.mean() < 100
-    assert structure_file(tmp_path, "P1").name == f"P1.{suffix}"
+    assert structure_index([tmp_path])["P1"].name == f"P1.{suffix}"
 
 
 def test_selenomethionine_counts_as_methionine_and_water_is_ignored(tmp_path: Path) -> None:
