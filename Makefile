@@ -21,7 +21,7 @@ test: setup ## Lint, check the notebook pairs, run unit, integration and noteboo
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m halo_utils.pairs check
-	TQDM_DISABLE=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 setup: .venv/.installed ## Create .venv and install the pinned requirements.
 
@@ -39,7 +39,7 @@ notebooks: setup ## For authors: make every .ipynb from its .py and execute it o
 	TQDM_DISABLE=1 $(BIN)/python -m halo_utils.pairs execute
 
 readme: setup ## For authors: write the results tables into README.md and data/README.md.
-	$(BIN)/python -m halo_utils.summary --readme
+	$(BIN)/python -m halo_utils.readme
 
 clean: ## Remove the demo run, keep the environment.
 	rm -rf data/runs/demo data/results/demo figures/demo

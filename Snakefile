@@ -1,5 +1,6 @@
 # Executes notebooks 01-06 in order through `python -m halo_utils.run`. A notebook is stale when its own file, the
-# package, the profile or an earlier notebook is newer than its executed copy.
+# package, the profile or an earlier notebook is newer than its executed copy. With `--config grid=jobs` every pair of
+# notebook 04's weight grid is a job of its own, for clusters (see slurm/config.yaml).
 import sys
 from pathlib import Path
 
@@ -21,6 +22,9 @@ PARAMETERS = " ".join(f"-p {name} {value}" for name, value in OVERRIDES.items() 
 
 BOOKS = [path.stem for path in notebooks()]
 EXECUTED = {path.stem: str(executed_path(SETTINGS, path)) for path in notebooks()}
+GRID = SETTINGS.gat.weights.pairs if given("grid") == "jobs" else []
+PAIRS = [str(SETTINGS.paths.work / "gat" / f"pair_{number}.json") for number in range(len(GRID))]
+OPTIONS = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in OVERRIDES.items() if value != "")
 PACKAGE = [str(path) for path in sorted(Path("halo_utils").glob("*.py"))] + [str(profile_path(PROFILE))]
 
 
@@ -38,10 +42,22 @@ for position, book in enumerate(BOOKS):
             notebook=f"notebooks/{book}.ipynb",
             package=PACKAGE,
             before=[EXECUTED[name] for name in BOOKS[:position]],
+            pairs=PAIRS if book.startswith("04") else [],
         output:
             EXECUTED[book],
-        threads: workflow.cores  # a notebook may use them all; Snakemake passes this on as OMP_NUM_THREADS
+        threads: workflow.cores  # a job may use them all; Snakemake passes this on as OMP_NUM_THREADS
         params:
             book=book,
         shell:
             "{sys.executable} -m halo_utils.run --notebook {params.book} --profile {PROFILE} --output {output} {PARAMETERS}"
+
+
+rule weight_pair:
+    input:
+        package=PACKAGE,
+        before=[EXECUTED[name] for name in BOOKS[:3]],
+    output:
+        str(SETTINGS.paths.work / "gat" / "pair_{pair}.json"),
+    threads: workflow.cores
+    shell:
+        "{sys.executable} -m halo_utils.grid --profile {PROFILE} --pair {wildcards.pair} --output {output} {OPTIONS}"

@@ -8,7 +8,6 @@ import copy
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
@@ -23,7 +22,6 @@ from halo_utils.paths import REPOSITORY
 
 VOCABULARY = Path(__file__).with_name("esm2_vocab.txt")  # the 33 tokens of every ESM-2 checkpoint, in id order
 VOCABULARY_SIZE = 33
-SPECIAL_TOKENS = 2  # <cls> before and <eos> after the residues
 
 
 def esm2_config(layers: int, width: int, heads: int, ffn_ratio: int = 4, init_std: float = 0.02) -> EsmConfig:
@@ -136,30 +134,6 @@ def backbone_key(settings: BackboneSettings, seed: int) -> dict[str, object]:
         "shape": settings.random and settings.random.model_dump(),
         "seed": seed if settings.source == "random" else None,
     }
-
-
-def seen_residues(length: int, max_tokens: int, truncation: str) -> np.ndarray:
-    """Return the 0-based indices of the residues a model of ``max_tokens`` reads, [L] int64, increasing.
-
-    Args:
-        length: residues of the protein.
-        max_tokens: tokens of the model, special tokens included.
-        truncation: ``head`` keeps the start (paper); ``head_tail`` cuts the middle out, as in DeepLoc 2.0,
-            because sorting signals sit at both ends.
-    """
-    room = max_tokens - SPECIAL_TOKENS
-    if length <= room:
-        return np.arange(length)
-    if truncation == "head":
-        return np.arange(room)
-    front = (room + 1) // 2
-    return np.concatenate([np.arange(front), np.arange(length - (room - front), length)])
-
-
-def truncate(sequence: str, max_tokens: int, truncation: str) -> str:
-    """Return the residues of ``sequence`` that the model reads."""
-    index = seen_residues(len(sequence), max_tokens, truncation)
-    return sequence if len(index) == len(sequence) else "".join(sequence[i] for i in index)
 
 
 def token_ids(sequences: Sequence[str], tokenizer: EsmTokenizer) -> list[Tensor]:

@@ -31,11 +31,14 @@ class BudgetBatchSampler(Sampler[list[int]]):
         budget: tokens per batch and process; a batch holds at most this and one more protein.
         shuffle: draw a new order in every epoch; else from short to long.
         seed: seed of the shuffling; the order is a function of seed and epoch, so a resumed run repeats it.
+        shared: let the processes that train together share the batches; else each takes all of them.
     """
 
-    def __init__(self, lengths: Sequence[int], budget: int, shuffle: bool, seed: int = 0) -> None:
+    def __init__(
+        self, lengths: Sequence[int], budget: int, shuffle: bool, seed: int = 0, *, shared: bool = False
+    ) -> None:
         """Start with the first epoch."""
-        self.lengths, self.budget = np.asarray(lengths), budget
+        self.lengths, self.budget, self.shared = np.asarray(lengths), budget, shared
         self.shuffle, self.seed, self.epoch = shuffle, seed, 0
 
     @property
@@ -47,6 +50,9 @@ class BudgetBatchSampler(Sampler[list[int]]):
         """Choose the epoch; Lightning calls this before each one."""
         self.epoch = epoch
 
+    def _ranks(self) -> tuple[int, int]:
+        return ranks() if self.shared else (0, 1)
+
     @property
     def batches(self) -> list[list[int]]:
         """The batches of this process in this epoch, as positions."""
@@ -54,14 +60,14 @@ class BudgetBatchSampler(Sampler[list[int]]):
             order = np.random.default_rng([self.seed, 50, self.epoch]).permutation(len(self.lengths))
         else:
             order = np.argsort(self.lengths, kind="stable")
-        rank, world = ranks()
+        rank, world = self._ranks()
         count = len(self) * world
         middle = np.cumsum(self.lengths[order]) - self.lengths[order] / 2
         piece = (middle * count / self.lengths.sum()).astype(int)  # the piece that holds a protein's middle
-        pieces = [order[piece == i].tolist() for i in range(count)]
-        if not all(pieces):  # a protein longer than the budget can leave a piece empty
-            pieces = [part.tolist() for part in np.array_split(order, count)]
-        return pieces[rank::world]
+        pieces = np.split(order, np.searchsorted(piece, np.arange(1, count)))
+        if not all(len(part) for part in pieces):  # a protein longer than the budget can leave a piece empty
+            pieces = np.array_split(order, count)
+        return [part.tolist() for part in pieces[rank::world]]
 
     def __iter__(self) -> Iterator[list[int]]:
         """Yield lists of positions; a generator, because Lightning makes the iterator before it sets the epoch."""
@@ -69,7 +75,7 @@ class BudgetBatchSampler(Sampler[list[int]]):
 
     def __len__(self) -> int:
         """Number of batches of every epoch, the same for every process."""
-        _, world = ranks()
+        _, world = self._ranks()
         return max(1, min(-(-int(self.lengths.sum()) // (self.budget * world)), len(self.lengths) // world))
 
 

@@ -19,6 +19,7 @@ from halo_utils.calibration import threshold_sweep
 from halo_utils.classifiers import ProteinBatch, SequenceClassifier
 from halo_utils.encoder import PackedEncoder
 from halo_utils.losses import FocalLoss
+from halo_utils.precision import autocast, has_bf16_units
 from halo_utils.released import THRESHOLDS, ReleasedClassifier, padded_batches
 
 MEDIAN, MEAN, LONGEST = 433, 557, 1022  # residues in DeepLoc 2.0; longer ones are cut
@@ -91,11 +92,6 @@ def batches(tokens: list[Tensor], budget: int, trunk: list[Tensor] | None = None
     return found
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """Return bf16 autocast, which the profiles for real backbones use."""
-    return torch.autocast(device.type, dtype=torch.bfloat16)
-
-
 def finetuning(device: torch.device, shape: str = "8M", proteins: int = 48, budget: int = 4096) -> list[Row]:
     """Fine-tuning for ten epochs with validation and threshold sweep, per 1,000 training proteins of DeepLoc 2.0."""
     held = round(proteins * VALIDATION_SHARE)
@@ -106,21 +102,21 @@ def finetuning(device: torch.device, shape: str = "8M", proteins: int = 48, budg
 
     def cache() -> None:
         trunk.clear()
-        with torch.inference_mode(), autocast(device):
+        with torch.inference_mode(), autocast("auto"):
             for batch in batches(tokens, budget):
                 states = classifier.trunk_states(batch.to(device)).float()
                 trunk.extend(part.clone() for part in states.split(batch.lengths))
 
     def train() -> None:
         for batch in train_batches:
-            with autocast(device):
+            with autocast("auto"):
                 value = loss(classifier(batch.to(device)).float(), batch.y.to(device))
             optimizer.zero_grad()
             value.backward()
             optimizer.step()
 
     def validate() -> None:
-        with torch.inference_mode(), autocast(device):
+        with torch.inference_mode(), autocast("auto"):
             prob = torch.cat([classifier(b.to(device)).float().sigmoid().cpu() for b in val_batches]).numpy()
         threshold_sweep(np.concatenate([b.y.numpy() for b in val_batches]), prob)
 
@@ -175,7 +171,7 @@ def embedding(device: torch.device, shape: str = "8M", proteins: int = 256, budg
     packed = PackedEncoder(model, 0, SHAPES[shape][0])
 
     def ours() -> Tensor:
-        with torch.inference_mode(), autocast(device):
+        with torch.inference_mode(), autocast("auto"):
             return torch.cat([packed(b.tokens.to(device), b.lengths).float() for b in batches(tokens, budget)])
 
     def theirs(matrices: list[Tensor]) -> None:
@@ -191,7 +187,7 @@ def embedding(device: torch.device, shape: str = "8M", proteins: int = 256, budg
         times[attention] = seconds(lambda: theirs(matrices), device, warm=False)
     note = f"{shape} shape, {proteins} proteins, {residues:,} residues"
     flops = embedding_flops(SHAPES[shape], lengths + 2)
-    rate = matrix_rate(device)
+    rate, kind = matrix_rate(device), "bf16" if has_bf16_units() else "fp32"
     real, padded = sum(map(len, tokens)), sum(m.numel() for m in matrices)
     computed = sum(len(b.tokens) for b in batches(tokens, budget))
     rows = [Row(f"embedding {shape}", "ours", residues / own, "residues/s", note)]
@@ -202,7 +198,7 @@ def embedding(device: torch.device, shape: str = "8M", proteins: int = 256, budg
         *rows,
         Row(f"embedding {shape}", "padding efficiency, ours", real / computed, "share", "packed"),
         Row(f"embedding {shape}", "padding efficiency, unsorted", real / padded, "share"),
-        Row(f"embedding {shape}", "utilisation", flops / own / rate, "share", f"of {rate / 1e9:,.0f} GFLOP/s, bf16"),
+        Row(f"embedding {shape}", "utilisation", flops / own / rate, "share", f"of {rate / 1e9:,.0f} GFLOP/s, {kind}"),
     ]
 
 
@@ -213,8 +209,8 @@ def embedding_flops(shape: tuple[int, int, int], lengths: np.ndarray) -> float:
 
 
 def matrix_rate(device: torch.device, size: int = 2048) -> float:
-    """Return the measured rate of a square bf16 matrix product, in operations per second."""
-    a, b = torch.randn(2, size, size, device=device).to(torch.bfloat16)
+    """Return the measured rate of a square matrix product, in operations per second; bf16 where there are units."""
+    a, b = torch.randn(2, size, size, device=device).to(torch.bfloat16 if has_bf16_units() else torch.float32)
     return 2 * size**3 / seconds(lambda: a @ b, device, repeats=5)
 
 

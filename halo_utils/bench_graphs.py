@@ -8,9 +8,10 @@ from torch_geometric.data import Batch, Data
 
 from halo_utils.bench_cases import K, Row, draw_lengths, seconds
 from halo_utils.blocks import GatSettings
+from halo_utils.edges import radius_edges
 from halo_utils.folds import build_backbone, confidence_of
 from halo_utils.gat import GatClassifier
-from halo_utils.graphs import build_graph, feature_blocks, radius_edges
+from halo_utils.graphs import build_graph, feature_blocks
 from halo_utils.losses import FocalLoss
 from halo_utils.released import loop_edges, parse_ca
 from halo_utils.synthetic import AMINO_ACIDS, _gemmi_structure

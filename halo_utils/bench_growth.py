@@ -20,8 +20,9 @@ from halo_utils.batching import SequenceDataset, collate_proteins, make_loader
 from halo_utils.bench_cases import Row
 from halo_utils.blocks import GatSettings
 from halo_utils.classifiers import SequenceClassifier, residues_of
+from halo_utils.edges import store_edges
 from halo_utils.gat import GatClassifier
-from halo_utils.graphs import GraphDataset, feature_blocks, store_edges
+from halo_utils.graphs import GraphDataset, feature_blocks
 from halo_utils.losses import FocalLoss
 from halo_utils.metrics import evaluate
 from halo_utils.paths import REPOSITORY

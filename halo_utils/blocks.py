@@ -76,6 +76,11 @@ class FeatureWeightSettings(Block):
     grid_bio: tuple[Weight, ...] = Field((0.0, 0.5, 1.0), min_length=1)
     grid_epochs: int = Field(4, ge=1)
 
+    @property
+    def pairs(self) -> list[tuple[float, float]]:
+        """The weights of coordinates and biochemistry that the grid tries, in order; the embedding's stays at 1."""
+        return [(coord, bio) for coord in self.grid_coord for bio in self.grid_bio]
+
 
 class GatSettings(Block):
     """The graph attention network and its graphs."""
@@ -112,7 +117,24 @@ class EvaluationSettings(Block):
 class ComputeSettings(Block):
     """Where and how arithmetic happens."""
 
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"  # auto: bf16 where the hardware has units for it
     devices: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     num_nodes: int = Field(1, ge=1)
     strategy: str = "auto"
+    compile: bool = False  # torch.compile for the blocks of the language model: for hours of training, not minutes
+
+
+class PretrainSettings(Block):
+    """Masked-language-model training of a backbone of our own (Lin et al. 2023, scaled down)."""
+
+    files: tuple[str, ...] = ()  # names in data/sources.yaml; none: the synthetic proteome
+    shape: RandomShape = RandomShape(layers=2, width=32, heads=2)
+    crop: int = Field(256, ge=16, le=1026)  # tokens
+    tokens_per_batch: int = Field(8192, ge=64)
+    steps_per_round: int = Field(100, ge=1)  # a round ends with validation and a checkpoint
+    rounds: int = Field(10, ge=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    warmup_steps: int = Field(100, ge=0)
+    weight_decay: float = Field(0.01, ge=0)
+    held_out: float = Field(0.003, gt=0, lt=1)  # share of the sequences for validation
+    workers: int = Field(0, ge=0)  # processes that prepare batches

@@ -57,6 +57,19 @@ def resume_point(folder: Path) -> tuple[Path | None, list[dict[str, float]]]:
     return last, rows
 
 
+def newest_checkpoint(folder: Path) -> Path | None:
+    """Return the newest whole checkpoint of a run that keeps only its last ones; newer, damaged ones are removed."""
+    for path in sorted(folder.glob("epoch=*.ckpt"), key=lambda p: int(p.stem.removeprefix("epoch=")), reverse=True):
+        try:
+            read_checkpoint(path)
+        except TrainingError as error:
+            print(f"{error}: training goes on from the round before")
+            path.unlink()
+            continue
+        return path
+    return None
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Let Ctrl-C end training as KeyboardInterrupt, and work again afterwards.

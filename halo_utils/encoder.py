@@ -4,7 +4,9 @@ The weights and modules are those of Hugging Face's ``EsmModel``; only the way t
 and norms see one long [N, D] matrix, attention runs inside each protein. Source: Lin et al. 2023 (ESM-2).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import groupby
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +16,7 @@ from transformers import EsmModel
 
 # ESM-2 was trained with 12 % of its tokens zeroed and scales embeddings down by that share when none is.
 UNMASKED_SHARE = 1 - 0.15 * 0.8
+MASK = 32  # id of <mask>
 
 
 class PackedEncoder(nn.Module):
@@ -23,12 +26,16 @@ class PackedEncoder(nn.Module):
         model: whole backbone, in evaluation mode; its modules are taken over, not copied.
         start: first block.
         stop: block after the last one.
+
+    Attributes:
+        compiled: fuse the arithmetic of a block with ``torch.compile``; the first batch then takes a minute.
     """
 
     def __init__(self, model: EsmModel, start: int, stop: int) -> None:
         """Take over the blocks ``start`` to ``stop``."""
         super().__init__()
         blocks = len(model.encoder.layer)
+        self.compiled = False
         self.layers = model.encoder.layer[start:stop]
         self.embeddings = model.embeddings.word_embeddings if start == 0 else None
         self.norm = model.encoder.emb_layer_norm_after if stop == blocks else None
@@ -45,7 +52,7 @@ class PackedEncoder(nn.Module):
             lengths: tokens per protein, [B].
         """
         if self.embeddings is not None:
-            x = self.embeddings(x) * UNMASKED_SHARE
+            x = self._embed(x, lengths)
         position = torch.cat([torch.arange(n, device=x.device) for n in lengths])
         angle = position[:, None] * self.frequency  # [N, d / 2]
         turn = torch.cat([angle, angle], dim=1)[:, None]  # [N, 1, d]
@@ -54,16 +61,46 @@ class PackedEncoder(nn.Module):
             x = self._block(layer, x, cos, sin, lengths)
         return x if self.norm is None else self.norm(x)
 
+    def _embed(self, tokens: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Return the embeddings, [N, D], with ESM-2's token dropout: masks are zeros, the rest is scaled up for them.
+
+        The scale makes up for the share of masks in a protein, relative to the share of the pre-training.
+        """
+        x, masked = self.embeddings(tokens), tokens == MASK
+        if not masked.any():
+            return x * UNMASKED_SHARE
+        sizes = torch.tensor(lengths, device=tokens.device)
+        owner = torch.arange(len(sizes), device=tokens.device).repeat_interleave(sizes, output_size=len(tokens))
+        masks = torch.zeros(len(sizes), device=tokens.device).index_add_(0, owner, masked.float())
+        scale = (UNMASKED_SHARE / (1 - masks / sizes))[owner]
+        return x.masked_fill(masked[:, None], 0.0) * scale[:, None]
+
     def _block(self, layer: nn.Module, x: Tensor, cos: Tensor, sin: Tensor, lengths: Sequence[int]) -> Tensor:
         """Return x after attention and feed-forward, each normed before and added after."""
-        h, own = layer.attention.LayerNorm(x), layer.attention.self
-        shape = (len(x), self.heads, self.head_width)
-        query = rotate(own.query(h).view(shape) * self.head_width**-0.5, cos, sin)
-        key = rotate(own.key(h).view(shape), cos, sin)
-        mixed = attend(query, key, own.value(h).view(shape), lengths)
-        x = x + layer.attention.output.dense(mixed.reshape(x.shape))
-        h = F.gelu(layer.intermediate.dense(layer.LayerNorm(x)))
-        return x + layer.output.dense(h)
+        before, after = compiled_parts() if self.compiled else (before_attention, after_attention)
+        query, key, value = before(layer, x, cos, sin, self.heads)
+        return after(layer, x, attend(query, key, value, lengths))
+
+
+def before_attention(
+    layer: nn.Module, x: Tensor, cos: Tensor, sin: Tensor, heads: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return query (scaled), key and value, [N, heads, d], queries and keys turned by their positions."""
+    h, own = layer.attention.LayerNorm(x), layer.attention.self
+    query, key, value = (part(h).unflatten(1, (heads, -1)) for part in (own.query, own.key, own.value))
+    return rotate(query * query.shape[2] ** -0.5, cos, sin), rotate(key, cos, sin), value
+
+
+def after_attention(layer: nn.Module, x: Tensor, mixed: Tensor) -> Tensor:
+    """Return x [N, D] with the result of attention, [N, heads, d], and then the feed-forward's added."""
+    x = x + layer.attention.output.dense(mixed.flatten(1))
+    return x + layer.output.dense(F.gelu(layer.intermediate.dense(layer.LayerNorm(x))))
+
+
+@cache
+def compiled_parts() -> tuple[Callable, Callable]:
+    """Return both halves of a block as ``torch.compile`` makes them, for any number of tokens."""
+    return torch.compile(before_attention, dynamic=True), torch.compile(after_attention, dynamic=True)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -75,17 +112,21 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 def attend(query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int]) -> Tensor:
     """Return attention within each protein, [N, heads, d]; the query is already scaled.
 
-    On a CPU one protein after another, which skips padding; on a GPU, where many small kernels would cost more than
-    padding does, all at once under a mask.
+    Neighbours of equal length go together and need no padding. On a CPU that is done for every length; on a GPU, where
+    many small kernels would cost more than padding does, proteins of several lengths are computed under a mask.
     """
-    if query.device.type == "cpu":
-        parts = zip(query.split(lengths), key.split(lengths), value.split(lengths), strict=True)
-        mixed = [
-            F.scaled_dot_product_attention(*(x.transpose(0, 1)[None] for x in part), scale=1.0)[0].transpose(0, 1)
-            for part in parts
-        ]
-        return torch.cat(mixed)
-    return attend_padded(query, key, value, lengths)
+    runs = [(length, len(list(group))) for length, group in groupby(lengths)]
+    if query.device.type != "cpu" and len(runs) > 1:
+        return attend_padded(query, key, value, lengths)
+    sizes = [length * count for length, count in runs]
+    parts = zip(runs, query.split(sizes), key.split(sizes), value.split(sizes), strict=True)
+    return torch.cat([attend_equal(q, k, v, count) for (_, count), q, k, v in parts])
+
+
+def attend_equal(query: Tensor, key: Tensor, value: Tensor, count: int) -> Tensor:
+    """Return what ``attend`` returns for ``count`` proteins of one length, [N, heads, d]."""
+    q, k, v = (x.unflatten(0, (count, -1)).transpose(1, 2) for x in (query, key, value))  # [B, heads, T, d]
+    return F.scaled_dot_product_attention(q, k, v, scale=1.0).transpose(1, 2).flatten(0, 1)
 
 
 def attend_padded(query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int]) -> Tensor:

@@ -1,6 +1,5 @@
 """Notebook 04's work: train graph networks on residue graphs with chosen, searched or learned weights."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import lightning as L
@@ -10,18 +9,20 @@ from torch.utils.data import DataLoader
 from torch_geometric.data import Batch
 from tqdm import tqdm
 
-from halo_utils import batching, features, gat, graphs, learner, losses, training
+from halo_utils import batching, edges, features, gat, graphs, learner, losses, training
 from halo_utils.batching import make_loader
 from halo_utils.datasets import fingerprint, label_matrix
+from halo_utils.edges import radius_edges, store_edges
 from halo_utils.errors import DataError
 from halo_utils.files import digest
 from halo_utils.gat import GatClassifier
-from halo_utils.graphs import GraphDataset, feature_blocks, store_edges
+from halo_utils.graphs import GraphDataset, feature_blocks
 from halo_utils.inputs import seen_sequences, structure_store
 from halo_utils.labels import locations
 from halo_utils.learner import Classifier
 from halo_utils.losses import FocalLoss
 from halo_utils.paths import shown
+from halo_utils.precision import resolve
 from halo_utils.prediction import predict
 from halo_utils.provenance import code_digest
 from halo_utils.residues import ResidueStore
@@ -127,7 +128,7 @@ def train_gat(stage: GraphStage, variant: Variant, epochs: int | None = None) ->
     """
     block, settings = stage.settings.gat, stage.settings
     store = stage.embeddings(variant.store)
-    code = code_digest(batching, features, gat, graphs, learner, losses, training)
+    code = code_digest(batching, edges, features, gat, graphs, learner, losses, training)
     content = [
         block.model_dump(exclude={"weights"}),
         store.content,
@@ -136,7 +137,7 @@ def train_gat(stage: GraphStage, variant: Variant, epochs: int | None = None) ->
         stage.edges.content,
         code,
     ]
-    key = digest(*content, variant.weights, variant.learned, epochs, settings.seed, settings.compute.precision)
+    key = digest(*content, variant.weights, variant.learned, epochs, settings.seed, resolve(settings.compute.precision))
     L.seed_everything(settings.seed, verbose=False)
     blocks, k = feature_blocks(store.width), len(stage.places)
     model = GatClassifier(blocks, k, block, variant.weights, variant.learned)
@@ -166,19 +167,31 @@ def predict_held_out(stage: GraphStage, run: GatRun) -> pd.DataFrame:
     return order.merge(found, on="accession", validate="1:1")
 
 
-def weight_grid(
-    stage: GraphStage, store: str, coords: Sequence[float], bios: Sequence[float], epochs: int
-) -> pd.DataFrame:
-    """Train a short network per pair of weights and score it on validation; the ESM weight stays 1.
+def grid_point(stage: GraphStage, pair: tuple[float, float]) -> dict[str, float]:
+    """Train a short network on fine-tuned embeddings with one pair of weights, or read it back.
+
+    Args:
+        stage: graphs and settings.
+        pair: weights of coordinates and biochemistry; the embedding's is 1.
+
+    Returns:
+        coord, esm, bio and the best validation macro F1.
+    """
+    coord, bio = pair
+    epochs = stage.settings.gat.weights.grid_epochs
+    run = train_gat(stage, Variant("grid", "finetuned", (coord, 1.0, bio)), epochs)
+    best = float(run.fit.history["val_macro_f1"].max())
+    return {"coord": coord, "esm": 1.0, "bio": bio, "val_macro_f1": best}
+
+
+def weight_grid(stage: GraphStage) -> pd.DataFrame:
+    """Train a short network per pair of weights and score it on validation.
 
     Returns:
         Columns coord, esm, bio, val_macro_f1, best first. Only validation is looked at.
     """
-    rows = []
-    pairs = [(c, b) for c in coords for b in bios]
-    for coord, bio in tqdm(pairs, desc="weights", leave=False):
-        run = train_gat(stage, Variant("grid", store, (coord, 1.0, bio)), epochs)
-        rows.append({"coord": coord, "esm": 1.0, "bio": bio, "val_macro_f1": run.fit.history["val_macro_f1"].max()})
+    pairs = stage.settings.gat.weights.pairs
+    rows = [grid_point(stage, pair) for pair in tqdm(pairs, desc="weights", leave=False)]
     return pd.DataFrame(rows).sort_values("val_macro_f1", ascending=False, kind="stable").reset_index(drop=True)
 
 
@@ -200,7 +213,7 @@ def edge_report(stage: GraphStage, cutoff_angstrom: float, scale: float) -> pd.D
     for accession in stage.structures.accessions:
         values = stage.structures.rows(accession)
         ca, n = values[:, :3], len(values)
-        paper = graphs.radius_edges(ca, cutoff_angstrom).shape[1] / n
-        code = graphs.radius_edges(ca * scale, cutoff_angstrom).shape[1] / n
+        paper = radius_edges(ca, cutoff_angstrom).shape[1] / n
+        code = radius_edges(ca * scale, cutoff_angstrom).shape[1] / n
         rows.append({"accession": accession, "residues": n, "paper": paper, "released_code": code})
     return pd.DataFrame(rows)

@@ -1,41 +1,15 @@
 """Residue graphs: C-alpha nodes, edges under a distance, node features in three blocks (Fig. 3)."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 from torch.utils.data import Dataset
 from torch_geometric.data import Data
-from tqdm import tqdm
 
+from halo_utils.edges import COORDINATES, EDGE_TYPE, radius_edges
 from halo_utils.features import PROPERTIES, biochemistry
-from halo_utils.files import digest
-from halo_utils.residues import ResidueStore, open_if_current, write_store
-
-COORDINATES = 3
-EDGE_TYPE = "int16"  # no model reads more than 32,767 residues
-
-
-def radius_edges(ca: np.ndarray, cutoff_angstrom: float) -> np.ndarray:
-    """Return the edges of a residue graph.
-
-    Args:
-        ca: [L, 3] C-alpha positions in angstrom, unscaled; NaN rows have no edges.
-        cutoff_angstrom: residues closer than this are joined.
-
-    Returns:
-        [2, E] int64, both directions of every pair, no self-loops, in lexicographic order.
-    """
-    placed = np.flatnonzero(np.isfinite(ca).all(axis=1))
-    if len(placed) < 2:
-        return np.empty((2, 0), dtype=np.int64)
-    tree = cKDTree(ca[placed])
-    pairs = tree.query_pairs(np.nextafter(cutoff_angstrom, 0), output_type="ndarray")  # query_pairs includes its radius
-    pairs = placed[pairs].reshape(-1, 2)
-    both = np.concatenate([pairs, pairs[:, ::-1]])
-    return both[np.lexsort((both[:, 1], both[:, 0]))].T.astype(np.int64)
+from halo_utils.residues import ResidueStore
 
 
 def centred(ca: np.ndarray) -> np.ndarray:
@@ -98,30 +72,6 @@ def build_graph(
 def feature_blocks(embedding_width: int) -> tuple[int, int, int]:
     """Return the widths of the three feature blocks: coordinates, embedding, biochemistry."""
     return COORDINATES, embedding_width, len(PROPERTIES)
-
-
-def store_edges(path: Path, structures: ResidueStore, cutoff_angstrom: float) -> ResidueStore:
-    """Search the edges of every structure once and keep them on disk, one row per edge.
-
-    Args:
-        path: ``.npy`` file of the store; a store of the same structures and cut-off is read back.
-        structures: store of [L, 4] rows, C-alpha and pLDDT.
-        cutoff_angstrom: residues closer than this are joined.
-
-    Returns:
-        Store of [E, 2] int16 rows: both directions of every pair, positions within the protein.
-    """
-    key = digest("edges", structures.content, cutoff_angstrom, EDGE_TYPE)
-    if (store := open_if_current(path, key)) is not None:
-        return store
-
-    def edges(accession: str) -> np.ndarray:
-        return radius_edges(structures.rows(accession)[:, :COORDINATES], cutoff_angstrom).T
-
-    names = structures.accessions
-    counts = [len(edges(a)) for a in tqdm(names, desc="edges", leave=False)]  # searching twice is cheaper than keeping
-    rows = ((i, edges(a).astype(EDGE_TYPE)) for i, a in enumerate(names))
-    return write_store(path, key, names, counts, 2, rows, EDGE_TYPE)
 
 
 class GraphDataset(Dataset):

@@ -7,17 +7,18 @@ import numpy as np
 import pandas as pd
 
 from halo_utils.alphafold import fetch_structures, summarise
-from halo_utils.backbones import seen_residues, truncate
 from halo_utils.datasets import Read, check_splits, fingerprint, read_deeploc2, read_luo2024, stratified_subset
 from halo_utils.errors import DataError
 from halo_utils.files import digest, read_parquet, write_parquet
 from halo_utils.labels import locations
 from halo_utils.paths import shown
+from halo_utils.ranks import is_first, meet
 from halo_utils.registry import locate, raw_dir, registry, structure_folders
 from halo_utils.residues import ResidueStore, open_if_current, write_store
 from halo_utils.settings import Settings
 from halo_utils.structures import load_structures, structure_index
 from halo_utils.synthetic import make_proteome, write_structures
+from halo_utils.truncation import seen_residues, truncate
 
 # The raw tables of every data set, names of data/sources.yaml.
 FILES = {
@@ -127,7 +128,10 @@ def store_structures(settings: Settings, table: pd.DataFrame, folders: list[Path
     index = [seen_residues(len(s), block.max_tokens, block.truncation) for s in own["sequence"]]
     rows = ((i, arrays[a][index[i]]) for i, a in enumerate(own["accession"]))
     key = structures_key(settings, table)
-    write_store(_structures_path(settings), key, list(own["accession"]), [len(i) for i in index], 4, rows, "float32")
+    path, names, sizes = _structures_path(settings), list(own["accession"]), [len(i) for i in index]
+    if is_first():
+        write_store(path, key, names, sizes, 4, rows, "float32")
+    meet()
     return report
 
 

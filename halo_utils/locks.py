@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from halo_utils.errors import BusyError
 from halo_utils.files import storage_errors, write_text
 from halo_utils.paths import shown
+from halo_utils.ranks import is_first
 
 PATIENCE_SECONDS = 15  # how long to wait; the kernel of a killed notebook run needs a second to notice and stop
 
@@ -31,6 +32,9 @@ def locked(path: Path, what: str, patience: float = PATIENCE_SECONDS) -> Iterato
         BusyError: if another process holds the lock; names it and the remedies.
         StorageError: if the folder cannot be written.
     """
+    if not is_first():  # the first of several processes that run together holds it for all
+        yield
+        return
     owner = path.with_name(f"{path.name}.owner")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ MAX_BYTES = 1_000_000
 
 def sources() -> list[Path]:
     """Return the percent-format halves in reading order."""
-    return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.py"))
+    return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.py")) + sorted(NOTEBOOKS.glob("appendix/A[0-9]_*.py"))
 
 
 def _inputs(notebook: NotebookNode) -> list[tuple[str, str, tuple[str, ...]]]:

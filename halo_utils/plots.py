@@ -258,3 +258,13 @@ def growth_figure(table: pd.DataFrame) -> Figure:
     axes[0].set_ylabel("seconds")
     axes[1].legend(frameon=False, fontsize=10)
     return fig
+
+
+def pretraining_figure(history: pd.DataFrame, unigram: float, title: str) -> Figure:
+    """Draw held-out perplexity against the tokens seen, beside the perplexity ``unigram`` of residue frequencies."""
+    fig, ax = _figure(8.0, 4.0)
+    ax.plot(history["tokens"], history["val_perplexity"], color=COLOURS[0], marker="o", markersize=4, label="model")
+    ax.axhline(unigram, color="grey", linestyle="--", label="residue frequencies")
+    ax.set(xlabel="tokens seen", ylabel="perplexity, held out", title=title)
+    ax.legend(frameon=False)
+    return fig

@@ -13,11 +13,7 @@ from halo_utils.batching import names_of
 from halo_utils.blocks import ComputeSettings
 from halo_utils.checkpoints import memory_errors
 from halo_utils.learner import Classifier
-
-
-def device() -> torch.device:
-    """Return the GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+from halo_utils.precision import autocast, device
 
 
 def inference(
@@ -29,8 +25,7 @@ def inference(
         TrainingError: if the memory does not suffice; names ``budget``, the profile's value to lower.
     """
     where = device()
-    autocast = torch.autocast(where.type, dtype=torch.bfloat16, enabled=precision == "bf16-mixed")
-    with torch.inference_mode(), autocast, memory_errors(budget):
+    with torch.inference_mode(), autocast(precision), memory_errors(budget):
         for batch in tqdm(loader, desc=label, leave=False):
             batch = batch.to(where)
             yield batch, step(batch)

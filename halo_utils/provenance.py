@@ -63,11 +63,16 @@ def processor() -> str:
 
 
 def hardware() -> dict[str, Any]:
-    """Return processor, cores and GPU."""
-    import torch  # imported here: this module is used by tools that do not need torch
-
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {"processor": processor(), "cores": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": gpu}
+    """Return processor, cores, threads and GPU of this process; where it has not loaded torch it used no GPU."""
+    found = {"processor": processor(), "cores": os.cpu_count(), "threads": os.cpu_count(), "gpu": None}
+    if torch := sys.modules.get("torch"):  # not imported here: that takes longer than most notebooks need
+        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+        found |= {
+            "threads": torch.get_num_threads(),
+            "instructions": torch.backends.cpu.get_cpu_capability(),
+            "gpu": gpu,
+        }
+    return found
 
 
 def peak_memory_mb() -> float:

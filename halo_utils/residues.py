@@ -7,16 +7,21 @@ never read.
 
 import json
 import os
+import time
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from halo_utils.errors import DataError
-from halo_utils.files import atomic_path, digest, write_json
+from halo_utils.files import atomic_path, digest, storage_errors, write_json
 from halo_utils.locks import locked
 from halo_utils.paths import shown
+from halo_utils.ranks import is_first, meet
+
+Rows = Iterable[tuple[int, np.ndarray]]  # position of a protein, [L, D]
+NOTE_SECONDS = 20  # how often a resumable store notes what is in it
 
 
 class ResidueStore:
@@ -113,16 +118,34 @@ def open_if_current(path: Path, key: str) -> ResidueStore | None:
     return store if store.key == key else None
 
 
+def store_of(path: Path, key: str, make: Callable[[], ResidueStore | None]) -> ResidueStore | None:
+    """Return the store at ``path`` if it is current, else the one that ``make`` writes there.
+
+    Of several processes that run together the first one makes it, and the others wait for it.
+    """
+    store = None
+    if is_first():
+        store = open_if_current(path, key)
+        store = make() if store is None else store
+    meet()
+    if not is_first() and _index_path(path).is_file():
+        store = ResidueStore(path)
+    return store
+
+
 def write_store(
     path: Path,
     key: str,
     accessions: Sequence[str],
     lengths: Sequence[int],
     width: int,
-    rows: Iterable[tuple[int, np.ndarray]],
+    rows: Rows | Callable[[set[int]], Rows],
     dtype: str = "float16",
 ) -> ResidueStore:
     """Write a store protein by protein, in any order, without holding it in memory.
+
+    Rows that take long to compute can be resumed: then ``rows`` is a function of the positions that an interrupted
+    call of the same key has left behind.
 
     Args:
         path: ``.npy`` file; the index goes beside it as ``.json``.
@@ -130,7 +153,8 @@ def write_store(
         accessions: B proteins.
         lengths: residues per protein, [B].
         width: D.
-        rows: (position in ``accessions``, [L, D] array) pairs, each protein once.
+        rows: (position in ``accessions``, [L, D] array) pairs, each protein once; or a function that returns those
+            which are missing.
         dtype: type on disk.
 
     Raises:
@@ -140,10 +164,14 @@ def write_store(
     """
     with locked(path.with_name(f".{path.name}.lock"), shown(path)):
         _index_path(path).unlink(missing_ok=True)  # an index never describes another array
-        with atomic_path(path) as temporary:
-            array = _allocate(temporary, (int(sum(lengths)), width), np.dtype(dtype))
-            checksums = _fill(array, accessions, lengths, rows)
-            array.flush()
+        shape = (int(sum(lengths)), width)
+        if callable(rows):
+            checksums = _write_resumable(path, key, accessions, lengths, rows, shape, np.dtype(dtype))
+        else:
+            with atomic_path(path) as temporary:
+                array = _allocate(temporary, shape, np.dtype(dtype))
+                checksums = _fill(array, accessions, lengths, rows, {})
+                array.flush()
         index = {"key": key, "accessions": list(accessions), "lengths": [int(n) for n in lengths]}
         write_json(_index_path(path), {**index, "checksums": checksums})
     return ResidueStore(path)
@@ -151,19 +179,77 @@ def write_store(
 
 def _allocate(path: Path, shape: tuple[int, int], dtype: np.dtype) -> np.memmap:
     """Return a new memory-mapped array whose bytes are reserved: a full disk is an error here, not a crash later."""
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    try:
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        if hasattr(os, "posix_fallocate"):
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
     return array
 
 
-def _fill(
-    array: np.memmap, accessions: Sequence[str], lengths: Sequence[int], rows: Iterable[tuple[int, np.ndarray]]
+def _write_resumable(
+    path: Path,
+    key: str,
+    accessions: Sequence[str],
+    lengths: Sequence[int],
+    rows: Callable[[set[int]], Rows],
+    shape: tuple[int, int],
+    dtype: np.dtype,
 ) -> list[int]:
-    """Write the rows of every protein to its place and return their checksums, [B]."""
+    """Fill ``<name>.part.npy``, noting now and then which proteins are in, and rename it when all are."""
+    part, note = path.with_name(f"{path.stem}.part.npy"), path.with_name(f"{path.stem}.part.json")
+    plan = digest(key, list(accessions), [int(n) for n in lengths], shape, str(dtype))
+    with storage_errors(path):
+        array, checksums = _reopen(part, note, plan, lengths) or (_allocate(part, shape, dtype), {})
+        if checksums:
+            print(f"{shown(path)}: goes on, {len(checksums):,} of {len(accessions):,} proteins are in it")
+        noted = time.monotonic()
+
+        def save() -> None:
+            nonlocal noted
+            if time.monotonic() - noted >= NOTE_SECONDS:
+                array.flush()  # what the note claims is on disk before the note is
+                write_json(note, {"plan": plan, "checksums": checksums})
+                noted = time.monotonic()
+
+        found = _fill(array, accessions, lengths, rows(set(checksums)), checksums, save)
+        array.flush()
+        part.replace(path)
+        note.unlink(missing_ok=True)
+    return found
+
+
+def _reopen(part: Path, note: Path, plan: str, lengths: Sequence[int]) -> tuple[np.memmap, dict[int, int]] | None:
+    """Return the array of an interrupted call and the checksums of its whole proteins, or None if there is none."""
+    try:
+        written = json.loads(note.read_text(encoding="utf-8"))
+        array = np.lib.format.open_memmap(part, mode="r+")
+        known = {int(position): checksum for position, checksum in written["checksums"].items()}
+    except (OSError, ValueError, KeyError):
+        return None
+    if written.get("plan") != plan:
+        return None
     starts = np.cumsum([0, *lengths])
-    checksums: dict[int, int] = {}
+    whole = {i: c for i, c in known.items() if _checksum(array[starts[i] : starts[i + 1]]) == c}
+    return array, whole
+
+
+def _fill(
+    array: np.memmap,
+    accessions: Sequence[str],
+    lengths: Sequence[int],
+    rows: Rows,
+    checksums: dict[int, int],
+    after: Callable[[], None] = lambda: None,
+) -> list[int]:
+    """Write the rows of every protein to its place, calling ``after`` each time, and return their checksums, [B].
+
+    ``checksums`` holds those of the proteins that are in the array already and grows with it.
+    """
+    starts = np.cumsum([0, *lengths])
     for position, values in rows:
         name, expected = accessions[position], (lengths[position], array.shape[1])
         if values.shape != expected:
@@ -172,6 +258,7 @@ def _fill(
             raise DataError(f"{name}: written twice, expected once")
         array[starts[position] : starts[position + 1]] = values
         checksums[position] = _checksum(array[starts[position] : starts[position + 1]])
+        after()
     missing = sorted(set(range(len(accessions))) - set(checksums))
     if missing:
         raise DataError(f"{accessions[missing[0]]}: never written, expected once")

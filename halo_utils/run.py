@@ -1,21 +1,28 @@
 """Runs notebooks through papermill, refusing unknown parameters and profiles before anything starts.
 
-``python -m halo_utils.run`` runs all notebooks of a profile in order; ``--notebook 05`` runs one.
-papermill itself only warns about a misspelt parameter and then runs the defaults.
+``python -m halo_utils.run`` runs all notebooks of a profile in order; ``--notebook 05`` runs one. papermill itself only
+warns about a misspelt parameter and then runs the defaults. With ``--script`` the ``.py`` halves run in this process:
+``torchrun --nproc-per-node 4 -m halo_utils.run --script --profile paper`` trains on four GPUs, ``srun`` on many nodes.
 """
 
 import argparse
 import ast
+import os
 import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import jupytext
+import matplotlib
 import papermill
+from matplotlib import pyplot as plt
 
 from halo_utils.errors import HaloError, SettingsError
 from halo_utils.files import atomic_path, remove_unfinished
 from halo_utils.locks import locked
 from halo_utils.paths import NOTEBOOKS, shown
+from halo_utils.ranks import is_first, meet
 from halo_utils.settings import Settings, load_settings
 
 
@@ -78,6 +85,24 @@ def run_notebook(notebook: Path, output: Path, parameters: dict[str, Any]) -> Pa
     return output
 
 
+def run_script(notebook: Path, parameters: dict[str, Any]) -> None:
+    """Execute the code cells of a notebook's ``.py`` half in this process; of several processes only the first prints.
+
+    Raises:
+        SettingsError: for an unknown parameter or an invalid profile.
+    """
+    check_parameters(notebook, parameters)
+    matplotlib.use("Agg")
+    cells = [c for c in jupytext.read(notebook.with_suffix(".py")).cells if c.cell_type == "code"]
+    names: dict[str, Any] = {"__name__": "__main__"}
+    with open(os.devnull, "w") as nowhere, nullcontext() if is_first() else redirect_stdout(nowhere):  # noqa: PTH123
+        for number, cell in enumerate(cells, 1):
+            exec(compile(cell.source, f"{notebook.stem} cell {number}", "exec"), names)
+            if "parameters" in cell.metadata.get("tags", []):
+                names |= parameters
+    plt.close("all")
+
+
 def executed_path(settings: Settings, notebook: Path) -> Path:
     """Return where the executed copy of a notebook goes."""
     return settings.paths.work / "executed" / notebook.name
@@ -97,6 +122,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--notebook", default="", help="run this notebook only, by number or name")
     parser.add_argument("--profile", default="demo", help="demo, quick, mini, paper, or the path of a YAML file")
     parser.add_argument("--output", default="", help="executed copy of a single notebook")
+    parser.add_argument("--script", action="store_true", help="run the .py halves here, for torchrun and srun")
     parser.add_argument(
         "-p",
         dest="parameters",
@@ -121,9 +147,13 @@ def main(argv: list[str] | None = None) -> int:
             check_parameters(notebook, parameters)
         with locked(settings.paths.work / "run.lock", f"run {settings.run_name}", patience=2):
             paths = settings.paths.make()
-            for folder in (paths.work, paths.results, paths.figures):
+            for folder in (paths.work, paths.results, paths.figures) if is_first() else ():
                 remove_unfinished(folder)
+            meet()
             for notebook in chosen:
+                if options.script:
+                    run_script(notebook, parameters)
+                    continue
                 own = options.output if options.notebook else ""
                 output = Path(own) if own else executed_path(settings, notebook)
                 print(f"{notebook.stem} -> {shown(output)}", flush=True)

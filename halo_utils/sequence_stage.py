@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import lightning as L
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from halo_utils import backbones, batching, classifiers, encoder, learner, losses, training
-from halo_utils.backbones import SPECIAL_TOKENS, backbone_key, load_backbone, load_tokenizer, token_ids
+from halo_utils.backbones import backbone_key, load_backbone, load_tokenizer, token_ids
 from halo_utils.batching import SequenceDataset, collate_proteins, make_loader
 from halo_utils.classifiers import ProteinBatch, SequenceClassifier, residues_of
 from halo_utils.datasets import fingerprint, label_matrix
@@ -26,11 +27,13 @@ from halo_utils.inputs import seen_sequences
 from halo_utils.labels import locations
 from halo_utils.learner import Classifier
 from halo_utils.losses import FocalLoss
-from halo_utils.prediction import device, inference, predict
+from halo_utils.precision import device, resolve
+from halo_utils.prediction import inference, predict
 from halo_utils.provenance import code_digest
-from halo_utils.residues import ResidueStore, open_if_current, write_store
+from halo_utils.residues import ResidueStore, store_of, write_store
 from halo_utils.settings import Settings
 from halo_utils.training import Fit, fit
+from halo_utils.truncation import SPECIAL_TOKENS
 
 BUDGET = "esm.tokens_per_batch"
 DISK_RESERVE = 0.9  # share of the free disk a trunk cache may take
@@ -90,10 +93,12 @@ def prepare(settings: Settings, table: pd.DataFrame, report: Callable[[str], Non
     model = load_backbone(settings.backbone, settings.seed)
     k = len(locations(settings.data.dataset))
     classifier = SequenceClassifier(model, k, settings.backbone.trainable_layers)
+    classifier.trunk.compiled = classifier.top.compiled = settings.compute.compile
     identity = digest(
         backbone_key(settings.backbone, settings.seed),
         settings.backbone.model_dump(),
-        settings.compute.precision,
+        resolve(settings.compute.precision),
+        settings.compute.compile,
         settings.esm.tokens_per_batch,  # the size of a batch changes the last bits of a state
         fingerprint(table),
         code_digest(backbones, batching, classifiers, encoder),
@@ -106,35 +111,43 @@ def prepare(settings: Settings, table: pd.DataFrame, report: Callable[[str], Non
 
 
 def _cache_trunk(stage: SequenceStage, key: str, report: Callable[[str], None]) -> ResidueStore | None:
-    """Run the frozen trunk once over all proteins; None, with a message, where the disk is too small."""
+    """Return the store of the frozen trunk's output; None, with a message, where the disk is too small."""
+    path = stage.settings.paths.work / "trunk.npy"
+    return store_of(path, key, lambda: _write_trunk(stage, path, key, report))
+
+
+def _write_trunk(stage: SequenceStage, path: Path, key: str, report: Callable[[str], None]) -> ResidueStore | None:
+    """Run the frozen trunk once over all proteins, if the disk has room."""
     settings, lengths = stage.settings, [len(t) for t in stage.tokens]
     width = stage.classifier.head.in_features
-    dtype = "float32" if settings.compute.precision == "32-true" else "float16"
-    path = settings.paths.work / "trunk.npy"
-    if (store := open_if_current(path, key)) is not None:
-        return store
+    dtype = "float32" if resolve(settings.compute.precision) == "32-true" else "float16"
     need, free = sum(lengths) * width * np.dtype(dtype).itemsize, shutil.disk_usage(settings.paths.work).free
     if need > DISK_RESERVE * free:
         report(f"trunk cache needs {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free: the whole model runs instead")
         return None
     report(f"trunk cache: {need / 1e6:.0f} MB")
-    rows = _rows(stage, stage.classifier.trunk_states, strip=False)
+    rows = partial(_rows, stage, stage.classifier.trunk_states, strip=False)
     return write_store(path, key, list(stage.table["accession"]), lengths, width, rows, dtype)
 
 
 def _rows(
-    stage: SequenceStage, states: Callable[[ProteinBatch], Tensor], *, strip: bool
+    stage: SequenceStage, states: Callable[[ProteinBatch], Tensor], done: set[int], *, strip: bool
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (table position, rows) for every protein; ``strip`` leaves special tokens out."""
+    """Yield (table position, rows) for every protein that is not done; ``strip`` leaves special tokens out.
+
+    Batches stay what they are without an interruption, because their size changes the last bits of a state.
+    """
     position = {a: i for i, a in enumerate(stage.table["accession"])}
+    loader = stage.loader(stage.rows())
+    missing = [batch for batch in loader.batch_sampler.batches if not done.issuperset(batch)]
+    loader = DataLoader(loader.dataset, batch_sampler=missing, collate_fn=collate_proteins)
     model = stage.classifier.eval().to(device())
-    for batch, hidden in inference(
-        stage.loader(stage.rows()), states, stage.settings.compute.precision, "embed", BUDGET
-    ):
+    for batch, hidden in inference(loader, states, stage.settings.compute.precision, "embed", BUDGET):
         hidden = hidden.float().cpu()
         parts = residues_of(hidden, batch.lengths) if strip else hidden.split(batch.lengths)
         for name, values in zip(batch.accessions, parts, strict=True):
-            yield position[name], values.numpy()
+            if position[name] not in done:
+                yield position[name], values.numpy()
     model.cpu()
 
 
@@ -147,12 +160,11 @@ def embed_residues(stage: SequenceStage, name: str) -> ResidueStore:
     """
     path = stage.settings.paths.work / f"{name}.npy"
     key = digest(name, stage.backbone_key if name == "pretrained" else stage.key)
-    if (store := open_if_current(path, key)) is not None:
-        return store
     lengths = [len(t) - SPECIAL_TOKENS for t in stage.tokens]
     width = stage.classifier.head.in_features
-    rows = _rows(stage, stage.classifier.token_states, strip=True)
-    return write_store(path, key, list(stage.table["accession"]), lengths, width, rows)
+    rows = partial(_rows, stage, stage.classifier.token_states, strip=True)
+    names = list(stage.table["accession"])
+    return store_of(path, key, lambda: write_store(path, key, names, lengths, width, rows))
 
 
 def finetune(stage: SequenceStage) -> Fit:

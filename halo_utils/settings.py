@@ -21,6 +21,7 @@ from halo_utils.blocks import (
     EvaluationSettings,
     GateSettings,
     GatSettings,
+    PretrainSettings,
 )
 from halo_utils.errors import SettingsError
 from halo_utils.files import digest
@@ -40,6 +41,7 @@ class Settings(Block):
     gate: GateSettings = GateSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     compute: ComputeSettings = ComputeSettings()
+    pretrain: PretrainSettings = PretrainSettings()
     run_name: str
 
     @property

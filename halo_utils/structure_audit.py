@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from halo_utils.graphs import radius_edges
+from halo_utils.edges import radius_edges
 from halo_utils.structures import load_one, structure_index
 
 CUTOFF_ANGSTROM = 10.0  # paper, section 2.2

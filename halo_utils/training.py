@@ -5,6 +5,8 @@ import logging
 import os
 import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +31,8 @@ from halo_utils.files import atomic_path, sha256, storage_errors, write_csv, wri
 from halo_utils.learner import Classifier, History
 from halo_utils.locks import locked
 from halo_utils.paths import shown
+from halo_utils.precision import resolve
+from halo_utils.ranks import is_first, meet
 
 WEIGHTS, HISTORY, DONE = "best.safetensors", "history.csv", "done.json"
 
@@ -81,10 +85,14 @@ def fit(
         StorageError: if the disk is full or read-only.
     """
     with locked(folder / ".lock", f"training in {shown(folder)}"), storage_errors(folder):
-        if not _is_finished(folder):
-            _train(module, train, val, folder, epochs, compute, patience)
-        if not keep_every_epoch:
+        finished = _is_finished(folder)
+        meet()
+        if not finished:
+            with shared(train, val):
+                _train(module, train, val, folder, epochs, compute, patience)
+        if not keep_every_epoch and is_first():
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        meet()
     _load(module, folder / WEIGHTS)
     history = pd.read_csv(folder / HISTORY)
     return Fit(module.eval().requires_grad_(False), history, best_epoch(history))
@@ -124,13 +132,28 @@ def _train(
         module.train()
         with memory_errors(module.budget), interruptible():
             trainer.fit(module, train, val, ckpt_path=str(last) if last else None, weights_only=True)
+        meet()
         rows = resume_point(checkpoints)[1]  # where processes were spawned, this one has not seen the epochs
+    if not is_first():
+        return
     table = pd.DataFrame(rows)
     best = read_checkpoint(checkpoint_path(checkpoints, best_epoch(table) - 1))["state_dict"]
     with atomic_path(folder / WEIGHTS) as temporary:
         save_file({k: v.contiguous().clone() for k, v in best.items()}, temporary)
     write_csv(folder / HISTORY, table)
     write_json(folder / DONE, {name: sha256(folder / name) for name in (WEIGHTS, HISTORY)})
+
+
+@contextmanager
+def shared(*loaders: DataLoader) -> Iterator[None]:
+    """Let the processes that train together share the batches of these loaders; outside, each takes all of them."""
+    for loader in loaders:
+        loader.batch_sampler.shared = True
+    try:
+        yield
+    finally:
+        for loader in loaders:
+            loader.batch_sampler.shared = False
 
 
 def _is_enough(rows: list[dict[str, float]], epochs: int, patience: int | None) -> bool:
@@ -154,8 +177,17 @@ def _load(module: Classifier, weights: Path) -> None:
         raise HaloError(f"{weights.name} does not fit the model ({strange[0]} ...): delete its folder and train again")
 
 
-def make_trainer(compute: ComputeSettings, epochs: int, callbacks: list[Callback]) -> L.Trainer:
-    """Return a quiet Lightning trainer for the profile's hardware settings."""
+def make_trainer(
+    compute: ComputeSettings, epochs: int, callbacks: list[Callback], gradient_clip: float | None = None
+) -> L.Trainer:
+    """Return a quiet Lightning trainer for the profile's hardware settings.
+
+    Args:
+        compute: precision, devices, strategy.
+        epochs: most epochs.
+        callbacks: besides the progress bar.
+        gradient_clip: largest norm of a step's gradient, or None for no limit.
+    """
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated.*")
@@ -163,7 +195,8 @@ def make_trainer(compute: ComputeSettings, epochs: int, callbacks: list[Callback
     show_bar = not os.environ.get("TQDM_DISABLE")
     return L.Trainer(
         max_epochs=epochs,
-        precision=compute.precision,
+        gradient_clip_val=gradient_clip,
+        precision=resolve(compute.precision),
         devices=compute.devices,
         num_nodes=compute.num_nodes,
         strategy=compute.strategy,

@@ -40,10 +40,10 @@ from IPython.display import display
 from matplotlib import pyplot as plt
 
 from halo_utils import audits, datasets, inputs, plots, provenance
-from halo_utils.backbones import SPECIAL_TOKENS
 from halo_utils.files import write_csv
 from halo_utils.labels import locations
 from halo_utils.settings import load_settings
+from halo_utils.truncation import SPECIAL_TOKENS
 
 settings = load_settings(profile, dataset=dataset, max_proteins=max_proteins, seed=seed)
 paths = settings.paths.make()

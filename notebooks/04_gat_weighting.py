@@ -118,9 +118,7 @@ print(
 # %%
 mode = weight_mode or gat.weights.mode
 fixed = (gat.weights.coord, gat.weights.esm, gat.weights.bio)
-grid = graph_stage.weight_grid(
-    stage, "finetuned", gat.weights.grid_coord, gat.weights.grid_bio, gat.weights.grid_epochs
-)
+grid = graph_stage.weight_grid(stage)
 write_csv(paths.results / "weight_grid.csv", grid)
 best = tuple(grid.iloc[0][["coord", "esm", "bio"]])
 weights = best if mode == "grid" else fixed

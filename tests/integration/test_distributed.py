@@ -1,5 +1,8 @@
 """Two processes train together as one process with twice the batch does."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,9 @@ from halo_utils.blocks import BackboneSettings, ComputeSettings
 from halo_utils.classifiers import SequenceClassifier
 from halo_utils.learner import Classifier
 from halo_utils.losses import FocalLoss
+from halo_utils.paths import REPOSITORY
 from halo_utils.training import fit
+from tests.conftest import TINY_PROFILE
 
 SETTINGS = BackboneSettings(source="random", random={"layers": 2, "width": 16, "heads": 2})
 
@@ -52,6 +57,31 @@ def test_shares_of_two_processes_make_the_larger_batch(monkeypatch: pytest.Monke
     parts = []
     for rank in range(2):
         monkeypatch.setattr("halo_utils.batching.ranks", lambda rank=rank: (rank, 2))
-        parts.append(BudgetBatchSampler(lengths, 400, shuffle=True, seed=1).batches)
+        parts.append(BudgetBatchSampler(lengths, 400, shuffle=True, seed=1, shared=True).batches)
     assert len(parts[0]) == len(parts[1]) == len(whole)
     assert [a + b for a, b in zip(*parts, strict=True)] == whole
+
+
+@pytest.mark.slow
+def test_two_processes_run_the_notebooks_as_one_does(tmp_path: Path) -> None:
+    """torchrun on the .py halves: the same tables as one process with the doubled batch, up to rounding."""
+    results = {}
+    for count, tokens, nodes in ((1, 2048, 4000), (2, 1024, 2000)):
+        root = tmp_path / str(count)
+        root.mkdir()
+        text = TINY_PROFILE.replace("tokens_per_batch: 2048", f"tokens_per_batch: {tokens}")
+        text = text.replace("nodes_per_batch: 4000", f"nodes_per_batch: {nodes}\n  dropout: 0.0")
+        strategy = "ddp" if count > 1 else "auto"
+        (root / "tiny.yaml").write_text(f"{text}compute: {{devices: {count}, strategy: {strategy}}}\n")
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+        command += ["-m", "halo_utils.run", "--script", "--profile", str(root / "tiny.yaml")]
+        environment = {**os.environ, "HALO_ROOT": str(root), "TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY, timeout=400)
+        assert done.returncode == 0, done.stderr[-4000:]
+        assert done.stdout.count("trunk cache") == 1  # computed, and said, once
+        tables = root / "data" / "results" / "tiny"
+        results[count] = {p.name: pd.read_csv(p) for p in tables.glob("*.csv")}
+    assert results[1].keys() == results[2].keys() and "table1.csv" in results[1]
+    one, two = results[1]["esm_training.csv"], results[2]["esm_training.csv"]
+    assert np.allclose(one["val_loss"], two["val_loss"], atol=1e-3)
+    assert np.allclose(one["val_macro_f1"], two["val_macro_f1"], atol=1e-3)

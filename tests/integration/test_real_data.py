@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from halo_utils import audits, datasets, inputs, structures
-from halo_utils.graphs import radius_edges, store_edges
+from halo_utils.edges import radius_edges, store_edges
 from halo_utils.labels import DEEPLOC
 from halo_utils.residues import write_store
 from halo_utils.settings import load_settings

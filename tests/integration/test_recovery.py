@@ -20,14 +20,14 @@ import pytest
 import torch
 from jupyter_client.manager import start_new_kernel
 
-from halo_utils import graph_stage, inputs, sequence_stage
+from halo_utils import graph_stage, inputs, residues, sequence_stage
 from halo_utils.checkpoints import checkpoint_path, memory_errors
 from halo_utils.downloads import fetch
+from halo_utils.edges import store_edges
 from halo_utils.errors import BusyError, DataError, StorageError, TrainingError
 from halo_utils.evaluation import load_predictions
 from halo_utils.files import HOST, atomic_path, remove_unfinished, write_csv, write_text
 from halo_utils.graph_stage import Variant
-from halo_utils.graphs import store_edges
 from halo_utils.locks import locked
 from halo_utils.paths import REPOSITORY
 from halo_utils.residues import open_if_current, write_store
@@ -454,6 +454,30 @@ def test_recovery_nothing_is_computed_twice(copied: Path) -> None:
     moved = replace(graphs, edges=store_edges(copied / "edges.npy", graphs.structures, 6.0))
     graph_stage.train_gat(moved, Variant("gat", "finetuned", (0.25, 1.0, 0.5)), epochs=1)
     assert len(stamps()) == 8
+
+
+def test_recovery_embedding_goes_on_in_the_middle(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted after three batches: these are not computed again, and every byte is as without the interruption."""
+    monkeypatch.setattr(residues, "NOTE_SECONDS", 0)
+    settings = load_settings(str(copied / "steps.yaml"))
+    stage = sequence_stage.prepare(settings, inputs.load_table(settings))
+    batches = len(stage.loader(stage.rows()))
+    whole = sequence_stage.embed_residues(stage, "whole")
+    states, calls = stage.classifier.token_states, []
+
+    def token_states(batch):
+        calls.append(len(batch.lengths))
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return states(batch)
+
+    monkeypatch.setattr(stage.classifier, "token_states", token_states)
+    with pytest.raises(KeyboardInterrupt):
+        sequence_stage.embed_residues(stage, "stopped")
+    assert not (settings.paths.work / "stopped.npy").exists()
+    resumed = sequence_stage.embed_residues(stage, "stopped")
+    assert batches > 5 and len(calls) == 4 + batches - 3
+    assert resumed.path.read_bytes() == whole.path.read_bytes() and resumed.content == whole.content
 
 
 def test_recovery_a_damaged_store_is_seen_by_its_checksum(tmp_path: Path) -> None:

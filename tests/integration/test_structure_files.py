@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from halo_utils import inputs
-from halo_utils.backbones import seen_residues
 from halo_utils.errors import StructureError
 from halo_utils.labels import DEEPLOC
 from halo_utils.settings import load_settings
 from halo_utils.structure_audit import audit_files, audit_table
 from halo_utils.structures import load_structures, read_structure, structure_index
+from halo_utils.truncation import seen_residues
 from tests.models import model, text, write
 
 LONG = "M" + "".join(np.random.default_rng(5).choice(list("ACDEFGHIKLMNPQRSTVY"), 79))  # no W

@@ -13,6 +13,8 @@ from halo_utils import pairs
 from halo_utils.paths import REPOSITORY
 from halo_utils.run import notebooks
 
+PAIRS = [source.with_suffix(".ipynb") for source in pairs.sources()]  # the numbered notebooks and the appendix
+
 LEAST_COMPARED = 25
 TAG = "nbval-check-output"
 
@@ -37,18 +39,18 @@ def tagged_cells(path: Path) -> list[int]:
 
 @pytest.mark.slow
 def test_notebooks_reproduce_their_tagged_cells(tmp_path: Path) -> None:
-    done = nbval(notebooks(), tmp_path / "report.xml", tmp_path)
+    done = nbval(PAIRS, tmp_path / "report.xml", tmp_path)
     assert done.returncode == 0, done.stdout[-6000:]
     passed = {}
     for name, number in passed_cells(tmp_path / "report.xml"):
         passed.setdefault(name, set()).add(number)
     compared = 0
-    for path in notebooks():
+    for path in PAIRS:
         tagged, found = tagged_cells(path), passed[path.stem]
         assert len(tagged) >= 3, f"{path.stem} has {len(tagged)} tagged cells with output"
         assert set(tagged) <= found
         compared += len(tagged)
-    print(f"nbval compared {compared} tagged cells of {len(notebooks())} notebooks")
+    print(f"nbval compared {compared} tagged cells of {len(PAIRS)} notebooks")
     assert compared >= LEAST_COMPARED
 
 
@@ -67,12 +69,12 @@ def test_the_check_fails_on_a_wrong_tagged_number(tmp_path: Path, stored: str, t
     assert done.returncode == code, done.stdout
 
 
-@pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", PAIRS, ids=lambda p: p.stem)
 def test_notebooks_are_paired_executed_and_clean(path: Path) -> None:
     assert pairs.pair_problems(path.with_suffix(".py")) == []
 
 
-@pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", PAIRS, ids=lambda p: p.stem)
 def test_notebooks_follow_the_house(path: Path) -> None:
     book = nbformat.read(path, as_version=4)
     first, code = book.cells[0].source, [c for c in book.cells if c.cell_type == "code"]

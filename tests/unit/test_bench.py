@@ -11,7 +11,7 @@ import torch
 from halo_utils import bench_cases as cases
 from halo_utils.bench_graphs import graph_building
 from halo_utils.bench_growth import PeakMemory, exponents, walks
-from halo_utils.graphs import radius_edges
+from halo_utils.edges import radius_edges
 from halo_utils.released import ReleasedClassifier, loop_edges, padded_batches
 
 CPU = torch.device("cpu")

@@ -10,8 +10,8 @@ import yaml
 
 from halo_utils.pairs import MACHINE_PATH
 from halo_utils.paths import REPOSITORY
+from halo_utils.readme import fill
 from halo_utils.run import notebooks
-from halo_utils.summary import fill
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 PACKAGE = sorted((REPOSITORY / "halo_utils").glob("*.py"))
@@ -43,10 +43,18 @@ def test_readme_modules_and_notebooks_exist() -> None:
             assert (REPOSITORY / notebook).is_file(), command
 
 
-@pytest.mark.parametrize("module", ["halo_utils.run", "halo_utils.summary"])
+@pytest.mark.parametrize("module", ["halo_utils.run", "halo_utils.summary", "halo_utils.grid", "halo_utils.pretrain"])
 def test_modules_on_the_command_line_explain_themselves(module: str) -> None:
     done = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True)
     assert done.returncode == 0 and "--profile" in done.stdout
+
+
+def test_notebooks_that_do_not_train_load_no_network_library() -> None:
+    sources = [path.with_suffix(".py") for path in notebooks() if path.stem[:2] in ("01", "03", "05", "06")]
+    lines = [line for path in sources for line in path.read_text(encoding="utf-8").splitlines()]
+    imports = [line for line in lines if line.startswith(("import ", "from "))] + ["import sys; print(*sys.modules)"]
+    done = subprocess.run([sys.executable, "-c", "\n".join(imports)], capture_output=True, text=True, check=True)
+    assert len(sources) == 4 and not {"torch", "transformers", "lightning"} & set(done.stdout.split())
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "data/README.md"])

@@ -8,16 +8,15 @@ from halo_utils.backbones import (
     esm2_config,
     load_backbone,
     load_tokenizer,
-    seen_residues,
     split_backbone,
     token_ids,
-    truncate,
 )
 from halo_utils.batching import SequenceDataset, collate_proteins
 from halo_utils.blocks import BackboneSettings
 from halo_utils.classifiers import residues_of
 from halo_utils.encoder import PackedEncoder, attend, attend_padded
 from halo_utils.errors import SettingsError
+from halo_utils.truncation import seen_residues, truncate
 
 SETTINGS = BackboneSettings(source="random", random={"layers": 3, "width": 16, "heads": 2})
 
@@ -119,3 +118,14 @@ def test_local_directory_and_missing_one(tmp_path: pytest.TempPathFactory) -> No
     assert all(torch.equal(p, weights[name]) for name, p in model.named_parameters())
     with pytest.raises(SettingsError, match="could not be loaded"):
         load_backbone(BackboneSettings(source=str(tmp_path / "nothing")), 0)
+
+
+def test_compiled_blocks_compute_the_same() -> None:
+    whole, _ = split_backbone(load_backbone(SETTINGS, 1), 0)
+    outputs = []
+    for whole.compiled in (False, True):
+        for lengths in ([5, 9, 9], [30, 3]):  # another number of tokens is not compiled again
+            tokens = torch.arange(sum(lengths)) % 20 + 4
+            with torch.no_grad():
+                outputs.append(whole(tokens, lengths))
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(outputs[:2], outputs[2:], strict=True))

@@ -1,0 +1,39 @@
+"""Precision ``auto``: bf16 where the hardware has units for it, float32 where it would emulate them."""
+
+import pytest
+import torch
+
+from halo_utils import precision
+from halo_utils.settings import load_settings, profile_names
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({"amx_bf16": True}, "bf16-mixed"),
+        ({"avx512_bf16": True}, "bf16-mixed"),
+        ({"avx2": True}, "32-true"),
+        ({}, "32-true"),
+    ],
+)
+def test_auto_follows_the_processor(monkeypatch: pytest.MonkeyPatch, capabilities: dict, expected: str) -> None:
+    monkeypatch.setattr(precision, "device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert precision.resolve("auto") == expected
+    assert [precision.resolve(name) for name in ("32-true", "bf16-mixed")] == ["32-true", "bf16-mixed"]
+    with precision.autocast("auto"):
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert (product.dtype == torch.bfloat16) == (expected == "bf16-mixed")
+
+
+@pytest.mark.parametrize("emulated", [True, False])
+def test_auto_follows_the_gpu(monkeypatch: pytest.MonkeyPatch, emulated: bool) -> None:
+    monkeypatch.setattr(precision, "device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation or not emulated
+    )
+    assert precision.resolve("auto") == ("32-true" if emulated else "bf16-mixed")
+
+
+def test_no_shipped_profile_forces_emulation() -> None:
+    assert {load_settings(name).compute.precision for name in profile_names()} <= {"auto", "32-true"}
