@@ -245,7 +245,7 @@ def growth_figure(table: pd.DataFrame) -> Figure:
     Args:
         table: columns axis (``proteins`` or ``length``), x, memory, and one column of seconds per stage.
     """
-    stages = list(table.columns.drop(["axis", "x", "memory"]))
+    stages = [name for name in table.columns.drop(["axis", "x"]) if not name.startswith("memory")]
     plt.rcParams.update(STYLE)
     fig, axes = plt.subplots(1, 2, figsize=(10.0, 4.5), sharey=True, layout="constrained")
     labels = {"proteins": "proteins", "length": "residues per protein"}

@@ -98,7 +98,7 @@ def demo_times(folder: Path) -> str:
     for path in sorted(folder.glob("bench_*.csv")):
         table = pd.read_csv(path)
         whole, imports = (table.loc[table["case"] == case, "value"].sum() for case in ("demo", "imports"))
-        if whole:
+        if whole and imports:
             lines.append(
                 f"The demo's six notebooks took {whole:.0f} s there, {imports:.0f} s of it to import libraries."
             )

@@ -60,10 +60,14 @@ def test_small_measurements_give_positive_rows(tmp_path: Path, monkeypatch: pyte
 
 def test_exponents_and_memory() -> None:
     steps = {"axis": ["proteins"] * 3, "x": [1, 2, 4], "a": [1.0, 2.0, 4.0], "b": [3.0, 12.0, 48.0]}
-    found = {r.quantity: r.value for r in exponents(pd.DataFrame(steps | {"memory": [100, 101, 105]}))}
+    found = {
+        r.quantity: r.value
+        for r in exponents(pd.DataFrame(steps | {"memory": [100, 101, 105], "memory, blocks kept": [100, 110, 120]}))
+    }
     assert found["a, exponent in proteins"] == pytest.approx(1.0)
     assert found["b, exponent in proteins"] == pytest.approx(2.0)
     assert found["peak memory, x1 to x8"] == pytest.approx(0.05)
+    assert found["peak memory, blocks kept, x1 to x8"] == pytest.approx(0.2)
 
 
 def test_peak_memory_sees_what_is_freed_again() -> None:
