@@ -72,6 +72,7 @@ def test_streaming_holds_one_record_at_a_time(tmp_path: Path) -> None:
         (lzma.compress(b">a\nMKV\n" * 500)[:-20], "damaged or cut off"),
         (gzip.compress(b">a\nMKV\n" * 500)[:-20], "damaged or cut off"),
     ],
+    ids=["no header", "empty", "lower case", "not text", "xz cut off", "gzip cut off"],
 )
 def test_a_bad_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "bad.fasta").write_bytes(content)
