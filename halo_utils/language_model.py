@@ -112,7 +112,7 @@ class Pretrainer(L.LightningModule):
             {"params": matrices, "weight_decay": self.settings.weight_decay},
             {"params": vectors, "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr=self.settings.learning_rate, betas=BETAS, fused=True)
+        return torch.optim.AdamW(groups, lr=self.settings.learning_rate, betas=BETAS)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the counts."""
