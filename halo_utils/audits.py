@@ -9,6 +9,7 @@ from scipy import sparse
 from halo_utils.tables import STANDARD
 
 KMER = 6  # residues; two unrelated proteins of 500 residues share a 6-mer about once in a hundred pairs
+SEEN = ("train", "val")  # splits that training or a choice looks at
 NEAR_DUPLICATE = 0.5  # share of a protein's 6-mers found in one single other protein
 
 
@@ -89,13 +90,25 @@ def kmer_containment(queries: Sequence[str], targets: Sequence[str], k: int = KM
     return best / np.maximum(total, 1)
 
 
-def leakage(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Return, per evaluation set, how much of it the models have already seen.
+def seen_before(table: pd.DataFrame) -> np.ndarray:
+    """Return, per protein, the largest share of its 6-mers in one single protein the models have seen, [B] float64.
 
-    Test sets are compared with train and validation together, the validation set with train.
+    Test proteins are compared with train and validation together, validation with train; train has 0.
 
     Args:
         table: dataset table with a ``train`` split.
+    """
+    share, split = np.zeros(len(table)), table["split"]
+    for own, seen in ((split == "val", split == "train"), (~split.isin(SEEN), split.isin(SEEN))):
+        share[own] = kmer_containment(list(table.loc[own, "sequence"]), list(table.loc[seen, "sequence"]))
+    return share
+
+
+def leakage(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Return, per evaluation set, how much of it the models have already seen.
+
+    Args:
+        table: dataset table with a ``train`` split and the column ``containment`` of ``seen_before``.
         sets: name -> boolean mask, from ``datasets.evaluation_sets``.
 
     Returns:
@@ -104,13 +117,16 @@ def leakage(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFrame:
     """
     rows = []
     for name, mask in sets.items():
-        seen_splits = ["train"] if name == "val" else ["train", "val"]
-        seen, own = table.loc[table["split"].isin(seen_splits), "sequence"], table.loc[mask, "sequence"]
-        shared = kmer_containment(list(own), list(seen))
+        seen, own = table.loc[table["split"].isin(SEEN[:1] if name == "val" else SEEN)], table.loc[mask]
+        shared = own["containment"]
         near = shared >= NEAR_DUPLICATE
-        row = {"set": name, "proteins": len(own), "exact_copies": int(own.isin(set(seen)).sum())}
+        row = {
+            "set": name,
+            "proteins": len(own),
+            "exact_copies": int(own["sequence"].isin(set(seen["sequence"])).sum()),
+        }
         row |= {"near_duplicates": int(near.sum()), "near_duplicate_share": float(near.mean())}
-        rows.append(row | {"median_containment": float(np.median(shared))})
+        rows.append(row | {"median_containment": float(shared.median())})
     return pd.DataFrame(rows)
 
 

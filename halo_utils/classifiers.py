@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from transformers import EsmModel
 
 from halo_utils.backbones import split_backbone
+from halo_utils.encoder import MASK
+
+FIRST_RESIDUE = 4  # tokens below are <cls>, <pad>, <eos>, <unk>
 
 
 @dataclass
@@ -43,28 +46,33 @@ def residues_of(states: Tensor, lengths: Sequence[int]) -> list[Tensor]:
 
 
 class AttentionPooling(nn.Module):
-    """Softmax over the residues of a protein, then the weighted sum of their vectors (section 2.1)."""
+    """Softmax over the residues of a protein, then the weighted sum of their vectors (section 2.1).
 
-    def __init__(self, width: int) -> None:
-        """Make the scoring layer for states of ``width`` channels."""
+    Args:
+        width: channels D of a residue's state.
+        heads: H attentions, each with a sum of its own; the paper has one.
+    """
+
+    def __init__(self, width: int, heads: int = 1) -> None:
+        """Make the scoring layer."""
         super().__init__()
-        self.score = nn.Linear(width, 1)
+        self.score = nn.Linear(width, heads)
 
     def weights(self, residues: Tensor) -> Tensor:
-        """Return the attention of every residue of one protein, [L] float32, summing to 1.
+        """Return the attention of every residue of one protein, [L, H] float32, each column summing to 1.
 
         Args:
             residues: [L, D].
         """
-        return self.score(residues).squeeze(-1).float().softmax(dim=0)
+        return self.score(residues).float().softmax(dim=0)
 
     def forward(self, proteins: Sequence[Tensor]) -> Tensor:
-        """Return one vector per protein, [B, D].
+        """Return H vectors per protein, [B, H, D].
 
         Args:
             proteins: B tensors [L, D] of residue states, special tokens left out.
         """
-        return torch.stack([self.weights(residues).to(residues.dtype) @ residues for residues in proteins])
+        return torch.stack([self.weights(residues).to(residues.dtype).T @ residues for residues in proteins])
 
 
 class SequenceClassifier(nn.Module):
@@ -74,21 +82,38 @@ class SequenceClassifier(nn.Module):
         backbone: whole ESM-2 model; copied, not changed.
         n_labels: K.
         trainable_layers: encoder blocks that learn, or ``all`` (embeddings included).
+        pooling: ``shared``: one attention for all labels (paper); ``per_label``: one each.
+        masked: share of tokens hidden from the model while it learns; needs tokens, so ``trainable_layers`` is ``all``.
     """
 
-    def __init__(self, backbone: EsmModel, n_labels: int, trainable_layers: int | str) -> None:
+    def __init__(
+        self,
+        backbone: EsmModel,
+        n_labels: int,
+        trainable_layers: int | str,
+        pooling: str = "shared",
+        masked: float = 0.0,
+    ) -> None:
         """Split the backbone and add pooling and head."""
         super().__init__()
         self.trunk, self.top = split_backbone(backbone, trainable_layers)
         self.trunk_is_frozen = trainable_layers != "all"
+        self.masked = masked
         width = backbone.config.hidden_size
-        self.pooling = AttentionPooling(width)
+        self.pooling = AttentionPooling(width, n_labels if pooling == "per_label" else 1)
         self.head = nn.Linear(width, n_labels)
 
     def trunk_states(self, batch: ProteinBatch) -> Tensor:
         """Return the trunk's output, [N, D], special tokens included because the top attends to them."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.trunk_is_frozen):
-            return self.trunk(batch.tokens, batch.lengths)
+            return self.trunk(self._hide(batch.tokens), batch.lengths)
+
+    def _hide(self, tokens: Tensor) -> Tensor:
+        """Return the tokens, some of them masked while the model learns, against learning proteins by heart."""
+        if not (self.training and self.masked):
+            return tokens
+        hidden = torch.rand(tokens.shape, device=tokens.device) < self.masked
+        return tokens.masked_fill(hidden & (tokens >= FIRST_RESIDUE), MASK)
 
     def token_states(self, batch: ProteinBatch) -> Tensor:
         """Return the last hidden states, [N, D], from tokens or from the trunk's cached output."""
@@ -97,4 +122,7 @@ class SequenceClassifier(nn.Module):
 
     def forward(self, batch: ProteinBatch) -> Tensor:
         """Return logits, [B, K]."""
-        return self.head(self.pooling(residues_of(self.token_states(batch), batch.lengths)))
+        pooled = self.pooling(residues_of(self.token_states(batch), batch.lengths))  # [B, 1 or K, D]
+        if pooled.shape[1] == 1:
+            return self.head(pooled[:, 0])
+        return (pooled * self.head.weight).sum(dim=2) + self.head.bias

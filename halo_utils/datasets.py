@@ -3,6 +3,7 @@
 Every reader returns ``(table, dropped)``; the two add up to the rows of the input. The table holds
 ``accession`` (unique), ``sequence``, ``split``, ``kingdom``, ``subset`` and one 0/1 column per location.
 ``subset`` names a smaller evaluation set inside a split (luo2024's N is part of T) and is empty elsewhere.
+``inputs`` adds ``containment``, the largest share of a protein's 6-mers in one seen protein (``audits``).
 """
 
 from collections.abc import Sequence
@@ -12,15 +13,18 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
+from halo_utils.audits import NEAR_DUPLICATE
 from halo_utils.errors import DataError
 from halo_utils.files import digest
-from halo_utils.labels import DEEPLOC, HPA, LUO2024
+from halo_utils.labels import DEEPLOC, HPA, HPA_SUPPORTED, LUO2024
 from halo_utils.tables import check_protein, read_csv
 
 COMMON_COLUMNS = ("accession", "sequence", "split", "kingdom", "subset")
 
 # HALO's split of DeepLoc 2.0's homology partitions; the released split files carry the partition.
 DEEPLOC_SPLIT = {0: "train", 1: "train", 2: "train", 3: "val", 4: "test"}
+CLEAN = " without near duplicates"  # ending of the name of what remains of a leaking test set
+LEAKING = 0.05  # share of near duplicates from which a test set is also measured without them
 LUO_VALIDATION_SHARE = 0.15  # of Swiss_train; Luo et al. publish no validation set
 
 Read = tuple[pd.DataFrame, pd.DataFrame]
@@ -99,7 +103,9 @@ def read_deeploc2(path: Path) -> Read:
 
 
 def read_hpa(path: Path) -> Read:
-    """Read ``hpa_testset.csv`` (Human Protein Atlas) as split ``hpa``; its eight locations only.
+    """Read ``hpa_testset.csv`` (Human Protein Atlas) as split ``hpa``; DeepLoc's other locations are all 0.
+
+    Proteins that are in none of the six locations with enough of them are left out.
 
     Raises:
         DataError: if a column, label or sequence is not as published.
@@ -111,7 +117,12 @@ def read_hpa(path: Path) -> Read:
     table = pd.DataFrame({"accession": raw["sid"], "sequence": raw["fasta"]})
     table = table.assign(split="hpa", kingdom="Metazoa", subset="").join(_binary(path, raw, HPA, raw["sid"]))
     _refuse_clashes(path, table, HPA)
-    return _finish(table, HPA, path.name)
+    absent = {place: np.int8(0) for place in DEEPLOC if place not in HPA}
+    kept, dropped = _finish(table.assign(**absent), DEEPLOC, path.name)
+    rare = kept[list(HPA_SUPPORTED)].sum(axis=1) == 0
+    reason = {"reason": "in no location with enough proteins", "file": path.name}
+    left_out = kept.loc[rare, ["accession", "split"]].assign(**reason)
+    return kept[~rare].reset_index(drop=True), pd.concat([dropped, left_out], ignore_index=True)
 
 
 def _read_luo_file(path: Path) -> pd.DataFrame:
@@ -180,11 +191,17 @@ def read_luo2024(files: dict[str, Path]) -> Read:
 def evaluation_sets(table: pd.DataFrame) -> dict[str, np.ndarray]:
     """Return the sets a model is evaluated on: name -> boolean mask over the rows of ``table``.
 
-    Every split but ``train`` is one; a named subset inside a split is one more.
+    Every split but ``train`` is one; a named subset inside a split is one more, and so is what remains of a leaking
+    test set without its near duplicates of seen proteins.
     """
     masks = {s: (table["split"] == s).to_numpy() for s in pd.unique(table["split"]) if s != "train"}
     subsets = {s: (table["subset"] == s).to_numpy() for s in pd.unique(table["subset"]) if s}
-    return masks | subsets
+    clean = {}
+    if "containment" in table:
+        near = (table["containment"] >= NEAR_DUPLICATE).to_numpy()
+        leaking = [s for s in masks if s != "val" and near[masks[s]].mean() >= LEAKING]
+        clean = {f"{s}{CLEAN}": masks[s] & ~near for s in leaking}
+    return masks | subsets | clean
 
 
 def held_out_sets(table: pd.DataFrame) -> list[str]:

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from halo_utils.calibration import Threshold, choose_threshold
+from halo_utils.calibration import Threshold, choose_label_thresholds, choose_threshold
 from halo_utils.datasets import evaluation_sets, held_out_sets, label_matrix
 from halo_utils.errors import DataError
 from halo_utils.files import read_parquet, write_parquet
-from halo_utils.labels import locations
+from halo_utils.labels import supported
 from halo_utils.metrics import evaluate, paired_difference
 from halo_utils.settings import Settings
 
@@ -21,9 +21,12 @@ SYSTEM_TITLES = {
     "gat_finetuned": "GAT, fine-tuned ESM",
     "gat_weighted": "GAT, weighted fine-tuned ESM",
     "gat_learned": "GAT, learned weights",
+    "gat_structures": "GAT, learned from structures only",
     "halo": "HALO (paper)",
     "halo_released_code": "HALO (released code)",
     "halo_gat_for_all": "HALO, GAT also without structure",
+    "halo_sequence_only": "HALO (sequence-only)",
+    "halo_structures": "HALO, GAT learned from structures only",
 }
 
 
@@ -35,7 +38,7 @@ class EvaluationSet:
         name: split or subset.
         accessions: [B].
         y: [B, K] int8 labels.
-        places: K locations.
+        places: the K locations that can be measured on it.
     """
 
     name: str
@@ -59,9 +62,14 @@ class EvaluationSet:
         return indexed.loc[self.accessions].to_numpy()
 
 
+def restrict(view: EvaluationSet, keep: np.ndarray, what: str) -> EvaluationSet:
+    """Return the proteins of a set where ``keep`` [B] is true, named ``<set>, <what>``."""
+    return EvaluationSet(f"{view.name}, {what}", view.accessions[keep], view.y[keep], view.places)
+
+
 def evaluation_set(settings: Settings, table: pd.DataFrame, name: str) -> EvaluationSet:
     """Return the proteins of a split or subset."""
-    places = list(locations(settings.data.dataset))
+    places = list(supported(settings.data.dataset, name))
     part = table[evaluation_sets(table)[name]]
     return EvaluationSet(name, part["accession"].to_numpy(), label_matrix(part, places), places)
 
@@ -104,6 +112,20 @@ def measure_plain(settings: Settings, table: pd.DataFrame, system: str, predicti
         prob = view.join(predictions)
         parts.append(measure(settings, view, system, prob >= threshold.on(view.name), prob, threshold))
     return pd.concat(parts, ignore_index=True)
+
+
+def measure_label_thresholds(
+    settings: Settings, table: pd.DataFrame, system: str, predictions: pd.DataFrame
+) -> tuple[dict[str, Threshold], pd.DataFrame]:
+    """Return a threshold per location, chosen on validation, and the metrics of a system that uses them."""
+    val = evaluation_set(settings, table, "val")
+    step = settings.evaluation.threshold_step
+    chosen = choose_label_thresholds(val.y, val.join(predictions), val.places, "val", step)
+    parts = []
+    for view in held_out_views(settings, table).values():
+        prob, cut = view.join(predictions), np.array([chosen[place].on(view.name) for place in view.places])
+        parts.append(measure(settings, view, system, prob >= cut, prob, Threshold(float("nan"), "val")))
+    return chosen, pd.concat(parts, ignore_index=True)
 
 
 def compare(

@@ -41,12 +41,14 @@ class Variant:
         store: residue store its embeddings come from.
         weights: weights of coordinates, embedding and biochemistry.
         learned: train the weights from these starting values.
+        structures_only: learn from the proteins with a structure only, and stop by those of validation.
     """
 
     name: str
     store: str
     weights: Weights
     learned: bool = False
+    structures_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,11 @@ class GraphStage:
             raise DataError(f"{shown(path)} not found: run notebook 02_esm_finetuning with this profile first")
         return ResidueStore(path)
 
-    def dataset(self, store: ResidueStore, *splits: str) -> GraphDataset:
+    def dataset(self, store: ResidueStore, *splits: str, structures_only: bool = False) -> GraphDataset:
         """Return the graphs of the named splits; of everything but train without names."""
         inside = self.table["split"].isin(splits) if splits else self.table["split"] != "train"
+        if structures_only:
+            inside &= self.table["accession"].isin(self.structures.accessions)
         part = self.table[inside]
         labels = label_matrix(part, self.places)
         return GraphDataset(
@@ -137,7 +141,8 @@ def train_gat(stage: GraphStage, variant: Variant, epochs: int | None = None) ->
         stage.edges.content,
         code,
     ]
-    key = digest(*content, variant.weights, variant.learned, epochs, settings.seed, resolve(settings.compute.precision))
+    what = [variant.weights, variant.learned, variant.structures_only, epochs, settings.seed]
+    key = digest(*content, *what, resolve(settings.compute.precision))
     L.seed_everything(settings.seed, verbose=False)
     blocks, k = feature_blocks(store.width), len(stage.places)
     model = GatClassifier(blocks, k, block, variant.weights, variant.learned)
@@ -145,10 +150,11 @@ def train_gat(stage: GraphStage, variant: Variant, epochs: int | None = None) ->
     module = Classifier(
         model, loss, block.learning_rate, block.weight_decay, seed=settings.seed, budget="gat.nodes_per_batch"
     )
+    train, val = (stage.dataset(store, s, structures_only=variant.structures_only) for s in ("train", "val"))
     result = fit(
         module,
-        stage.loader(stage.dataset(store, "train"), shuffle=True),
-        stage.loader(stage.dataset(store, "val")),
+        stage.loader(train, shuffle=True),
+        stage.loader(val),
         settings.paths.work / "gat" / key,
         epochs=epochs or block.epochs,
         compute=settings.compute,

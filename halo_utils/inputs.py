@@ -1,13 +1,22 @@
 """From a profile to its proteins: which table, which structures, and the arrays later notebooks read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from halo_utils.alphafold import fetch_structures, summarise
-from halo_utils.datasets import Read, check_splits, fingerprint, read_deeploc2, read_luo2024, stratified_subset
+from halo_utils.audits import seen_before
+from halo_utils.datasets import (
+    Read,
+    check_splits,
+    fingerprint,
+    read_deeploc2,
+    read_hpa,
+    read_luo2024,
+    stratified_subset,
+)
 from halo_utils.errors import DataError
 from halo_utils.files import digest, read_parquet, write_parquet
 from halo_utils.labels import locations
@@ -23,7 +32,7 @@ from halo_utils.truncation import seen_residues, truncate
 # The raw tables of every data set, names of data/sources.yaml.
 FILES = {
     "synthetic": [],
-    "deeploc2": ["deeploc2/Swissprot_Train_Validation_dataset.csv"],
+    "deeploc2": ["deeploc2/Swissprot_Train_Validation_dataset.csv", "deeploc2/hpa_testset.csv"],
     "luo2024": [
         "luo2024/Swiss_train.csv",
         "luo2024/Swiss_test.csv",
@@ -57,6 +66,7 @@ def read_inputs(settings: Settings) -> Inputs:
     """
     found = read_table(settings)
     check_splits(found.table, settings.title)
+    found = replace(found, table=found.table.assign(containment=seen_before(found.table)))
     if settings.data.structures == "alphafold" and not settings.is_synthetic:
         target = raw_dir() / "structures"
         api = registry().structures["alphafold"].address or ""
@@ -86,7 +96,12 @@ def read_table(settings: Settings) -> Inputs:
 def _read_real(settings: Settings) -> Read:
     paths = [locate(name) for name in FILES[settings.data.dataset]]
     if settings.data.dataset == "deeploc2":
-        return read_deeploc2(paths[0])
+        parts = zip(read_deeploc2(paths[0]), read_hpa(paths[1]), strict=True)
+        table, dropped = (pd.concat(part, ignore_index=True) for part in parts)
+        if (repeated := table["accession"].duplicated()).any():
+            name = table.loc[repeated, "accession"].iloc[0]
+            raise DataError(f"{paths[1].name}: {name} is also in {paths[0].name}; remove it from one of the two")
+        return table, dropped
     return read_luo2024({path.stem: path for path in paths})
 
 

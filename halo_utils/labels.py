@@ -28,6 +28,9 @@ HPA = (
     "Peroxisome",
 )
 
+# HPA has 2 proteins of Lysosome/Vacuole and 7 of Peroxisome: too few to measure anything on.
+HPA_SUPPORTED = tuple(place for place in HPA if place not in ("Lysosome/Vacuole", "Peroxisome"))
+
 # Luo et al. 2024 (bbad534); row order of HALO's Table 4, spelled as in the label column of the files.
 LUO2024 = (
     "Cell junction",
@@ -43,6 +46,7 @@ LUO2024 = (
 )
 
 LOCATIONS: dict[str, tuple[str, ...]] = {"synthetic": DEEPLOC, "deeploc2": DEEPLOC, "luo2024": LUO2024}
+SUPPORTED = {"hpa": HPA_SUPPORTED}  # test sets that know fewer locations than their data set
 
 # Spellings of one location in the paper's tables and in the data files.
 SYNONYMS = {
@@ -64,6 +68,12 @@ def locations(dataset: str) -> tuple[str, ...]:
     if dataset not in LOCATIONS:
         raise SettingsError(f"unknown data set {dataset!r}: use one of {', '.join(sorted(LOCATIONS))}")
     return LOCATIONS[dataset]
+
+
+def supported(dataset: str, split: str) -> tuple[str, ...]:
+    """Return the locations of ``dataset`` that can be measured on ``split``, in column order."""
+    known = SUPPORTED.get(split, locations(dataset))
+    return tuple(place for place in locations(dataset) if place in known)
 
 
 def canonical(name: str) -> str:

@@ -14,6 +14,7 @@ from halo_utils.batching import ranks
 from halo_utils.blocks import PretrainSettings
 from halo_utils.encoder import PackedEncoder
 from halo_utils.errors import TrainingError
+from halo_utils.learner import linear_schedule, set_rate
 from halo_utils.masking import MaskedBatch
 
 BETAS = (0.9, 0.98)  # of AdamW, as ESM-2
@@ -35,14 +36,6 @@ class MaskedLanguageModel(nn.Module):
     def forward(self, batch: MaskedBatch) -> Tensor:
         """Return logits of the picked tokens, [M, 33]; the others never pass through the head."""
         return self.head(self.encoder(batch.tokens, batch.lengths)[batch.picked])
-
-
-def learning_rate(step: int, settings: PretrainSettings) -> float:
-    """Return the rate of a step counted from 0: linear warm-up, then linear decay to zero at the last one."""
-    total = settings.rounds * settings.steps_per_round
-    if step < settings.warmup_steps:
-        return settings.learning_rate * (step + 1) / settings.warmup_steps
-    return settings.learning_rate * (total - step) / max(1, total - settings.warmup_steps)
 
 
 class Pretrainer(L.LightningModule):
@@ -67,9 +60,9 @@ class Pretrainer(L.LightningModule):
 
     def training_step(self, batch: MaskedBatch, index: int) -> Tensor:
         """Return the loss of a batch; stops the run at the first loss that is not a number."""
-        rate = learning_rate(self.global_step, self.settings)
-        for group in self.optimizers().param_groups:
-            group["lr"] = rate
+        own = self.settings
+        share = linear_schedule(self.global_step, own.warmup_steps, own.rounds * own.steps_per_round)
+        set_rate(self.optimizers(), own.learning_rate * share)
         loss = F.cross_entropy(self.model(batch).float(), batch.target)
         if not torch.isfinite(loss):
             raise TrainingError(

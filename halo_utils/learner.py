@@ -15,6 +15,19 @@ from halo_utils.errors import TrainingError
 from halo_utils.losses import FocalLoss
 
 
+def linear_schedule(step: int, warmup: int, total: int) -> float:
+    """Return the share of the highest learning rate in a step counted from 0: up for ``warmup`` steps, then to zero."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return (total - step) / max(1, total - warmup)
+
+
+def set_rate(optimizer: Any, rate: float) -> None:
+    """Give all weights of an optimizer the learning rate ``rate``."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
 class Classifier(L.LightningModule):
     """Trains any model that maps a batch with ``.y`` [B, K] to logits [B, K].
 
@@ -24,6 +37,7 @@ class Classifier(L.LightningModule):
         learning_rate: AdamW learning rate.
         weight_decay: AdamW weight decay.
         plateau: (patience, factor) of ReduceLROnPlateau on the validation loss, or None.
+        warmup: share of all steps in which the rate rises, before it falls linearly to zero; None: it does neither.
         seed: seed of what is random in training, which is dropout.
         budget: name of the profile's value that sets the size of a batch, for messages.
     """
@@ -39,6 +53,7 @@ class Classifier(L.LightningModule):
         weight_decay: float,
         plateau: tuple[int, float] | None = None,
         *,
+        warmup: float | None = None,
         seed: int = 0,
         budget: str = "the batch size",
     ) -> None:
@@ -46,7 +61,7 @@ class Classifier(L.LightningModule):
         super().__init__()
         self.model, self.loss = model, loss
         self.learning_rate, self.weight_decay, self.plateau = learning_rate, weight_decay, plateau
-        self.seed, self.budget = seed, budget
+        self.warmup, self.seed, self.budget = warmup, seed, budget
         self._validation: list[tuple[Tensor, Tensor]] = []
         self._scheduler: ReduceLROnPlateau | None = None
         self._scheduler_state: dict[str, Any] | None = None
@@ -62,6 +77,10 @@ class Classifier(L.LightningModule):
         # a loader draws from the same generator, at another moment in the first epoch after a start than in others.
         stream = np.random.SeedSequence([self.seed, self.current_epoch, index, self.global_rank])
         torch.manual_seed(int(stream.generate_state(1)[0]))
+        if self.warmup is not None:
+            steps = int(self.trainer.estimated_stepping_batches)
+            share = linear_schedule(self.global_step, round(self.warmup * steps), steps)
+            set_rate(self.optimizers(), self.learning_rate * share)
         loss = self.loss(self.model(batch), batch.y)
         if not torch.isfinite(loss):
             names = ", ".join(list(names_of(batch))[:8])

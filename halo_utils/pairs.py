@@ -1,6 +1,7 @@
 """The two halves of each notebook: the ``.py`` is the source, the ``.ipynb`` is made from it and executed.
 
-``check`` fails when a pair disagrees or an ``.ipynb`` is not executed; ``execute`` remakes them all on the demo.
+``check`` fails when a pair disagrees or an ``.ipynb`` is not executed; ``execute`` remakes them all on the demo;
+``collect RUN`` copies the executed notebooks of a finished run to ``notebooks/executed/RUN``.
 """
 
 import re
@@ -12,12 +13,14 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
+from halo_utils.errors import DataError
 from halo_utils.files import write_text
-from halo_utils.paths import NOTEBOOKS, REPOSITORY
+from halo_utils.paths import NOTEBOOKS, REPOSITORY, RunPaths, shown
 from halo_utils.run import run_notebook
 
 MACHINE_PATH = re.compile(r"/(root|home|work|tmp|Users)/\w")
 MAX_BYTES = 1_000_000
+EXECUTED = NOTEBOOKS / "executed"  # notebooks of runs on real data, for reading
 
 
 def sources() -> list[Path]:
@@ -61,28 +64,50 @@ def clean(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
+def _write(notebook: NotebookNode, path: Path) -> Path:
+    """Write a cleaned notebook; stable cell ids keep differences small."""
+    for index, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{index:02d}"
+    return write_text(path, nbformat.writes(notebook) + "\n")
+
+
 def execute(source: Path) -> Path:
     """Make the ``.ipynb`` of one source, execute it with its default parameters and clean its outputs."""
     path = source.with_suffix(".ipynb")
     write_text(path, jupytext.writes(jupytext.read(source), fmt="ipynb"))
     run_notebook(path, path, {})
-    notebook = clean(nbformat.read(path, as_version=4))
-    for index, cell in enumerate(notebook.cells):
-        cell.id = f"cell-{index:02d}"  # stable ids keep differences small
-    write_text(path, nbformat.writes(notebook) + "\n")
-    return path
+    return _write(clean(nbformat.read(path, as_version=4)), path)
+
+
+def collect(run: str) -> list[Path]:
+    """Copy the executed notebooks of a finished run to ``notebooks/executed/<run>``, cleaned, for reading."""
+    found = sorted((RunPaths(run).work / "executed").glob("[0-9][0-9]_*.ipynb"))
+    if not found:
+        raise DataError(f"data/runs/{run}/executed holds no notebook: run the profile first, with `make run`")
+    return [_write(clean(nbformat.read(path, as_version=4)), EXECUTED / run / path.name) for path in found]
+
+
+def executed_problems(path: Path) -> list[str]:
+    """Return what is wrong with a collected notebook: its size, or a machine's path in it."""
+    size, text = path.stat().st_size, path.read_text(encoding="utf-8")
+    problems = [f"{path.name} has {size:,} bytes, at most {MAX_BYTES:,} are allowed"] if size > MAX_BYTES else []
+    return problems + ([f"{path.name} shows a machine path"] if MACHINE_PATH.search(text) else [])
 
 
 def main(argv: list[str]) -> int:
-    """Run ``check`` or ``execute``; return the exit code."""
-    if argv == ["execute"]:
+    """Run ``check``, ``execute`` or ``collect <run>``; return the exit code."""
+    if len(argv) == 2 and argv[0] == "collect":
+        for path in collect(argv[1]):
+            print(shown(path))
+    elif argv == ["execute"]:
         for source in sources():
             print(f"{source.stem} ...", flush=True)
             execute(source)
     elif argv != ["check"]:
-        print("usage: python -m halo_utils.pairs check|execute", file=sys.stderr)
+        print("usage: python -m halo_utils.pairs check|execute|collect RUN", file=sys.stderr)
         return 2
     problems = [problem for source in sources() for problem in pair_problems(source)]
+    problems += [problem for path in sorted(EXECUTED.glob("*/*.ipynb")) for problem in executed_problems(path)]
     tracked = subprocess.run(
         ["git", "-C", str(REPOSITORY), "ls-files", "data/raw", "data/runs"], capture_output=True, text=True
     )

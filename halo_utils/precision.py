@@ -1,6 +1,11 @@
 """Where a run computes and in which arithmetic: bf16 where the hardware has units for it, else float32."""
 
+import os
+import shutil
+
 import torch
+
+from halo_utils.blocks import ComputeSettings
 
 
 def device() -> torch.device:
@@ -24,6 +29,16 @@ def resolve(precision: str) -> str:
     if precision != "auto":
         return precision
     return "bf16-mixed" if has_bf16_units() else "32-true"
+
+
+def compiles(compute: ComputeSettings) -> bool:
+    """Return whether the profile asks for ``torch.compile`` and a C++ compiler is here, which it needs."""
+    if not compute.compile:
+        return False
+    found = shutil.which(os.environ.get("CXX", "")) or shutil.which("g++") or shutil.which("clang++")
+    if not found:
+        print("compute.compile: no C++ compiler here, the blocks run as they are (slower, equal but for rounding)")
+    return found is not None
 
 
 def autocast(precision: str) -> torch.autocast:

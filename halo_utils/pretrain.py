@@ -29,6 +29,7 @@ from halo_utils.locks import locked
 from halo_utils.masking import MaskedDataset, training_loader, validation_loader
 from halo_utils.model_card import ship
 from halo_utils.paths import shown
+from halo_utils.precision import compiles, resolve
 from halo_utils.provenance import commit, hardware
 from halo_utils.registry import locate
 from halo_utils.settings import Settings, load_settings
@@ -70,7 +71,7 @@ def pretrain(settings: Settings) -> Pretrained:
         checkpoints = folder / key
         model = new_model(settings)
         module = Pretrainer(MaskedLanguageModel(model), own)
-        module.model.encoder.compiled = settings.compute.compile
+        module.model.encoder.compiled = compiles(settings.compute)
         rows = _train(module, corpus, settings, checkpoints)
     history = pd.DataFrame(rows)
     write_csv(folder / "history.csv", history)
@@ -149,6 +150,8 @@ def _facts(settings: Settings, model: EsmForMaskedLM, corpus: Corpus, history: p
         "proteins_held_out": len(corpus.names(HELD_OUT)),
         "relatives_left_out": len(corpus.store) - len(corpus.names(TRAIN)) - len(corpus.names(HELD_OUT)),
         "pretrain": settings.pretrain.model_dump(mode="json"),
+        "precision": resolve(settings.compute.precision),
+        "compiled": compiles(settings.compute),
         "parameters": sum(p.numel() for p in model.parameters()),
         "tokens": int(last["tokens"]),
         "seconds": round(float(last["seconds"])),

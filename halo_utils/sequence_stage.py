@@ -27,7 +27,7 @@ from halo_utils.inputs import seen_sequences
 from halo_utils.labels import locations
 from halo_utils.learner import Classifier
 from halo_utils.losses import FocalLoss
-from halo_utils.precision import device, resolve
+from halo_utils.precision import compiles, device, resolve
 from halo_utils.prediction import inference, predict
 from halo_utils.provenance import code_digest
 from halo_utils.residues import ResidueStore, store_of, write_store
@@ -36,6 +36,7 @@ from halo_utils.training import Fit, fit
 from halo_utils.truncation import SPECIAL_TOKENS
 
 BUDGET = "esm.tokens_per_batch"
+WARMUP = 0.05  # share of the steps of a linear schedule
 DISK_RESERVE = 0.9  # share of the free disk a trunk cache may take
 
 
@@ -92,13 +93,14 @@ def prepare(settings: Settings, table: pd.DataFrame, report: Callable[[str], Non
     tokens = token_ids(seen_sequences(settings, table), load_tokenizer(settings.backbone))
     model = load_backbone(settings.backbone, settings.seed)
     k = len(locations(settings.data.dataset))
-    classifier = SequenceClassifier(model, k, settings.backbone.trainable_layers)
-    classifier.trunk.compiled = classifier.top.compiled = settings.compute.compile
+    esm = settings.esm
+    classifier = SequenceClassifier(model, k, settings.backbone.trainable_layers, esm.pooling, esm.masked)
+    classifier.trunk.compiled = classifier.top.compiled = compiles(settings.compute)
     identity = digest(
         backbone_key(settings.backbone, settings.seed),
         settings.backbone.model_dump(),
         resolve(settings.compute.precision),
-        settings.compute.compile,
+        classifier.top.compiled,
         settings.esm.tokens_per_batch,  # the size of a batch changes the last bits of a state
         fingerprint(table),
         code_digest(backbones, batching, classifiers, encoder),
@@ -171,9 +173,16 @@ def finetune(stage: SequenceStage) -> Fit:
     """Fine-tune the classifier on train, watch val, and leave it with the weights of its best epoch."""
     esm, settings = stage.settings.esm, stage.settings
     loss = FocalLoss(esm.focal.gamma, esm.focal.alpha)
-    plateau = (esm.plateau_patience, esm.plateau_factor)
+    plateau = (esm.plateau_patience, esm.plateau_factor) if esm.schedule == "plateau" else None
     module = Classifier(
-        stage.classifier, loss, esm.learning_rate, esm.weight_decay, plateau, seed=settings.seed, budget=BUDGET
+        stage.classifier,
+        loss,
+        esm.learning_rate,
+        esm.weight_decay,
+        plateau,
+        warmup=None if plateau else WARMUP,
+        seed=settings.seed,
+        budget=BUDGET,
     )
     L.seed_everything(settings.seed, verbose=False)
     train, val = stage.loader(stage.rows("train"), shuffle=True), stage.loader(stage.rows("val"))

@@ -113,11 +113,9 @@ def load_settings(
     path = profile_path(profile)
     raw = _read_profile(path)
     chosen = {"dataset": dataset or None, "max_proteins": None if max_proteins < 0 else max_proteins}
-    own_dataset = raw["data"].get("dataset")
     for name, values in {"data": chosen, **blocks}.items():
         raw[name] = {**raw.get(name, {}), **{key: v for key, v in values.items() if v not in (None, "")}}
-    parts = [raw["data"].get("dataset")] if raw["data"].get("dataset") != own_dataset else []
-    parts.append(path.stem)
+    parts = [path.stem] if raw["data"].get("dataset") == "synthetic" else [raw["data"].get("dataset"), path.stem]
     if raw["data"].get("max_proteins"):
         parts.append(str(raw["data"]["max_proteins"]))
     if seed >= 0 and seed != raw.get("seed", 7):
@@ -130,6 +128,11 @@ def load_settings(
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"profile {path.name} is not valid: {problems}") from error
     _check_backbone(path, settings.backbone)
+    if settings.esm.masked and settings.backbone.trainable_layers != "all":
+        raise SettingsError(
+            f"profile {path.name}: esm.masked hides tokens, but a frozen trunk has read them already: set"
+            " backbone.trainable_layers to all, or esm.masked to 0"
+        )
     return settings
 
 

@@ -40,7 +40,7 @@ import pandas as pd
 from IPython.display import display
 from matplotlib import pyplot as plt
 
-from halo_utils import datasets, evaluation, gate, inputs, metrics, plots, provenance, reference
+from halo_utils import calibration, datasets, evaluation, gate, inputs, metrics, plots, provenance, reference
 from halo_utils.calibration import Threshold
 from halo_utils.files import write_csv
 from halo_utils.settings import load_settings
@@ -127,23 +127,30 @@ print("true labels accounted for:", int(own_changes["true"].sum()) == int(view.y
 
 # %% [markdown]
 # ## Does it help?
-# Beside the gate of this run stand the released code's rule, and a gate that asks the graph network also for proteins
-# without a structure.
+# Beside the gate of this run stand the released code's rule, a gate that asks the graph network also for proteins
+# without a structure, and the sequence-only mode, in which it is never asked.
 
 # %%
 released = gate.make_gate(
     settings.gate.model_copy(update={"rule": "released_code"}), own_gate.esm_threshold, own_gate.gat_threshold
 )
+alone = gate.make_gate(
+    settings.gate.model_copy(update={"rule": "sequence_only"}), own_gate.esm_threshold, own_gate.gat_threshold
+)
 parts = [evaluation.read_metrics(paths.results / f"metrics_{name}.csv") for name in ("sequence", "gat")]
 for name, one in views.items():
     systems = {"halo": (own_gate, halo[name]), "halo_released_code": (released, apply(released, one)),
-               "halo_gat_for_all": (own_gate, apply(own_gate, one, everyone=True))}  # fmt: skip
+               "halo_gat_for_all": (own_gate, apply(own_gate, one, everyone=True)),
+               "halo_sequence_only": (alone, apply(alone, one))}  # fmt: skip
     for system, (rule_gate, found) in systems.items():
         parts.append(evaluation.measure(settings, one, system, found.labels, found.score, rule_gate.esm_threshold))
 all_metrics = pd.concat(parts, ignore_index=True)
 write_csv(paths.results / "metrics.csv", all_metrics)
 headline = evaluation.headline(all_metrics, main_set)
 headline.round(3)
+
+# %% tags=["nbval-check-output"]
+print("sequence-only mode is the fine-tuned ESM:", bool((apply(alone, view).labels == esm_labels).all()))
 
 # %%
 fig = plots.score_bars(headline, all_metrics, main_set, f"Systems on {main_set} ({settings.title})")
@@ -173,21 +180,46 @@ if own_gate.rule == "paper":
 
 # %% [markdown]
 # ## Proteins with a structure only
-# The gate can act on these alone, so here is the question on its own ground.
+# The gate can act on these alone, so here is the question on its own ground. Beside the systems above stands a graph
+# network that learned from structures alone, and the gate that asks it; its threshold comes from the validation
+# proteins with a structure.
 
 # %%
-with_structure = view.join(gat, ["has_structure"])[:, 0].astype(bool)
-part = evaluation.EvaluationSet(
-    f"{main_set}, with structure", view.accessions[with_structure], view.y[with_structure], view.places
-)
+from_structures = evaluation.load_predictions(settings, "gat_structures")
+ground = {}
+for one in (evaluation.evaluation_set(settings, table, "val"), view):
+    ground[one.name] = evaluation.restrict(one, one.join(gat, ["has_structure"])[:, 0].astype(bool), "with structure")
+structure_val, part = ground["val"], ground[main_set]
+print({name: f"{len(g.y):,} proteins" for name, g in ground.items()})
+
+# %%
 on_structures = pd.DataFrame()
-if part.y.any():
-    on_structures = evaluation.compare(
-        settings, part, *[(n, p[with_structure], s[with_structure]) for n, p, s in (halo_system, esm_system)]
+if part.y.any() and structure_val.y.any():
+    step = settings.evaluation.threshold_step
+    cut = calibration.choose_threshold(structure_val.y, structure_val.join(from_structures), "val", step)
+    second_gate = gate.make_gate(settings.gate, own_gate.esm_threshold, cut)
+    everyone = np.ones(len(part.y), dtype=bool)
+    probs = {"esm": part.join(esm), "gat_weighted": part.join(gat), "gat_structures": part.join(from_structures)}
+    cuts = {"esm": own_gate.esm_threshold, "gat_weighted": own_gate.gat_threshold, "gat_structures": cut}
+    found = {n: (p >= cuts[n].on(main_set), p) for n, p in probs.items()}
+    for name, used, asked in (("halo", own_gate, "gat_weighted"), ("halo_structures", second_gate, "gat_structures")):
+        joined = gate.halo_gate(probs["esm"], probs[asked], everyone, used, main_set)
+        found[name] = (joined.labels, joined.score)
+    cuts |= {"halo": own_gate.esm_threshold, "halo_structures": own_gate.esm_threshold}
+    on_structures = pd.concat(
+        [evaluation.measure(settings, part, n, *system, cuts[n]) for n, system in found.items()], ignore_index=True
     )
-    write_csv(paths.results / "differences_with_structure.csv", on_structures)
-print(f"{int(with_structure.sum())} of {len(with_structure)} proteins have a structure")
-on_structures.head(8).round(4)
+    gains = pd.concat(
+        [
+            evaluation.compare(settings, part, (n, *found[n]), ("esm", *found["esm"]))
+            for n in ("halo", "halo_structures")
+        ],
+        ignore_index=True,
+    )
+    write_csv(paths.results / "metrics_with_structure.csv", on_structures)
+    write_csv(paths.results / "differences_with_structure.csv", gains)
+    display(evaluation.headline(on_structures, part.name).round(3))
+    display(gains[gains["metric"].isin(["micro_f1", "macro_f1"])].round(4))
 
 # %% [markdown]
 # ## What the released code's evaluation adds

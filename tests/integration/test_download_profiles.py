@@ -17,7 +17,7 @@ import yaml
 from transformers import EsmModel
 
 from halo_utils.backbones import esm2_config
-from halo_utils.labels import DEEPLOC
+from halo_utils.labels import DEEPLOC, HPA
 from halo_utils.paths import PROFILES, REPOSITORY
 from halo_utils.structures import structure_index
 from halo_utils.synthetic import make_proteome, write_structures
@@ -25,7 +25,7 @@ from halo_utils.verification import measure
 from tests.models import text
 from tests.server import Server, serving
 
-NAME = "deeploc2/Swissprot_Train_Validation_dataset.csv"
+NAME, HPA_NAME = "deeploc2/Swissprot_Train_Validation_dataset.csv", "deeploc2/hpa_testset.csv"
 PARTITION = {"train": 0, "val": 3, "test": 4}
 # What is shrunk in a shipped profile; everything else, hub id and pinned revision included, stays as it is.
 SHRUNK = {
@@ -51,13 +51,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Pa
     body = csv.to_csv().encode()
     (folder / "published.csv").write_bytes(body)
     content = measure(folder / "published.csv", ("ACC", "Partition", *DEEPLOC, "Sequence"), ["Partition"], [*DEEPLOC])
+    other = make_proteome(60, seed=6)[0]
+    hpa = other[list(HPA)].assign(sid=[f"ENSP{i:011d}" for i in range(len(other))], fasta=other["sequence"])
     with serving() as server:
         known = {"what": "test", "licence": "none", "citation": "none"}
         listed = known | {"address": server.add("/data.csv", body, faults=["busy", "cut"])}
         listed["content"] = json.loads(content.model_dump_json())
+        body = hpa.to_csv(index=False).encode()
+        second = known | {"address": server.add("/hpa.csv", body), "sha256": hashlib.sha256(body).hexdigest()}
         services = {"alphafold": known | {"address": f"{server.address}/api/prediction"}}
         services["huggingface"] = known | {"address": "group/models", "revision": "b" * 40}
-        (folder / "sources.yaml").write_text(yaml.safe_dump({"files": {NAME: listed}, "structures": services}))
+        (folder / "sources.yaml").write_text(
+            yaml.safe_dump({"files": {NAME: listed, HPA_NAME: second}, "structures": services})
+        )
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as file:
             for path in sorted((folder / "models").glob("*.pdb")):
@@ -118,14 +124,14 @@ def test_download_profile_quick_from_fetch_to_the_last_notebook(world: tuple[Ser
     assert done.returncode == 0, done.stderr[-3000:]
     asked = [path for path in server.counts if "resolve" not in path and path != "/api/agent-harnesses"]
     assert asked == []  # everything came with the fetch; the hub is only asked whether its files changed
-    results = root / "data" / "results" / "quick-70"
+    results = root / "data" / "results" / "deeploc2-quick-70"
     assert len(pd.read_csv(results / "table2.csv")) == 51
     audit = pd.read_csv(results / "audit_structures.csv").groupby("status")["proteins"].sum()
     assert audit["matched"] > 20 and audit.sum() == 70
     record = json.loads((results / "provenance" / "02_esm_finetuning.json").read_text())
     assert record["profile"]["backbone"]["revision"] == "c731040fcd8d73dceaa04b0a8e6329b345b0f5df"
     done = call("sources", root, world, "verify")
-    assert done.returncode == 0 and "1 of 1 files are here, 0 problem(s)" in done.stdout
+    assert done.returncode == 0 and "2 of 2 files are here, 0 problem(s)" in done.stdout
     assert "sources.yaml" not in call("sources", root, world, "status").stderr
 
 
@@ -140,7 +146,7 @@ def test_download_profile_paper_with_a_backbone_directory(world: tuple[Server, P
         assert done.returncode == 0, done.stderr[-3000:]
     assert server.counts["/data.csv"] >= 1 and not any("resolve" in path for path in server.counts)
     assert structure_index([tmp_path / "root" / "data" / "raw" / "structures"])
-    assert (tmp_path / "root" / "data" / "results" / "paper-70" / "metrics_sequence.csv").is_file()
+    assert (tmp_path / "root" / "data" / "results" / "deeploc2-paper-70" / "metrics_sequence.csv").is_file()
 
 
 def test_download_of_structures_in_bulk_from_the_hub(world: tuple[Server, Path], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from halo_utils.backbones import load_backbone, load_tokenizer, token_ids
 from halo_utils.batching import BudgetBatchSampler, SequenceDataset, collate_proteins
 from halo_utils.blocks import BackboneSettings
 from halo_utils.classifiers import AttentionPooling, ProteinBatch, SequenceClassifier, residues_of
+from halo_utils.encoder import MASK
 from halo_utils.losses import FocalLoss
 
 SETTINGS = BackboneSettings(source="random", random={"layers": 3, "width": 16, "heads": 2})
@@ -40,12 +41,36 @@ def test_pooling_weighs_the_residues_of_each_protein() -> None:
     pooling, states = AttentionPooling(6), torch.randn(9, 6)
     one, two = residues_of(states, [4, 5])
     weights = pooling.weights(one)
-    assert weights.shape == (2,) and torch.allclose(weights.sum(), torch.tensor(1.0))
-    assert torch.allclose(pooling([one, two])[0], (weights[:, None] * one).sum(0))
+    assert weights.shape == (2, 1) and torch.allclose(weights.sum(), torch.tensor(1.0))
+    assert torch.allclose(pooling([one, two])[0, 0], (weights * one).sum(0))
     changed = states.clone()
     changed[[0, 3, 4, 8]] = 1e4  # <cls> and <eos> of both
     assert torch.equal(pooling(residues_of(changed, [4, 5])), pooling([one, two]))
     assert not torch.allclose(pooling([states[:4]]), pooling([one]))  # unmasked pooling would differ
+
+
+def test_pooling_per_label_gives_each_label_its_own_attention() -> None:
+    torch.manual_seed(0)
+    own = SequenceClassifier(load_backbone(SETTINGS, 1), 4, 2, pooling="per_label").eval()
+    batch = batch_of([0, 2])
+    with torch.no_grad():
+        logits, states = own(batch), residues_of(own.token_states(batch), batch.lengths)
+        for k in range(4):
+            attention = torch.softmax(states[1] @ own.pooling.score.weight[k] + own.pooling.score.bias[k], 0)
+            expected = own.head.weight[k] @ (attention @ states[1]) + own.head.bias[k]
+            assert torch.allclose(logits[1, k], expected, atol=1e-5)
+
+
+def test_tokens_are_hidden_in_training_only() -> None:
+    torch.manual_seed(0)
+    own = SequenceClassifier(load_backbone(SETTINGS, 1), 4, "all", masked=0.5)
+    tokens = batch_of([0, 1, 2, 3]).tokens.repeat(50)
+    hidden = own.train()._hide(tokens)
+    residues = tokens >= 4
+    assert (
+        abs((hidden[residues] == MASK).float().mean() - 0.5) < 0.05 and (hidden[~residues] == tokens[~residues]).all()
+    )
+    assert own.eval()._hide(tokens) is tokens
 
 
 def test_cached_trunk_gives_the_same_logits(model: SequenceClassifier) -> None:

@@ -11,6 +11,7 @@ from halo_utils.audits import (
     label_counts,
     leakage,
     lengths,
+    seen_before,
     within_split_copies,
 )
 from halo_utils.datasets import (
@@ -22,7 +23,7 @@ from halo_utils.datasets import (
     read_luo2024,
     stratified_subset,
 )
-from halo_utils.labels import DEEPLOC, HPA, LUO2024, canonical, locations
+from halo_utils.labels import DEEPLOC, HPA, HPA_SUPPORTED, LUO2024, canonical, locations, supported
 
 HEADER = ",ACC,Kingdom,Partition,Membrane," + ",".join(DEEPLOC) + ",Sequence"
 
@@ -53,10 +54,11 @@ def test_kept_and_dropped_add_up(tmp_path: Path) -> None:
 
 def test_hpa(tmp_path: Path) -> None:
     path = tmp_path / "hpa.csv"
-    path.write_text("sid," + ",".join(HPA) + ",Lengths,fasta\nE1,0,1,0,0,0,0,1,0,3,MKV\n")
-    table, _ = read_hpa(path)
-    assert table[["Cytoplasm", "Nucleus"]].iloc[0].tolist() == [1, 1]
-    assert table["split"].tolist() == ["hpa"]
+    path.write_text("sid," + ",".join(HPA) + ",Lengths,fasta\nE1,0,1,0,0,0,0,1,0,3,MKV\nE2,0,0,0,0,0,0,0,1,3,MKV\n")
+    table, dropped = read_hpa(path)
+    assert table[["Cytoplasm", "Nucleus", "Plastid"]].to_numpy().tolist() == [[1, 1, 0]]
+    assert table["split"].tolist() == ["hpa"] and set(DEEPLOC) <= set(table.columns)
+    assert dropped[["accession", "reason"]].to_numpy().tolist() == [["E2", "in no location with enough proteins"]]
 
 
 def luo(tmp_path: Path, stray: bool = False, label: str = "Nucleus") -> dict[str, Path]:
@@ -121,11 +123,22 @@ def test_leakage_finds_copies_and_near_copies() -> None:
     sequences = [base, base, base[:-4] + "GGGG", "W" * 30]
     table = pd.DataFrame({"accession": list("abcd"), "sequence": sequences, "split": ["train", "test", "test", "test"]})
     table["subset"] = ""
+    table["containment"] = seen_before(table)
     row = leakage(table, evaluation_sets(table)).iloc[0]
     assert row["exact_copies"] == 1 and row["near_duplicates"] == 2
     assert within_split_copies(table)["repeated_sequences"].sum() == 0
+    clean = evaluation_sets(table)["test without near duplicates"]
+    assert table.loc[clean, "accession"].tolist() == ["d"]
+
+
+def test_what_was_seen_is_train_for_validation_and_both_for_test() -> None:
+    sequences = ["ACDEFGHIKL", "ACDEFGHIKL", "MNPQRSTVWY", "MNPQRSTVWY"]
+    table = pd.DataFrame({"sequence": sequences, "split": ["train", "val", "val", "test"]})
+    assert seen_before(table).tolist() == [0.0, 1.0, 0.0, 1.0]
 
 
 def test_one_vocabulary_one_order() -> None:
     assert locations("deeploc2") == DEEPLOC and len(set(DEEPLOC)) == 10
+    assert supported("deeploc2", "test") == DEEPLOC and set(supported("deeploc2", "hpa")) == set(HPA_SUPPORTED)
+    assert [p for p in DEEPLOC if p in HPA_SUPPORTED] == list(supported("deeploc2", "hpa"))
     assert canonical("ER") == "Endoplasmic reticulum" and canonical("Nucleus") == "Nucleus"

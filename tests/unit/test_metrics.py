@@ -1,12 +1,16 @@
 """Metrics on ugly cases, and the resampled formulas held against scikit-learn."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from halo_utils.calibration import (
     Threshold,
     best_threshold,
+    choose_label_thresholds,
     choose_threshold,
     confidence_bins,
     reliability,
@@ -15,6 +19,7 @@ from halo_utils.calibration import (
     threshold_sweep,
 )
 from halo_utils.errors import LeakError
+from halo_utils.files import write_csv
 from halo_utils.metrics import (
     evaluate,
     paired_difference,
@@ -23,6 +28,8 @@ from halo_utils.metrics import (
     scores,
     weighted_auc,
 )
+from halo_utils.paths import RunPaths
+from halo_utils.seeds import across_seeds, runs_with_other_seeds
 
 PLACES = ["a", "b", "c", "d"]
 
@@ -134,7 +141,28 @@ def test_threshold_is_refused_on_its_own_split() -> None:
     assert threshold.on("test") == threshold.value
     with pytest.raises(LeakError, match="evaluate it on another split"):
         threshold.on("val")
+    with pytest.raises(LeakError):
+        threshold.on("val, with structure")
     assert Threshold(0.5, "published").on("val") == 0.5
+
+
+def test_threshold_per_location_is_the_best_of_each() -> None:
+    y = np.array([[1, 1], [1, 0], [0, 1], [0, 0]])
+    prob = np.array([[0.92, 0.22], [0.82, 0.11], [0.52, 0.21], [0.42, 0.12]])
+    chosen = choose_label_thresholds(y, prob, ["a", "b"], "val")
+    assert 0.52 < chosen["a"].value <= 0.82 and 0.12 < chosen["b"].value <= 0.21
+    assert {t.chosen_on for t in chosen.values()} == {"val"}
+
+
+def test_seeds_are_collected_from_the_runs_of_one_family(root: Path) -> None:
+    assert runs_with_other_seeds(RunPaths("demo")) == []
+    rows = {"split": "test", "system": "esm", "metric": "micro_f1", "label": ""}
+    for name, value in {"demo": 0.5, "demo-seed8": 0.7, "demo-seed9": 0.6, "demos": 0.0}.items():
+        write_csv(RunPaths(name).make().results / "metrics.csv", pd.DataFrame([rows | {"value": value}]))
+    runs = runs_with_other_seeds(RunPaths("demo-seed8"))
+    assert [run.name for run in runs] == ["demo", "demo-seed8", "demo-seed9"]
+    found = across_seeds(runs).iloc[0]
+    assert (found["seeds"], round(found["mean"], 9), found["lowest"], found["highest"]) == (3, 0.6, 0.5, 0.7)
 
 
 def test_confidence_bins_partition_the_predictions() -> None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from halo_utils import precision
+from halo_utils.blocks import ComputeSettings
 from halo_utils.settings import load_settings, profile_names
 
 
@@ -33,6 +34,14 @@ def test_auto_follows_the_gpu(monkeypatch: pytest.MonkeyPatch, emulated: bool) -
         torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation or not emulated
     )
     assert precision.resolve("auto") == ("32-true" if emulated else "bf16-mixed")
+
+
+def test_without_a_compiler_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    asked = ComputeSettings(compile=True)
+    monkeypatch.setattr(precision.shutil, "which", lambda name: "/bin/c++" if name == "g++" else None)
+    assert precision.compiles(asked) and not precision.compiles(ComputeSettings())
+    monkeypatch.setattr(precision.shutil, "which", lambda name: None)
+    assert not precision.compiles(asked) and "no C++ compiler here" in capsys.readouterr().out
 
 
 def test_no_shipped_profile_forces_emulation() -> None:

@@ -19,10 +19,11 @@ from transformers import EsmForMaskedLM
 
 from halo_utils import pretrain as module
 from halo_utils.backbones import esm2_config, load_backbone
-from halo_utils.blocks import BackboneSettings, PretrainSettings
+from halo_utils.blocks import BackboneSettings
 from halo_utils.corpus import HELD_OUT, LEFT_OUT, TRAIN, open_corpus, stream_fasta
 from halo_utils.errors import DataError, TrainingError
-from halo_utils.language_model import MaskedLanguageModel, learning_rate
+from halo_utils.language_model import MaskedLanguageModel
+from halo_utils.learner import linear_schedule
 from halo_utils.masking import MASK, MaskedBatch, MaskedDataset, RoundSampler, crop_tokens, mask_tokens
 from halo_utils.model_card import FACTS, LOG, MOST_BYTES, card, ship
 from halo_utils.paths import REPOSITORY
@@ -172,8 +173,7 @@ def test_the_packed_network_is_hugging_faces_token_dropout_included() -> None:
 
 
 def test_learning_rate_warms_up_and_decays_to_zero() -> None:
-    own = PretrainSettings(rounds=10, steps_per_round=10, warmup_steps=20, learning_rate=1.0)
-    rates = [learning_rate(step, own) for step in range(101)]
+    rates = [linear_schedule(step, 20, 100) for step in range(101)]
     assert rates[19] == 1.0 and rates[0] == 0.05 and rates[100] == 0.0
     assert (np.diff(rates[:20]) > 0).all() and (np.diff(rates[20:]) < 0).all()
 
@@ -230,6 +230,13 @@ def test_a_damaged_checkpoint_costs_one_round(settings: Settings, capsys: pytest
     again = pretrain(settings)
     assert "damaged" in capsys.readouterr().out
     assert torch.equal(whole.model.lm_head.bias, again.model.lm_head.bias)
+
+
+def test_it_trains_in_bf16_too(settings: Settings) -> None:
+    """Emulated where there are no units for it; clipped gradients and mixed precision do not suit every optimizer."""
+    compute = settings.compute.model_copy(update={"precision": "bf16-mixed"})
+    done = pretrain(settings.model_copy(update={"compute": compute}))
+    assert done.facts["precision"] == "bf16-mixed" and np.isfinite(done.facts["perplexity"])
 
 
 def test_a_loss_that_is_no_number_is_named(settings: Settings) -> None:

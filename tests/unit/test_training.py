@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -33,13 +34,16 @@ def loader(shuffle: bool = False) -> DataLoader:
     return make_loader(dataset, 120, collate_proteins, shuffle=shuffle, seed=1)
 
 
-def module() -> Classifier:
+def module(warmup: float | None = None) -> Classifier:
     torch.manual_seed(0)
-    return Classifier(SequenceClassifier(load_backbone(SETTINGS, 1), 2, 1), FocalLoss(), 1e-2, 0.0, (3, 0.5))
+    plateau = (3, 0.5) if warmup is None else None
+    model = SequenceClassifier(load_backbone(SETTINGS, 1), 2, 1)
+    return Classifier(model, FocalLoss(), 1e-2, 0.0, plateau, warmup=warmup)
 
 
-def train(folder: Path, epochs: int, **options: bool) -> tuple[Classifier, list[float]]:
-    result = fit(module(), loader(True), loader(), folder, epochs=epochs, compute=ComputeSettings(), **options)
+def train(folder: Path, epochs: int, warmup: float | None = None, **options: bool) -> tuple[Classifier, list[float]]:
+    own, compute = module(warmup), ComputeSettings()
+    result = fit(own, loader(True), loader(), folder, epochs=epochs, compute=compute, **options)
     return result.module, result.history["train_loss"].tolist()
 
 
@@ -66,6 +70,17 @@ def test_resumed_training_equals_undisturbed_training(tmp_path: Path) -> None:
     assert resumed == losses
     pairs = zip(whole.parameters(), again.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_linear_schedule_falls_to_zero_and_resumes_where_it_was(tmp_path: Path) -> None:
+    whole, losses = train(tmp_path, 4, warmup=0.1, keep_every_epoch=True)
+    rates = pd.read_csv(tmp_path / "history.csv")["learning_rate"].tolist()
+    assert rates == sorted(rates, reverse=True) and 0 < rates[-1] < 0.1 * rates[0]
+    for name in ("best.safetensors", "history.csv", "done.json", "checkpoints/epoch=03.ckpt"):
+        (tmp_path / name).unlink()
+    again, resumed = train(tmp_path, 4, warmup=0.1, keep_every_epoch=True)
+    assert resumed == losses
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
 
 
 def test_an_interrupt_is_one_and_the_next_is_heard_too() -> None:
