@@ -89,6 +89,13 @@ def write_text(path: Path, text: str) -> Path:
     return path
 
 
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write ``content`` and return ``path``."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+    return path
+
+
 def write_json(path: Path, value: Any) -> Path:
     """Write ``value`` as indented JSON with sorted keys and return ``path``."""
     return write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")

@@ -1,7 +1,7 @@
 """The two halves of each notebook: the ``.py`` is the source, the ``.ipynb`` is made from it and executed.
 
 ``check`` fails when a pair disagrees or an ``.ipynb`` is not executed; ``execute`` remakes them all on the demo;
-``collect RUN`` copies the executed notebooks of a finished run to ``notebooks/executed/RUN``.
+``collect RUN`` copies the executed notebooks and the fine-tuned model of a finished run to where they are committed.
 """
 
 import re
@@ -14,7 +14,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from halo_utils.errors import DataError
-from halo_utils.files import write_text
+from halo_utils.files import write_bytes, write_text
 from halo_utils.paths import NOTEBOOKS, REPOSITORY, RunPaths, shown
 from halo_utils.run import run_notebook
 
@@ -80,11 +80,17 @@ def execute(source: Path) -> Path:
 
 
 def collect(run: str) -> list[Path]:
-    """Copy the executed notebooks of a finished run to ``notebooks/executed/<run>``, cleaned, for reading."""
-    found = sorted((RunPaths(run).work / "executed").glob("[0-9][0-9]_*.ipynb"))
-    if not found:
-        raise DataError(f"data/runs/{run}/executed holds no notebook: run the profile first, with `make run`")
-    return [_write(clean(nbformat.read(path, as_version=4)), EXECUTED / run / path.name) for path in found]
+    """Copy what a finished run commits: notebooks 02 to 06, cleaned, and the fine-tuned sequence model.
+
+    They go to ``notebooks/executed/<run>`` and ``data/checkpoints/<run>``. Notebook 01 stays: it may name proteins.
+    """
+    found = sorted((RunPaths(run).work / "executed").glob("0[2-9]_*.ipynb"))
+    model = RunPaths(run).work / "classifier"
+    if not found or not model.is_dir():
+        raise DataError(f"data/runs/{run} holds no executed notebooks or no classifier: run the profile first")
+    target = REPOSITORY / "data" / "checkpoints" / run
+    copied = [_write(clean(nbformat.read(path, as_version=4)), EXECUTED / run / path.name) for path in found]
+    return copied + [write_bytes(target / path.name, path.read_bytes()) for path in sorted(model.iterdir())]
 
 
 def executed_problems(path: Path) -> list[str]:

@@ -10,6 +10,7 @@ import lightning as L
 import numpy as np
 import pandas as pd
 import torch
+from safetensors.torch import load_file
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -188,6 +189,12 @@ def finetune(stage: SequenceStage) -> Fit:
     train, val = stage.loader(stage.rows("train"), shuffle=True), stage.loader(stage.rows("val"))
     folder = settings.paths.work / "esm" / stage.key
     return fit(module, train, val, folder, epochs=esm.epochs, compute=settings.compute, keep_every_epoch=True)
+
+
+def best_weights(stage: SequenceStage) -> dict[str, Tensor]:
+    """Return the weights that have learned, of the best epoch, float32; call it after ``finetune``."""
+    stored = load_file(stage.settings.paths.work / "esm" / stage.key / training.WEIGHTS)
+    return {name.removeprefix("model."): value for name, value in stored.items() if name.startswith("model.")}
 
 
 def predict_held_out(stage: SequenceStage, result: Fit) -> pd.DataFrame:

@@ -40,7 +40,7 @@ import pandas as pd
 from IPython.display import display
 from matplotlib import pyplot as plt
 
-from halo_utils import calibration, datasets, evaluation, inputs, plots, provenance, reference, sequence_stage
+from halo_utils import calibration, datasets, evaluation, export, inputs, plots, provenance, reference, sequence_stage
 from halo_utils.backbones import load_tokenizer, token_ids
 from halo_utils.errors import LeakError
 from halo_utils.files import write_csv
@@ -197,6 +197,23 @@ finetuned = sequence_stage.embed_residues(stage, "finetuned")
 # %% tags=["nbval-check-output"]
 rows = sum(finetuned.length(a) for a in finetuned.accessions)
 print("one row per residue read:", rows == sum(len(s) for s in inputs.seen_sequences(settings, table)))
+
+# %% [markdown]
+# ## Use it elsewhere
+# What was learned, with its threshold, goes into a small directory. `export.locate_proteins` predicts any sequences
+# with it; here it is tried on a hundred test proteins.
+
+# %%
+folder = export.export_classifier(stage, threshold, paths.work / "classifier")
+size = sum(path.stat().st_size for path in folder.iterdir())
+some = table[table["split"] == main_set].head(100)
+again = export.locate_proteins(folder, dict(zip(some["accession"], some["sequence"], strict=True)))
+annotated = ["; ".join(np.array(stage.places)[row]) for row in datasets.label_matrix(some, stage.places).astype(bool)]
+print(f"{size / 1e6:.1f} MB; all locations right: {(again['predicted'] == annotated).sum()} of {len(some)} proteins")
+
+# %% tags=["nbval-check-output"]
+before = predictions.set_index("accession").loc[some["accession"], stage.places].to_numpy()
+print("same probabilities within 0.02:", bool(np.abs(again[stage.places].to_numpy() - before).max() < 0.02))
 
 # %% [markdown]
 # ## Paper, ours, difference

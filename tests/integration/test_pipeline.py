@@ -7,13 +7,16 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils import evaluation, graph_stage, inputs, sequence_stage
+from halo_utils import evaluation, graph_stage, inputs, pairs, report, sequence_stage
 from halo_utils.errors import DataError, SettingsError
+from halo_utils.export import locate_proteins
 from halo_utils.graph_stage import Variant
-from halo_utils.paths import REPOSITORY
+from halo_utils.labels import DEEPLOC
+from halo_utils.paths import REPOSITORY, RunPaths
 from halo_utils.run import check_parameters, find_notebook, main, notebooks
 from halo_utils.settings import load_settings
 from tests.conftest import TINY_PROFILE
@@ -58,6 +61,52 @@ def test_executed_notebooks_are_complete(finished: Path) -> None:
     for path in executed:
         cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
         assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
+
+
+@pytest.mark.slow
+def test_exported_classifier_predicts_what_the_run_predicted(finished: Path, root: Path) -> None:
+    work = finished / "data" / "runs" / "tiny"
+    table = pd.read_parquet(work / "dataset.parquet").query("split == 'test'")
+    sequences = dict(zip(table["accession"], table["sequence"], strict=True))
+    found = locate_proteins(work / "classifier", sequences)
+    run = pd.read_parquet(work / "predictions" / "esm.parquet").set_index("accession").loc[table["accession"]]
+    places = list(DEEPLOC)
+    assert np.abs(found[places].to_numpy() - run[places].to_numpy()).max() < 0.02  # float16 weights
+    facts = json.loads((work / "classifier" / "classifier.json").read_text())
+    assert facts["threshold_chosen_on"] == "val"
+    first = found.iloc[0]
+    assert first["predicted"] == "; ".join(p for p in places if first[p] >= facts["threshold"])
+    with pytest.raises(DataError, match="expected a directory that notebook 02 wrote"):
+        locate_proteins(root, {"P1": "MKV"})
+
+
+@pytest.mark.slow
+def test_collect_takes_what_a_run_commits(finished: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HALO_ROOT", str(finished))
+    monkeypatch.setattr(pairs, "EXECUTED", root / "executed")
+    monkeypatch.setattr(pairs, "REPOSITORY", root)
+    names = [path.name for path in pairs.collect("tiny")]
+    assert names == [p.name for p in notebooks()[1:]] + ["classifier.json", "classifier.safetensors"]
+    notebook = nbformat.read(root / "executed" / "tiny" / "05_halo_ensemble.ipynb", as_version=4)
+    assert "papermill" not in notebook.metadata and any("outputs" in c and c.outputs for c in notebook.cells)
+    # The profile of this test is named by its path, which must be noticed.
+    found = pairs.executed_problems(root / "executed" / "tiny" / "05_halo_ensemble.ipynb")
+    assert found == ["05_halo_ensemble.ipynb shows a machine path"]
+    with pytest.raises(DataError, match="run the profile first"):
+        pairs.collect("never")
+
+
+@pytest.mark.slow
+def test_report_reads_what_the_run_wrote(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HALO_ROOT", str(finished))
+    paths = RunPaths("tiny")
+    metrics = evaluation.read_metrics(paths.results / "metrics.csv").set_index(["split", "system", "metric", "label"])
+    value = metrics.loc[("test", "esm", "micro_f1", ""), "value"]
+    row = next(line for line in report.results_table(paths).splitlines() if line.startswith("| fine-tuned ESM, ours"))
+    assert "random weights" in row and f"| {value:.3f} [" in row
+    assert f"{value:.3f} ({value:.3f} to {value:.3f})" in report.seeds_table(paths)
+    for part in (report.run_facts, report.claims_table, report.structures_table, report.confidence_sentence):
+        assert "nan" not in part(paths) and len(part(paths)) > 50
 
 
 @pytest.mark.slow
