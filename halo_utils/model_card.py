@@ -34,6 +34,7 @@ where no pre-trained ESM-2 is at hand. It is not ESM-2: it has {parameters:,} pa
 | held-out perplexity | {perplexity} (residue frequencies alone: {unigram_perplexity}) |
 | held-out masked-residue accuracy | {accuracy} (most frequent residue: {unigram_accuracy}) |
 | training | {tokens:,} tokens in {rounds} rounds of {steps_per_round} steps, {seconds:,} s on {machine} |
+| started from | {start} |
 | held out | {proteins_held_out:,} proteins; {relatives_left_out:,} relatives of them were left out of training |
 
 ## Training data
@@ -64,7 +65,7 @@ def card(name: str, facts: dict[str, Any]) -> str:
         name: of the model.
         facts: from ``pretrain``.
     """
-    own, machine = facts["pretrain"], facts["hardware"]
+    own, machine, start = facts["pretrain"], facts["hardware"], facts.get("started_from")
     files = pd.DataFrame(facts["corpus"])[list(COLUMNS)]
     head = "| " + " | ".join(files.columns) + " |\n|" + "---|" * len(files.columns)
     rows = ["| " + " | ".join(str(v) for v in row) + " |" for row in files.itertuples(index=False)]
@@ -72,6 +73,7 @@ def card(name: str, facts: dict[str, Any]) -> str:
         **{**facts, "corpus": "\n".join([head, *rows])},
         **own["shape"],
         name=name,
+        start=f"{start['name']}, after {start.get('tokens', 0):,} tokens" if start else "random weights",
         rounds=own["rounds"],
         steps_per_round=own["steps_per_round"],
         crop=own["crop"],
@@ -94,10 +96,12 @@ def ship(model: EsmForMaskedLM, history: pd.DataFrame, facts: dict[str, Any], fo
         half = {name: value.to(torch.float16) for name, value in model.state_dict().items()}
         model.save_pretrained(temporary, state_dict=half)
         EsmTokenizer(vocab_file=str(VOCABULARY)).save_pretrained(temporary)
-        write_csv(temporary / LOG, history)
+        write_csv(temporary / LOG, history, decimals=10)  # tokens need all their digits
         write_json(temporary / FACTS, facts)
         write_text(temporary / "README.md", card(folder.name, facts))
         temporary.chmod(0o755)
+        for path in temporary.iterdir():
+            path.chmod(0o644)
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
     finally:

@@ -4,6 +4,7 @@ It goes on from its last round when called again; ``--ship FOLDER`` writes the r
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,13 +22,13 @@ from halo_utils import masking
 from halo_utils.backbones import esm2_config
 from halo_utils.checkpoints import CHECKPOINT, interruptible, memory_errors, newest_checkpoint, read_checkpoint
 from halo_utils.corpus import HELD_OUT, TRAIN, Corpus, open_corpus
-from halo_utils.errors import HaloError
-from halo_utils.files import digest, storage_errors, write_csv, write_json, write_text
+from halo_utils.errors import DataError, HaloError
+from halo_utils.files import digest, sha256, storage_errors, write_csv, write_json, write_text
 from halo_utils.language_model import MaskedLanguageModel, Pretrainer
 from halo_utils.learner import History
 from halo_utils.locks import locked
 from halo_utils.masking import MaskedDataset, training_loader, validation_loader
-from halo_utils.model_card import ship
+from halo_utils.model_card import FACTS, ship
 from halo_utils.paths import shown
 from halo_utils.precision import compiles, resolve
 from halo_utils.provenance import commit, hardware
@@ -35,6 +36,8 @@ from halo_utils.registry import locate
 from halo_utils.settings import Settings, load_settings
 from halo_utils.synthetic import make_proteome
 from halo_utils.training import make_trainer
+
+WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,16 @@ class Pretrained:
     corpus: Corpus
 
 
-def pretrain(settings: Settings) -> Pretrained:
+def pretrain(settings: Settings, start: Path | None = None) -> Pretrained:
     """Train a masked-language model as the profile's block ``pretrain`` says, or go on where it stopped.
 
+    Args:
+        settings: the profile.
+        start: directory of an earlier model whose weights to start from, such as one that ``ship`` wrote; None for
+            random weights.
+
     Raises:
-        DataError: if a file of the corpus is not readable.
+        DataError: if a file of the corpus is not readable, or ``start`` is not a model of the profile's shape.
         TrainingError: if the loss is not a number or the memory does not suffice.
         BusyError: if another process trains into the same folder.
     """
@@ -67,15 +75,16 @@ def pretrain(settings: Settings) -> Pretrained:
     L.seed_everything(settings.seed, verbose=False)
     with locked(folder / ".lock", f"pre-training in {shown(folder)}"), storage_errors(folder):
         corpus = open_corpus(_files(settings, folder), folder, own.held_out, settings.seed)
-        key = digest(own.model_dump(), settings.seed, corpus.store.content)
+        origin = [sha256(start / WEIGHTS)] if start and (start / WEIGHTS).is_file() else []
+        key = digest(own.model_dump(), settings.seed, corpus.store.content, *origin)
         checkpoints = folder / key
-        model = new_model(settings)
+        model = earlier_model(settings, start) if start else new_model(settings)
         module = Pretrainer(MaskedLanguageModel(model), own)
         module.model.encoder.compiled = compiles(settings.compute)
         rows = _train(module, corpus, settings, checkpoints)
     history = pd.DataFrame(rows)
     write_csv(folder / "history.csv", history)
-    facts = _facts(settings, model, corpus, history)
+    facts = _facts(settings, model, corpus, history) | ({"started_from": _origin(start)} if start else {})
     write_json(folder / "facts.json", facts)
     return Pretrained(model.eval().requires_grad_(False), history, facts, corpus)
 
@@ -85,6 +94,33 @@ def new_model(settings: Settings) -> EsmForMaskedLM:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         return EsmForMaskedLM(esm2_config(**settings.pretrain.shape.model_dump()))
+
+
+def earlier_model(settings: Settings, folder: Path) -> EsmForMaskedLM:
+    """Return the model of a directory in float32.
+
+    Raises:
+        DataError: if it is not there or has another shape than the profile says.
+    """
+    if not (folder / WEIGHTS).is_file():
+        raise DataError(f"{shown(folder)} holds no {WEIGHTS}: name a directory that --ship wrote")
+    model = EsmForMaskedLM.from_pretrained(folder, dtype=torch.float32)
+    own, shape = model.config, settings.pretrain.shape
+    found = (own.num_hidden_layers, own.hidden_size, own.num_attention_heads)
+    if found != (shape.layers, shape.width, shape.heads):
+        raise DataError(
+            f"{shown(folder)} has {found[0]} layers, {found[1]} wide, {found[2]} heads: set pretrain.shape of the"
+            " profile to that, or start from another model"
+        )
+    return model
+
+
+def _origin(folder: Path) -> dict[str, Any]:
+    """Return what is known about the model a training started from."""
+    path = folder / FACTS
+    facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    known = {name: facts[name] for name in ("tokens", "perplexity", "commit") if name in facts}
+    return {"name": folder.name, **known, "sha256": sha256(folder / WEIGHTS)}
 
 
 def _files(settings: Settings, folder: Path) -> list[Path]:
@@ -167,10 +203,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Pre-train from the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m halo_utils.pretrain", description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="demo", help="name or path of a profile; its block pretrain is used")
+    parser.add_argument("--start", type=Path, help="go on from the weights of this directory, not from random ones")
     parser.add_argument("--ship", type=Path, help="write the model as a Hugging Face directory there")
     options = parser.parse_args(argv)
     try:
-        done = pretrain(load_settings(options.profile))
+        done = pretrain(load_settings(options.profile), options.start)
         if options.ship:
             ship(done.model, done.history, done.facts, options.ship)
     except HaloError as error:

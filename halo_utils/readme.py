@@ -19,9 +19,6 @@ from halo_utils.report import markdown
 from halo_utils.sources import known_sequences
 from halo_utils.structure_audit import audit_files, audit_table
 
-DEEPLOC_RUN, LUO_RUN = "deeploc2-mini", "luo2024-mini"  # the committed runs that README shows
-
-
 BENCH_LINES = {
     ("fine-tuning", "ratio"): ("fine-tuning, ten epochs with validation and threshold sweep", "released protocol"),
     ("edges", "ratio"): ("edges of a residue graph, 361 residues", "Python double loop, as released"),
@@ -95,14 +92,27 @@ def fill(path: Path, blocks: dict[str, str]) -> None:
     write_text(path, text)
 
 
+def deeploc_blocks(run: RunPaths) -> dict[str, str]:
+    """Return README's blocks about the DeepLoc 2.0 run."""
+    blocks = {"facts": report.run_facts(run), "results": report.results_table(run), "claims": report.claims_table(run)}
+    blocks |= {"confidence": report.confidence_sentence(run), "structures": report.structures_table(run)}
+    return blocks | {"hpa": report.results_table(run, "hpa", published=False), "seeds": report.seeds_table(run)}
+
+
+def luo_blocks(run: RunPaths) -> dict[str, str]:
+    """Return README's block about the luo2024 run."""
+    return {"luo": f"{report.run_facts(run)} {report.leak_sentence(run)}\n\n{report.luo_table(run)}"}
+
+
+RUNS = {"deeploc2-mini": deeploc_blocks, "luo2024-mini": luo_blocks}  # the committed runs that README shows
+
+
 def write_documents() -> None:
-    """Write every generated block of README.md and data/README.md from committed results."""
-    run, luo = RunPaths(DEEPLOC_RUN), RunPaths(LUO_RUN)
-    blocks = {"results": report.results_table(run), "facts": report.run_facts(run)}
-    blocks |= {"claims": report.claims_table(run), "confidence": report.confidence_sentence(run)}
-    blocks |= {"hpa": report.results_table(run, "hpa", published=False), "seeds": report.seeds_table(run)}
-    blocks |= {"structures": report.structures_table(run)}
-    blocks |= {"luo": f"{report.run_facts(luo)} {report.leak_sentence(luo)}\n\n{report.luo_table(luo)}"}
+    """Write the generated blocks of README.md and data/README.md; those of a run without results stay as they are."""
+    blocks = {}
+    for name, make in RUNS.items():
+        run = RunPaths(name)
+        blocks |= make(run) if (run.results / "metrics.csv").is_file() else {}
     bench = RunPaths("bench").results
     blocks["bench"] = f"{bench_table(bench)}\n\n{demo_times(bench)}"
     fill(REPOSITORY / "README.md", blocks)

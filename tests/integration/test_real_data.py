@@ -8,7 +8,7 @@ import pytest
 
 from halo_utils import audits, datasets, inputs, structures
 from halo_utils.edges import radius_edges, store_edges
-from halo_utils.labels import DEEPLOC
+from halo_utils.labels import DEEPLOC, HPA_SUPPORTED
 from halo_utils.residues import write_store
 from halo_utils.settings import load_settings
 
@@ -37,7 +37,8 @@ def test_deeploc_counts(deeploc: pd.DataFrame) -> None:
 def test_hpa_counts(real_data: Path) -> None:
     table, dropped = datasets.read_hpa(real_data / "deeploc2" / "hpa_testset.csv")
     assert len(table) + len(dropped) == 1717
-    assert table["Lysosome/Vacuole"].sum() == 2 and table["Peroxisome"].sum() == 7
+    assert dropped["reason"].tolist() == ["in no location with enough proteins"] * 9
+    assert set(DEEPLOC) <= set(table.columns) and (table[list(HPA_SUPPORTED)].sum(axis=1) > 0).all()
 
 
 def test_luo_counts_and_leak(real_data: Path) -> None:
@@ -45,9 +46,10 @@ def test_luo_counts_and_leak(real_data: Path) -> None:
     sets = datasets.evaluation_sets(table)
     assert len(table) + len(dropped) == 5549 + 2379 + 7280
     assert sets["N"].sum() == 2283 and sets["S"].sum() == 2379
-    leaks = audits.leakage(table, {k: v for k, v in sets.items() if k != "val"}).set_index("set")[
-        "near_duplicate_share"
-    ]
+    table["containment"] = audits.seen_before(table)
+    sets = datasets.evaluation_sets(table)
+    assert set(sets) == {"val", "S", "T", "N", "T without near duplicates"}
+    leaks = audits.leakage(table, sets).set_index("set")["near_duplicate_share"]
     assert leaks["T"] == pytest.approx(0.40, abs=0.03) and leaks["S"] < 0.06 and leaks["N"] < 0.01
 
 
@@ -86,10 +88,10 @@ def test_all_real_structures_become_graphs_in_ten_seconds(real_data: Path, root:
 def test_mini_profile_prepares_real_proteins(real_data: Path, root: Path) -> None:
     settings = load_settings("mini", max_proteins=400)
     found = inputs.read_inputs(settings)
-    assert len(found.table) + len(found.dropped) == 28303
+    assert len(found.table) + len(found.dropped) == 28303 + 1717
     assert len(found.table) == 400
     report = inputs.store_structures(settings, found.table, found.structures)
-    assert (report["status"] == "matched").sum() == 336
+    assert (report["status"] == "matched").sum() == 336 + 5  # five of the second test set
     arrays = inputs.load_structure_arrays(settings, found.table)
     seen = dict(zip(found.table["accession"], inputs.seen_sequences(settings, found.table), strict=True))
     assert all(len(arrays[a]) == len(seen[a]) for a in arrays)

@@ -33,7 +33,7 @@ def test_paper_profile_holds_the_papers_values() -> None:
 
 def test_run_name_follows_what_changes_the_proteins() -> None:
     assert load_settings("demo").run_name == "demo"
-    assert load_settings("mini", max_proteins=0).run_name == "deeploc2-mini"
+    assert load_settings("mini").run_name == "deeploc2-mini"
     assert load_settings("mini", max_proteins=3000, seed=8).run_name == "deeploc2-mini-3000-seed8"
     assert load_settings("mini", dataset="luo2024", max_proteins=0).run_name == "luo2024-mini"
     assert load_settings("demo", seed=4).run_name == "demo-seed4"
