@@ -62,7 +62,6 @@ class EsmSettings(Block):
     tokens_per_batch: int = Field(4096, ge=64)
     focal: FocalSettings = FocalSettings()
     pooling: Literal["shared", "per_label"] = "shared"  # one attention over the residues (paper), or one per location
-    masked: float = Field(0.0, ge=0, lt=1)  # share of tokens hidden in training, where the whole backbone learns
     schedule: Literal["plateau", "linear"] = "plateau"  # linear: warm-up, then down to zero at the last step
     plateau_patience: int = Field(3, ge=0)  # epochs without a lower validation loss before the rate falls
     plateau_factor: float = Field(0.5, gt=0, lt=1)

@@ -8,9 +8,6 @@ from torch import Tensor, nn
 from transformers import EsmModel
 
 from halo_utils.backbones import split_backbone
-from halo_utils.encoder import MASK
-
-FIRST_RESIDUE = 4  # tokens below are <cls>, <pad>, <eos>, <unk>
 
 
 @dataclass
@@ -83,22 +80,13 @@ class SequenceClassifier(nn.Module):
         n_labels: K.
         trainable_layers: encoder blocks that learn, or ``all`` (embeddings included).
         pooling: ``shared``: one attention for all labels (paper); ``per_label``: one each.
-        masked: share of tokens hidden from the model while it learns; needs tokens, so ``trainable_layers`` is ``all``.
     """
 
-    def __init__(
-        self,
-        backbone: EsmModel,
-        n_labels: int,
-        trainable_layers: int | str,
-        pooling: str = "shared",
-        masked: float = 0.0,
-    ) -> None:
+    def __init__(self, backbone: EsmModel, n_labels: int, trainable_layers: int | str, pooling: str = "shared") -> None:
         """Split the backbone and add pooling and head."""
         super().__init__()
         self.trunk, self.top = split_backbone(backbone, trainable_layers)
         self.trunk_is_frozen = trainable_layers != "all"
-        self.masked = masked
         width = backbone.config.hidden_size
         self.pooling = AttentionPooling(width, n_labels if pooling == "per_label" else 1)
         self.head = nn.Linear(width, n_labels)
@@ -106,14 +94,7 @@ class SequenceClassifier(nn.Module):
     def trunk_states(self, batch: ProteinBatch) -> Tensor:
         """Return the trunk's output, [N, D], special tokens included because the top attends to them."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.trunk_is_frozen):
-            return self.trunk(self._hide(batch.tokens), batch.lengths)
-
-    def _hide(self, tokens: Tensor) -> Tensor:
-        """Return the tokens, some of them masked while the model learns, against learning proteins by heart."""
-        if not (self.training and self.masked):
-            return tokens
-        hidden = torch.rand(tokens.shape, device=tokens.device) < self.masked
-        return tokens.masked_fill(hidden & (tokens >= FIRST_RESIDUE), MASK)
+            return self.trunk(batch.tokens, batch.lengths)
 
     def token_states(self, batch: ProteinBatch) -> Tensor:
         """Return the last hidden states, [N, D], from tokens or from the trunk's cached output."""

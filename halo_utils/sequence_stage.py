@@ -94,8 +94,7 @@ def prepare(settings: Settings, table: pd.DataFrame, report: Callable[[str], Non
     tokens = token_ids(seen_sequences(settings, table), load_tokenizer(settings.backbone))
     model = load_backbone(settings.backbone, settings.seed)
     k = len(locations(settings.data.dataset))
-    esm = settings.esm
-    classifier = SequenceClassifier(model, k, settings.backbone.trainable_layers, esm.pooling, esm.masked)
+    classifier = SequenceClassifier(model, k, settings.backbone.trainable_layers, settings.esm.pooling)
     classifier.trunk.compiled = classifier.top.compiled = compiles(settings.compute)
     identity = digest(
         backbone_key(settings.backbone, settings.seed),

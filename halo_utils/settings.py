@@ -128,11 +128,6 @@ def load_settings(
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"profile {path.name} is not valid: {problems}") from error
     _check_backbone(path, settings.backbone)
-    if settings.esm.masked and settings.backbone.trainable_layers != "all":
-        raise SettingsError(
-            f"profile {path.name}: esm.masked hides tokens, but a frozen trunk has read them already: set"
-            " backbone.trainable_layers to all, or esm.masked to 0"
-        )
     return settings
 
 

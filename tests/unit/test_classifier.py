@@ -8,7 +8,6 @@ from halo_utils.backbones import load_backbone, load_tokenizer, token_ids
 from halo_utils.batching import BudgetBatchSampler, SequenceDataset, collate_proteins
 from halo_utils.blocks import BackboneSettings
 from halo_utils.classifiers import AttentionPooling, ProteinBatch, SequenceClassifier, residues_of
-from halo_utils.encoder import MASK
 from halo_utils.losses import FocalLoss
 
 SETTINGS = BackboneSettings(source="random", random={"layers": 3, "width": 16, "heads": 2})
@@ -59,18 +58,6 @@ def test_pooling_per_label_gives_each_label_its_own_attention() -> None:
             attention = torch.softmax(states[1] @ own.pooling.score.weight[k] + own.pooling.score.bias[k], 0)
             expected = own.head.weight[k] @ (attention @ states[1]) + own.head.bias[k]
             assert torch.allclose(logits[1, k], expected, atol=1e-5)
-
-
-def test_tokens_are_hidden_in_training_only() -> None:
-    torch.manual_seed(0)
-    own = SequenceClassifier(load_backbone(SETTINGS, 1), 4, "all", masked=0.5)
-    tokens = batch_of([0, 1, 2, 3]).tokens.repeat(50)
-    hidden = own.train()._hide(tokens)
-    residues = tokens >= 4
-    assert (
-        abs((hidden[residues] == MASK).float().mean() - 0.5) < 0.05 and (hidden[~residues] == tokens[~residues]).all()
-    )
-    assert own.eval()._hide(tokens) is tokens
 
 
 def test_cached_trunk_gives_the_same_logits(model: SequenceClassifier) -> None:
