@@ -51,6 +51,16 @@ class FocalSettings(Block):
 
     gamma: float = Field(2.0, ge=0)
     alpha: float = Field(1.0, gt=0)
+    balance: float = Field(0.0, ge=0, le=1)  # share of a label's log-odds that training adds to its logit; paper: none
+
+
+class HeadSettings(Block):
+    """What turns residues into logits; the defaults are the paper's, section 2.1."""
+
+    pooling: Literal["whole", "regions"] = "whole"  # regions: besides the whole protein, parts near its ends
+    hidden: int = Field(0, ge=0)  # units of a hidden layer; 0: a linear head
+    dropout: float = Field(0.0, ge=0, lt=1)
+    learning_rate: float | None = Field(None, gt=0)  # of pooling and head; None: the backbone's
 
 
 class EsmSettings(Block):
@@ -61,7 +71,7 @@ class EsmSettings(Block):
     epochs: int = Field(10, ge=1)
     tokens_per_batch: int = Field(4096, ge=64)
     focal: FocalSettings = FocalSettings()
-    pooling: Literal["shared", "per_label"] = "shared"  # one attention over the residues (paper), or one per location
+    head: HeadSettings = HeadSettings()
     schedule: Literal["plateau", "linear"] = "plateau"  # linear: warm-up, then down to zero at the last step
     plateau_patience: int = Field(3, ge=0)  # epochs without a lower validation loss before the rate falls
     plateau_factor: float = Field(0.5, gt=0, lt=1)

@@ -1,4 +1,4 @@
-"""The sequence model of HALO: ESM-2, attention pooling over residues, a linear multi-label head (Fig. 2)."""
+"""The sequence model of HALO: ESM-2, attention pooling over residues, a multi-label head (Fig. 2)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from transformers import EsmModel
 
 from halo_utils.backbones import split_backbone
+from halo_utils.blocks import HeadSettings
+from halo_utils.pooling import REGIONS, AttentionPooling, make_head
 
 
 @dataclass
@@ -42,54 +44,30 @@ def residues_of(states: Tensor, lengths: Sequence[int]) -> list[Tensor]:
     return [part[1:-1] for part in states.split(lengths)]
 
 
-class AttentionPooling(nn.Module):
-    """Softmax over the residues of a protein, then the weighted sum of their vectors (section 2.1).
-
-    Args:
-        width: channels D of a residue's state.
-        heads: H attentions, each with a sum of its own; the paper has one.
-    """
-
-    def __init__(self, width: int, heads: int = 1) -> None:
-        """Make the scoring layer."""
-        super().__init__()
-        self.score = nn.Linear(width, heads)
-
-    def weights(self, residues: Tensor) -> Tensor:
-        """Return the attention of every residue of one protein, [L, H] float32, each column summing to 1.
-
-        Args:
-            residues: [L, D].
-        """
-        return self.score(residues).float().softmax(dim=0)
-
-    def forward(self, proteins: Sequence[Tensor]) -> Tensor:
-        """Return H vectors per protein, [B, H, D].
-
-        Args:
-            proteins: B tensors [L, D] of residue states, special tokens left out.
-        """
-        return torch.stack([self.weights(residues).to(residues.dtype).T @ residues for residues in proteins])
-
-
 class SequenceClassifier(nn.Module):
-    """Fine-tuned ESM-2: frozen trunk, trainable top blocks, attention pooling, linear head.
+    """Fine-tuned ESM-2: frozen trunk, trainable top blocks, attention pooling, multi-label head.
 
     Args:
         backbone: whole ESM-2 model; copied, not changed.
         n_labels: K.
         trainable_layers: encoder blocks that learn, or ``all`` (embeddings included).
-        pooling: ``shared``: one attention for all labels (paper); ``per_label``: one each.
+        settings: pooling and head; the default is the paper's.
+
+    Attributes:
+        width: channels D of a residue's state.
     """
 
-    def __init__(self, backbone: EsmModel, n_labels: int, trainable_layers: int | str, pooling: str = "shared") -> None:
+    def __init__(
+        self, backbone: EsmModel, n_labels: int, trainable_layers: int | str, settings: HeadSettings | None = None
+    ) -> None:
         """Split the backbone and add pooling and head."""
         super().__init__()
+        own = settings or HeadSettings()
         self.trunk, self.top = split_backbone(backbone, trainable_layers)
         self.trunk_is_frozen = trainable_layers != "all"
-        width = backbone.config.hidden_size
-        self.pooling = AttentionPooling(width, n_labels if pooling == "per_label" else 1)
-        self.head = nn.Linear(width, n_labels)
+        self.width = backbone.config.hidden_size
+        self.pooling = AttentionPooling(self.width, REGIONS[own.pooling])
+        self.head = make_head(self.width * len(REGIONS[own.pooling]), n_labels, own.hidden, own.dropout)
 
     def trunk_states(self, batch: ProteinBatch) -> Tensor:
         """Return the trunk's output, [N, D], special tokens included because the top attends to them."""
@@ -103,7 +81,5 @@ class SequenceClassifier(nn.Module):
 
     def forward(self, batch: ProteinBatch) -> Tensor:
         """Return logits, [B, K]."""
-        pooled = self.pooling(residues_of(self.token_states(batch), batch.lengths))  # [B, 1 or K, D]
-        if pooled.shape[1] == 1:
-            return self.head(pooled[:, 0])
-        return (pooled * self.head.weight).sum(dim=2) + self.head.bias
+        pooled = self.pooling(residues_of(self.token_states(batch), batch.lengths))  # [B, R, D]
+        return self.head(pooled.flatten(1))

@@ -82,13 +82,15 @@ def figure_2(settings: Settings) -> Figure:
     layers = settings.backbone.trainable_layers
     top = "all encoder blocks\n(trainable)" if layers == "all" else f"last {layers} encoder\nblocks (trainable)"
     trunk = "token embedding\n(trainable)" if layers == "all" else "embedding and first\nblocks (frozen)"
-    pooling = "attention pooling\n" + ("over residues" if settings.esm.pooling == "shared" else "per location")
+    own = settings.esm.head
+    pooling = "attention pooling\n" + ("over residues" if own.pooling == "whole" else "whole and both ends")
+    head = f"head, {own.hidden} units,\n" if own.hidden else "linear head\n"
     boxes: Boxes = {
         "tokens": (0, 0, f"tokens\n(up to {settings.backbone.max_tokens:,})", DATA),
         "trunk": (3.4, 0, trunk, LEARNS if layers == "all" else FROZEN),
         "top": (6.8, 0, top, LEARNS),
         "pool": (6.8, -1.6, pooling, LEARNS),
-        "head": (3.4, -1.6, "linear head\nper location", LEARNS),
+        "head": (3.4, -1.6, head + "per location", LEARNS),
         "threshold": (0, -1.6, "threshold by\nmacro F1", RESULT),
     }
     names = list(boxes)

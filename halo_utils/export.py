@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from halo_utils.backbones import load_backbone, load_tokenizer, token_ids
 from halo_utils.batching import SequenceDataset, collate_proteins, make_loader
-from halo_utils.blocks import BackboneSettings
+from halo_utils.blocks import BackboneSettings, HeadSettings
 from halo_utils.calibration import Threshold
 from halo_utils.classifiers import SequenceClassifier
 from halo_utils.errors import DataError
@@ -42,7 +42,7 @@ def export_classifier(stage: SequenceStage, threshold: Threshold, folder: Path) 
         "run": settings.run_name,
         "seed": settings.seed,
         "backbone": settings.backbone.model_dump(mode="json"),
-        "pooling": settings.esm.pooling,
+        "head": settings.esm.head.model_dump(mode="json"),
         "tokens_per_batch": settings.esm.tokens_per_batch,
         "places": stage.places,
         "threshold": threshold.value,
@@ -67,8 +67,9 @@ def load_classifier(folder: Path) -> tuple[SequenceClassifier, dict[str, Any]]:
             " notebook 02 wrote (data/runs/<run>/classifier)"
         ) from error
     block = BackboneSettings.model_validate(facts["backbone"])
+    head = HeadSettings.model_validate(facts["head"])
     backbone = load_backbone(block, facts["seed"])
-    model = SequenceClassifier(backbone, len(facts["places"]), block.trainable_layers, facts["pooling"])
+    model = SequenceClassifier(backbone, len(facts["places"]), block.trainable_layers, head)
     unexpected = model.load_state_dict(learned, strict=False).unexpected_keys
     if unexpected:
         raise DataError(f"{shown(folder)}: {unexpected[0]} is no weight of the model that {FACTS} describes")

@@ -20,7 +20,7 @@ from halo_utils.graphs import GraphDataset, feature_blocks
 from halo_utils.inputs import seen_sequences, structure_store
 from halo_utils.labels import locations
 from halo_utils.learner import Classifier
-from halo_utils.losses import FocalLoss
+from halo_utils.losses import FocalLoss, log_odds
 from halo_utils.paths import shown
 from halo_utils.precision import resolve
 from halo_utils.prediction import predict
@@ -146,11 +146,12 @@ def train_gat(stage: GraphStage, variant: Variant, epochs: int | None = None) ->
     L.seed_everything(settings.seed, verbose=False)
     blocks, k = feature_blocks(store.width), len(stage.places)
     model = GatClassifier(blocks, k, block, variant.weights, variant.learned)
-    loss = FocalLoss(block.focal.gamma, block.focal.alpha, n_labels=k)
+    train, val = (stage.dataset(store, s, structures_only=variant.structures_only) for s in ("train", "val"))
+    prior = block.focal.balance * log_odds(train.labels)
+    loss = FocalLoss(block.focal.gamma, block.focal.alpha, n_labels=k, prior=prior)
     module = Classifier(
         model, loss, block.learning_rate, block.weight_decay, seed=settings.seed, budget="gat.nodes_per_batch"
     )
-    train, val = (stage.dataset(store, s, structures_only=variant.structures_only) for s in ("train", "val"))
     result = fit(
         module,
         stage.loader(train, shuffle=True),

@@ -14,7 +14,7 @@ from halo_utils.batching import ranks
 from halo_utils.blocks import PretrainSettings
 from halo_utils.encoder import PackedEncoder
 from halo_utils.errors import TrainingError
-from halo_utils.learner import linear_schedule, set_rate
+from halo_utils.learner import linear_schedule, scale_rates
 from halo_utils.masking import MaskedBatch
 
 BETAS = (0.9, 0.98)  # of AdamW, as ESM-2
@@ -62,7 +62,7 @@ class Pretrainer(L.LightningModule):
         """Return the loss of a batch; stops the run at the first loss that is not a number."""
         own = self.settings
         share = linear_schedule(self.global_step, own.warmup_steps, own.rounds * own.steps_per_round)
-        set_rate(self.optimizers(), own.learning_rate * share)
+        scale_rates(self.optimizers(), share)
         loss = F.cross_entropy(self.model(batch).float(), batch.target)
         if not torch.isfinite(loss):
             raise TrainingError(
@@ -105,7 +105,8 @@ class Pretrainer(L.LightningModule):
             {"params": matrices, "weight_decay": self.settings.weight_decay},
             {"params": vectors, "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr=self.settings.learning_rate, betas=BETAS)
+        rate = self.settings.learning_rate
+        return torch.optim.AdamW([{**group, "highest": rate} for group in groups], lr=rate, betas=BETAS)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the counts."""

@@ -22,10 +22,10 @@ def linear_schedule(step: int, warmup: int, total: int) -> float:
     return (total - step) / max(1, total - warmup)
 
 
-def set_rate(optimizer: Any, rate: float) -> None:
-    """Give all weights of an optimizer the learning rate ``rate``."""
+def scale_rates(optimizer: Any, share: float) -> None:
+    """Give every group of weights this share of its highest learning rate, ``highest``."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = group["highest"] * share
 
 
 class Classifier(L.LightningModule):
@@ -40,6 +40,7 @@ class Classifier(L.LightningModule):
         warmup: share of all steps in which the rate rises, before it falls linearly to zero; None: it does neither.
         seed: seed of what is random in training, which is dropout.
         budget: name of the profile's value that sets the size of a batch, for messages.
+        rates: parts of the model with a learning rate of their own: its attribute -> rate.
     """
 
     # Checkpoints leave frozen weights out (see state_dict), so loading cannot be strict.
@@ -56,12 +57,13 @@ class Classifier(L.LightningModule):
         warmup: float | None = None,
         seed: int = 0,
         budget: str = "the batch size",
+        rates: dict[str, float] | None = None,
     ) -> None:
         """Keep the parts."""
         super().__init__()
         self.model, self.loss = model, loss
         self.learning_rate, self.weight_decay, self.plateau = learning_rate, weight_decay, plateau
-        self.warmup, self.seed, self.budget = warmup, seed, budget
+        self.warmup, self.seed, self.budget, self.rates = warmup, seed, budget, rates or {}
         self._validation: list[tuple[Tensor, Tensor]] = []
         self._scheduler: ReduceLROnPlateau | None = None
         self._scheduler_state: dict[str, Any] | None = None
@@ -79,8 +81,7 @@ class Classifier(L.LightningModule):
         torch.manual_seed(int(stream.generate_state(1)[0]))
         if self.warmup is not None:
             steps = int(self.trainer.estimated_stepping_batches)
-            share = linear_schedule(self.global_step, round(self.warmup * steps), steps)
-            set_rate(self.optimizers(), self.learning_rate * share)
+            scale_rates(self.optimizers(), linear_schedule(self.global_step, round(self.warmup * steps), steps))
         loss = self.loss(self.model(batch), batch.y)
         if not torch.isfinite(loss):
             names = ", ".join(list(names_of(batch))[:8])
@@ -109,14 +110,22 @@ class Classifier(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW over what learns, with ReduceLROnPlateau where asked for."""
-        learning = [p for p in self.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(learning, lr=self.learning_rate, weight_decay=self.weight_decay)
+        optimizer = torch.optim.AdamW(self._groups(), weight_decay=self.weight_decay)
         if self.plateau is not None:
             patience, factor = self.plateau
             self._scheduler = ReduceLROnPlateau(optimizer, patience=patience, factor=factor)
             if self._scheduler_state is not None:
                 self._scheduler.load_state_dict(self._scheduler_state)
         return optimizer
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """Return the weights that learn, those of one learning rate together; the model's own rate comes first."""
+        groups: dict[float, list[nn.Parameter]] = {self.learning_rate: []}
+        for name, weight in self.named_parameters():
+            part = name.removeprefix("model.").split(".")[0]
+            if weight.requires_grad:
+                groups.setdefault(self.rates.get(part, self.learning_rate), []).append(weight)
+        return [{"params": weights, "lr": rate, "highest": rate} for rate, weights in groups.items() if weights]
 
     # The scheduler is stepped here and not by Lightning, which steps it after the checkpoint is written: a run
     # resumed from that checkpoint would be one step behind.

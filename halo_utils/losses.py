@@ -1,5 +1,6 @@
 """Focal loss for multi-label targets, with an optional learnable decision threshold per label."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,14 +19,20 @@ class FocalLoss(nn.Module):
         gamma: focusing exponent; 0 gives binary cross-entropy times alpha.
         alpha: factor of the whole loss.
         n_labels: K for learnable thresholds, None for none.
+        prior: what training adds to the logits, [K] float32, and prediction leaves out, or None. With a share of the
+            labels' log-odds the network need not learn that rare labels are rare, and one threshold suits all.
 
-    Source: Lin et al. 2017, "Focal Loss for Dense Object Detection", equation 5.
+    Source: Lin et al. 2017, "Focal Loss for Dense Object Detection", equation 5; Menon et al. 2021, "Long-tail learning
+    via logit adjustment", equation 10, for ``prior``.
     """
 
-    def __init__(self, gamma: float = 2.0, alpha: float = 1.0, n_labels: int | None = None) -> None:
+    def __init__(
+        self, gamma: float = 2.0, alpha: float = 1.0, n_labels: int | None = None, prior: Tensor | None = None
+    ) -> None:
         """Start every threshold at one half."""
         super().__init__()
         self.gamma, self.alpha = gamma, alpha
+        self.register_buffer("prior", prior, persistent=False)
         self.threshold_logit = nn.Parameter(torch.zeros(n_labels)) if n_labels else None
 
     @property
@@ -45,6 +52,17 @@ class FocalLoss(nn.Module):
     def forward(self, logits: Tensor, y: Tensor) -> Tensor:
         """Return the loss, a scalar; ``y`` is [B, K] float 0/1."""
         margin = self.margin(logits)
+        margin = margin if self.prior is None else margin + self.prior
         bce = F.binary_cross_entropy_with_logits(margin, y, reduction="none")
         p_true = torch.exp(-bce)  # probability given to the true side
         return (self.alpha * (1.0 - p_true) ** self.gamma * bce).mean()
+
+
+def log_odds(y: np.ndarray) -> Tensor:
+    """Return how much likelier each label is present than absent, as a logarithm, [K] float32.
+
+    Args:
+        y: [n, K] 0/1 labels; half a protein is added to both sides, so that an absent label has finite odds.
+    """
+    present = y.sum(axis=0) + 0.5
+    return torch.tensor(np.log(present / (len(y) + 1 - present)), dtype=torch.float32)

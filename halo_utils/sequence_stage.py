@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from halo_utils import backbones, batching, classifiers, encoder, learner, losses, training
+from halo_utils import backbones, batching, classifiers, encoder, learner, losses, pooling, training
 from halo_utils.backbones import backbone_key, load_backbone, load_tokenizer, token_ids
 from halo_utils.batching import SequenceDataset, collate_proteins, make_loader
 from halo_utils.classifiers import ProteinBatch, SequenceClassifier, residues_of
@@ -27,7 +27,7 @@ from halo_utils.files import digest
 from halo_utils.inputs import seen_sequences
 from halo_utils.labels import locations
 from halo_utils.learner import Classifier
-from halo_utils.losses import FocalLoss
+from halo_utils.losses import FocalLoss, log_odds
 from halo_utils.precision import compiles, device, resolve
 from halo_utils.prediction import inference, predict
 from halo_utils.provenance import code_digest
@@ -94,7 +94,7 @@ def prepare(settings: Settings, table: pd.DataFrame, report: Callable[[str], Non
     tokens = token_ids(seen_sequences(settings, table), load_tokenizer(settings.backbone))
     model = load_backbone(settings.backbone, settings.seed)
     k = len(locations(settings.data.dataset))
-    classifier = SequenceClassifier(model, k, settings.backbone.trainable_layers, settings.esm.pooling)
+    classifier = SequenceClassifier(model, k, settings.backbone.trainable_layers, settings.esm.head)
     classifier.trunk.compiled = classifier.top.compiled = compiles(settings.compute)
     identity = digest(
         backbone_key(settings.backbone, settings.seed),
@@ -103,7 +103,7 @@ def prepare(settings: Settings, table: pd.DataFrame, report: Callable[[str], Non
         classifier.top.compiled,
         settings.esm.tokens_per_batch,  # the size of a batch changes the last bits of a state
         fingerprint(table),
-        code_digest(backbones, batching, classifiers, encoder),
+        code_digest(backbones, batching, classifiers, encoder, pooling),
     )
     key = digest(identity, settings.esm.model_dump(), settings.seed, code_digest(losses, learner, training))
     stage = SequenceStage(settings, table, tokens, classifier, None, identity, key)
@@ -121,7 +121,7 @@ def _cache_trunk(stage: SequenceStage, key: str, report: Callable[[str], None]) 
 def _write_trunk(stage: SequenceStage, path: Path, key: str, report: Callable[[str], None]) -> ResidueStore | None:
     """Run the frozen trunk once over all proteins, if the disk has room."""
     settings, lengths = stage.settings, [len(t) for t in stage.tokens]
-    width = stage.classifier.head.in_features
+    width = stage.classifier.width
     dtype = "float32" if resolve(settings.compute.precision) == "32-true" else "float16"
     need, free = sum(lengths) * width * np.dtype(dtype).itemsize, shutil.disk_usage(settings.paths.work).free
     if need > DISK_RESERVE * free:
@@ -163,7 +163,7 @@ def embed_residues(stage: SequenceStage, name: str) -> ResidueStore:
     path = stage.settings.paths.work / f"{name}.npy"
     key = digest(name, stage.backbone_key if name == "pretrained" else stage.key)
     lengths = [len(t) - SPECIAL_TOKENS for t in stage.tokens]
-    width = stage.classifier.head.in_features
+    width = stage.classifier.width
     rows = partial(_rows, stage, stage.classifier.token_states, strip=True)
     names = list(stage.table["accession"])
     return store_of(path, key, lambda: write_store(path, key, names, lengths, width, rows))
@@ -172,7 +172,9 @@ def embed_residues(stage: SequenceStage, name: str) -> ResidueStore:
 def finetune(stage: SequenceStage) -> Fit:
     """Fine-tune the classifier on train, watch val, and leave it with the weights of its best epoch."""
     esm, settings = stage.settings.esm, stage.settings
-    loss = FocalLoss(esm.focal.gamma, esm.focal.alpha)
+    prior = esm.focal.balance * log_odds(label_matrix(stage.table.iloc[stage.rows("train")], stage.places))
+    loss = FocalLoss(esm.focal.gamma, esm.focal.alpha, prior=prior)
+    rates = {part: esm.head.learning_rate or esm.learning_rate for part in ("pooling", "head")}
     plateau = (esm.plateau_patience, esm.plateau_factor) if esm.schedule == "plateau" else None
     module = Classifier(
         stage.classifier,
@@ -183,6 +185,7 @@ def finetune(stage: SequenceStage) -> Fit:
         warmup=None if plateau else WARMUP,
         seed=settings.seed,
         budget=BUDGET,
+        rates=rates,
     )
     L.seed_everything(settings.seed, verbose=False)
     train, val = stage.loader(stage.rows("train"), shuffle=True), stage.loader(stage.rows("val"))

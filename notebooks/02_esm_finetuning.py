@@ -19,7 +19,7 @@
 #
 # **Needs** notebook 01 of the same profile.
 #
-# **Makes** `esm_training.csv`, `threshold_sweep.csv`, `metrics_sequence.csv`, probabilities, the residue stores `pretrained` and `finetuned`.
+# **Makes** `esm_training.csv`, `threshold_sweep.csv`, `metrics_sequence.csv`, `metrics_label_thresholds.csv`, probabilities, the residue stores `pretrained` and `finetuned`.
 #
 # **Takes** under a minute for `demo`; hours for `paper` on one GPU.
 

@@ -19,7 +19,7 @@
 #
 # **Needs** notebooks 01, 02 and 04 of the same profile.
 #
-# **Makes** `table2.csv`, `metrics_halo.csv`, `gate_changes.csv`, `differences_halo.csv`, `evaluation_conventions.csv`, the figure of changes.
+# **Makes** `table2.csv`, `metrics_halo.csv`, `gate_changes.csv`, `differences_halo.csv`, `metrics_with_structure.csv`, `evaluation_conventions.csv`, the figure of changes.
 #
 # **Takes** seconds.
 

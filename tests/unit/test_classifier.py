@@ -6,9 +6,10 @@ import torch
 
 from halo_utils.backbones import load_backbone, load_tokenizer, token_ids
 from halo_utils.batching import BudgetBatchSampler, SequenceDataset, collate_proteins
-from halo_utils.blocks import BackboneSettings
-from halo_utils.classifiers import AttentionPooling, ProteinBatch, SequenceClassifier, residues_of
-from halo_utils.losses import FocalLoss
+from halo_utils.blocks import BackboneSettings, HeadSettings
+from halo_utils.classifiers import ProteinBatch, SequenceClassifier, residues_of
+from halo_utils.losses import FocalLoss, log_odds
+from halo_utils.pooling import REGIONS, AttentionPooling
 
 SETTINGS = BackboneSettings(source="random", random={"layers": 3, "width": 16, "heads": 2})
 SEQUENCES = ["MKVLAAGHWYT", "MS", "MARTKQTARKSTGGKAPRK", "MKDEL"]
@@ -39,25 +40,43 @@ def test_pooling_weighs_the_residues_of_each_protein() -> None:
     torch.manual_seed(0)
     pooling, states = AttentionPooling(6), torch.randn(9, 6)
     one, two = residues_of(states, [4, 5])
-    weights = pooling.weights(one)
-    assert weights.shape == (2, 1) and torch.allclose(weights.sum(), torch.tensor(1.0))
-    assert torch.allclose(pooling([one, two])[0, 0], (weights * one).sum(0))
+    weights = pooling.weights([one, two])
+    assert weights.shape == (2, 3, 1) and torch.allclose(weights.sum(1), torch.ones(2, 1)) and weights[0, 2] == 0
+    assert torch.allclose(pooling([one, two])[0, 0], (weights[0, :2] * one).sum(0))
+    assert torch.allclose(pooling([one, two])[0], pooling([one])[0], atol=1e-6)
     changed = states.clone()
     changed[[0, 3, 4, 8]] = 1e4  # <cls> and <eos> of both
     assert torch.equal(pooling(residues_of(changed, [4, 5])), pooling([one, two]))
     assert not torch.allclose(pooling([states[:4]]), pooling([one]))  # unmasked pooling would differ
 
 
-def test_pooling_per_label_gives_each_label_its_own_attention() -> None:
+def test_regions_have_an_attention_each_and_see_nothing_outside() -> None:
     torch.manual_seed(0)
-    own = SequenceClassifier(load_backbone(SETTINGS, 1), 4, 2, pooling="per_label").eval()
+    pooling, one = AttentionPooling(6, REGIONS["regions"]), torch.randn(100, 6)
+    weights = pooling.weights([one])[0]
+    assert weights.shape == (100, 10) and torch.allclose(weights.sum(0), torch.ones(10))
+    for column, (start, stop) in enumerate(REGIONS["regions"]):
+        inside = torch.zeros(100, dtype=torch.bool)
+        inside[start:stop] = True
+        assert (weights[inside, column] > 0).all() and (weights[~inside, column] == 0).all()
+    assert torch.allclose(pooling([one])[0, -1], one[-1]) and torch.allclose(pooling([one])[0, -3], one[-3])
+
+
+def test_a_protein_too_short_for_a_region_is_pooled_whole_there() -> None:
+    torch.manual_seed(0)
+    pooling, short = AttentionPooling(6, ((40, 80),)), torch.randn(12, 6)
+    assert torch.allclose(pooling.weights([short])[0], pooling.score(short).softmax(0))
+
+
+def test_head_with_a_hidden_layer_reads_every_region() -> None:
+    torch.manual_seed(0)
+    own = HeadSettings(pooling="regions", hidden=8, dropout=0.5)
+    wide = SequenceClassifier(load_backbone(SETTINGS, 1), 4, 2, own)
     batch = batch_of([0, 2])
+    assert not torch.equal(wide(batch), wide(batch))  # dropout while training
     with torch.no_grad():
-        logits, states = own(batch), residues_of(own.token_states(batch), batch.lengths)
-        for k in range(4):
-            attention = torch.softmax(states[1] @ own.pooling.score.weight[k] + own.pooling.score.bias[k], 0)
-            expected = own.head.weight[k] @ (attention @ states[1]) + own.head.bias[k]
-            assert torch.allclose(logits[1, k], expected, atol=1e-5)
+        assert torch.equal(wide.eval()(batch), wide(batch)) and wide(batch).shape == (2, 4)
+        assert wide.head[0].normalized_shape == (10 * wide.width,)
 
 
 def test_cached_trunk_gives_the_same_logits(model: SequenceClassifier) -> None:
@@ -114,3 +133,13 @@ def test_learnable_threshold_moves_probability_and_learns() -> None:
     assert torch.allclose(loss.probability(plain), torch.tensor([[0.5, 0.5]]))
     loss(plain, torch.ones(1, 2)).backward()
     assert (loss.threshold_logit.grad > 0).all()
+
+
+def test_prior_moves_the_loss_and_not_the_probability() -> None:
+    y = np.array([[1, 0], [1, 0], [0, 0]])
+    prior = log_odds(y)
+    assert torch.allclose(prior, torch.tensor([2.5 / 1.5, 0.5 / 3.5]).log())
+    balanced, logits, target = FocalLoss(prior=prior), torch.tensor([[0.4, -0.3]]), torch.tensor([[1.0, 0.0]])
+    assert torch.allclose(balanced(logits, target), FocalLoss()(logits + prior, target))
+    assert torch.equal(balanced.probability(logits), logits.sigmoid())
+    assert not balanced.state_dict()  # the shares of train are no weights

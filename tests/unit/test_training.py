@@ -18,7 +18,7 @@ from halo_utils.checkpoints import interruptible
 from halo_utils.classifiers import SequenceClassifier
 from halo_utils.errors import HaloError
 from halo_utils.files import sha256
-from halo_utils.learner import Classifier
+from halo_utils.learner import Classifier, scale_rates
 from halo_utils.losses import FocalLoss
 from halo_utils.training import fit
 
@@ -38,7 +38,7 @@ def module(warmup: float | None = None) -> Classifier:
     torch.manual_seed(0)
     plateau = (3, 0.5) if warmup is None else None
     model = SequenceClassifier(load_backbone(SETTINGS, 1), 2, 1)
-    return Classifier(model, FocalLoss(), 1e-2, 0.0, plateau, warmup=warmup)
+    return Classifier(model, FocalLoss(), 1e-2, 0.0, plateau, warmup=warmup, rates={"head": 3e-2})
 
 
 def train(folder: Path, epochs: int, warmup: float | None = None, **options: bool) -> tuple[Classifier, list[float]]:
@@ -81,6 +81,15 @@ def test_linear_schedule_falls_to_zero_and_resumes_where_it_was(tmp_path: Path) 
     again, resumed = train(tmp_path, 4, warmup=0.1, keep_every_epoch=True)
     assert resumed == losses
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
+
+
+def test_parts_of_the_model_learn_at_their_own_rates() -> None:
+    optimizer = module(0.1).configure_optimizers()
+    assert [group["lr"] for group in optimizer.param_groups] == [1e-2, 3e-2]
+    assert [len(group["params"]) for group in optimizer.param_groups][1] == 2  # weight and bias of the head
+    scale_rates(optimizer, 0.5)
+    scale_rates(optimizer, 0.5)  # a share of the highest rate, not of the last one
+    assert [group["lr"] for group in optimizer.param_groups] == [5e-3, 1.5e-2]
 
 
 def test_an_interrupt_is_one_and_the_next_is_heard_too() -> None:
