@@ -67,7 +67,8 @@ class BudgetBatchSampler(Sampler[list[int]]):
         pieces = np.split(order, np.searchsorted(piece, np.arange(1, count)))
         if not all(len(part) for part in pieces):  # a protein longer than the budget can leave a piece empty
             pieces = np.array_split(order, count)
-        return [part.tolist() for part in pieces[rank::world]]
+        # Neighbours of one length run together in attention, so every batch goes from short to long.
+        return [part[np.argsort(self.lengths[part], kind="stable")].tolist() for part in pieces[rank::world]]
 
     def __iter__(self) -> Iterator[list[int]]:
         """Yield lists of positions; a generator, because Lightning makes the iterator before it sets the epoch."""

@@ -110,7 +110,7 @@ class Classifier(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW over what learns, with ReduceLROnPlateau where asked for."""
-        optimizer = torch.optim.AdamW(self._groups(), weight_decay=self.weight_decay)
+        optimizer = torch.optim.AdamW(self._groups(), weight_decay=self.weight_decay, fused=True)
         if self.plateau is not None:
             patience, factor = self.plateau
             self._scheduler = ReduceLROnPlateau(optimizer, patience=patience, factor=factor)

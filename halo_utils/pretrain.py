@@ -84,7 +84,8 @@ def pretrain(settings: Settings, start: Path | None = None) -> Pretrained:
         rows = _train(module, corpus, settings, checkpoints)
     history = pd.DataFrame(rows)
     write_csv(folder / "history.csv", history)
-    facts = _facts(settings, model, corpus, history) | ({"started_from": _origin(start)} if start else {})
+    facts = _facts(settings, model, corpus, history) | {"compiled": module.model.encoder.compiled}
+    facts |= {"started_from": _origin(start)} if start else {}
     write_json(folder / "facts.json", facts)
     return Pretrained(model.eval().requires_grad_(False), history, facts, corpus)
 
@@ -187,7 +188,6 @@ def _facts(settings: Settings, model: EsmForMaskedLM, corpus: Corpus, history: p
         "relatives_left_out": len(corpus.store) - len(corpus.names(TRAIN)) - len(corpus.names(HELD_OUT)),
         "pretrain": settings.pretrain.model_dump(mode="json"),
         "precision": resolve(settings.compute.precision),
-        "compiled": compiles(settings.compute),
         "parameters": sum(p.numel() for p in model.parameters()),
         "tokens": int(last["tokens"]),
         "seconds": round(float(last["seconds"])),

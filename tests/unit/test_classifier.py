@@ -103,6 +103,7 @@ def test_batches_cover_everything_within_budget(extra: list[int]) -> None:
     for epoch in range(30):
         sampler.set_epoch(epoch)
         assert sorted(i for b in sampler.batches for i in b) == list(range(len(lengths)))
+        assert all(np.all(np.diff([lengths[i] for i in b]) >= 0) for b in sampler.batches)  # short to long in a batch
         assert len(sampler) == len(sampler.batches) == len(first) and all(sampler.batches)
         if max(lengths) <= 500:
             assert max(sum(lengths[i] for i in b) for b in sampler.batches) <= 400 + max(lengths)
