@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from halo_utils import evaluation, graph_stage, inputs, pairs, report, sequence_stage
+from halo_utils.calibration import Threshold
 from halo_utils.errors import DataError, SettingsError
-from halo_utils.export import locate_proteins
+from halo_utils.export import export_classifier, locate_proteins
 from halo_utils.graph_stage import Variant
 from halo_utils.labels import DEEPLOC
 from halo_utils.paths import REPOSITORY, RunPaths
@@ -61,6 +62,25 @@ def test_executed_notebooks_are_complete(finished: Path) -> None:
     for path in executed:
         cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
         assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
+
+
+def test_settings_of_head_and_balance_reach_training_and_survive_export(tiny_profile: Path, root: Path) -> None:
+    head = {"pooling": "regions", "hidden": 8, "dropout": 0.5, "learning_rate": 1e-2}
+    settings = load_settings(str(tiny_profile), esm={"head": head, "focal": {"balance": 0.5}, "schedule": "linear"})
+    settings.paths.make()
+    table = inputs.read_inputs(settings).table
+    stage = sequence_stage.prepare(settings, table, report=lambda message: None)
+    result = sequence_stage.finetune(stage)
+    share = (table.loc[table["split"] == "train", list(DEEPLOC)].sum() + 0.5) / ((table["split"] == "train").sum() + 1)
+    assert np.allclose(result.module.loss.prior, 0.5 * np.log(share / (1 - share)), atol=1e-5)
+    assert result.module.rates == {"pooling": 1e-2, "head": 1e-2}
+    run = sequence_stage.predict_held_out(stage, result).set_index("accession")
+    folder = export_classifier(stage, Threshold(0.5, "val"), root / "classifier")
+    held_out = table[table["split"] != "train"]
+    found = locate_proteins(folder, dict(zip(held_out["accession"], held_out["sequence"], strict=True)))
+    places = list(DEEPLOC)
+    run = run.loc[found["accession"], places].to_numpy()
+    assert np.abs(found[places].to_numpy() - run).max() < 0.02 and run.std() > 0.02  # float16 weights
 
 
 @pytest.mark.slow
