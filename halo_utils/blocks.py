@@ -57,7 +57,8 @@ class FocalSettings(Block):
 class HeadSettings(Block):
     """What turns residues into logits; the defaults are the paper's, section 2.1."""
 
-    pooling: Literal["whole", "regions"] = "whole"  # regions: besides the whole protein, parts near its ends
+    pooling: Literal["attention", "light_attention"] = "attention"  # the latter: convolutions, and both ends as well
+    channels: int = Field(128, ge=1)  # of the convolutions of light attention
     hidden: int = Field(0, ge=0)  # units of a hidden layer; 0: a linear head
     dropout: float = Field(0.0, ge=0, lt=1)
     learning_rate: float | None = Field(None, gt=0)  # of pooling and head; None: the backbone's

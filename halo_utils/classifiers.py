@@ -9,7 +9,7 @@ from transformers import EsmModel
 
 from halo_utils.backbones import split_backbone
 from halo_utils.blocks import HeadSettings
-from halo_utils.pooling import REGIONS, AttentionPooling, make_head
+from halo_utils.pooling import make_head, make_pooling
 
 
 @dataclass
@@ -66,8 +66,8 @@ class SequenceClassifier(nn.Module):
         self.trunk, self.top = split_backbone(backbone, trainable_layers)
         self.trunk_is_frozen = trainable_layers != "all"
         self.width = backbone.config.hidden_size
-        self.pooling = AttentionPooling(self.width, REGIONS[own.pooling])
-        self.head = make_head(self.width * len(REGIONS[own.pooling]), n_labels, own.hidden, own.dropout)
+        self.pooling = make_pooling(self.width, own)
+        self.head = make_head(self.pooling.width, n_labels, own)
 
     def trunk_states(self, batch: ProteinBatch) -> Tensor:
         """Return the trunk's output, [N, D], special tokens included because the top attends to them."""
@@ -81,5 +81,4 @@ class SequenceClassifier(nn.Module):
 
     def forward(self, batch: ProteinBatch) -> Tensor:
         """Return logits, [B, K]."""
-        pooled = self.pooling(residues_of(self.token_states(batch), batch.lengths))  # [B, R, D]
-        return self.head(pooled.flatten(1))
+        return self.head(self.pooling(residues_of(self.token_states(batch), batch.lengths)))

@@ -83,7 +83,9 @@ def figure_2(settings: Settings) -> Figure:
     top = "all encoder blocks\n(trainable)" if layers == "all" else f"last {layers} encoder\nblocks (trainable)"
     trunk = "token embedding\n(trainable)" if layers == "all" else "embedding and first\nblocks (frozen)"
     own = settings.esm.head
-    pooling = "attention pooling\n" + ("over residues" if own.pooling == "whole" else "whole and both ends")
+    pooling = (
+        "attention pooling\nover residues" if own.pooling == "attention" else "light attention,\nwhole and both ends"
+    )
     head = f"head, {own.hidden} units,\n" if own.hidden else "linear head\n"
     boxes: Boxes = {
         "tokens": (0, 0, f"tokens\n(up to {settings.backbone.max_tokens:,})", DATA),

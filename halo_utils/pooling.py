@@ -1,61 +1,108 @@
-"""From residues to a protein: attention pooling, over the whole protein or over parts of it, and the head above it."""
+"""From residues to a protein: attention pooling (the paper), light attention (for small backbones), and the head."""
 
 from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
+
+from halo_utils.blocks import HeadSettings
 
 # Residues from start to stop, counted as Python counts a list: sorting signals sit at fixed distances from the ends.
 # Signal and transit peptides fill the first tens of residues, retention signals (KDEL) and the peroxisomal SKL the last
 # four, and the rest is composition and domains, which the whole protein tells.
 ENDS = ((0, 8), (8, 20), (20, 40), (40, 80), (-40, -10), (-10, -3), (-3, -2), (-2, -1), (-1, None))
-WHOLE = (None, None)
-REGIONS = {"whole": (WHOLE,), "regions": (WHOLE, *ENDS)}
+REGIONS = ((None, None), *ENDS)
+KERNEL = 9  # residues that a convolution sees, as in Stärk et al. 2021
+CHANNEL_DROPOUT = 0.1
 
 
 class AttentionPooling(nn.Module):
-    """Softmax over the residues of a region, then the weighted sum of their vectors (section 2.1).
+    """Softmax over the residues of a protein, then the weighted sum of their states (section 2.1).
 
     Args:
         width: channels D of a residue's state.
-        regions: R pairs (start, stop), each with an attention of its own; the paper has one, the whole protein.
+
+    Attributes:
+        width: channels W of a protein, here D.
     """
 
-    def __init__(self, width: int, regions: Sequence[tuple[int | None, int | None]] = (WHOLE,)) -> None:
+    def __init__(self, width: int) -> None:
         """Make the scoring layer."""
         super().__init__()
-        self.regions = tuple(regions)
-        self.score = nn.Linear(width, len(self.regions))
+        self.width = width
+        self.score = nn.Linear(width, 1)
 
     def weights(self, proteins: Sequence[Tensor]) -> Tensor:
-        """Return the attention of every residue, [B, L, R] float32; the sum over the residues of a protein is 1.
+        """Return the attention of every residue, [B, L] float32; the sum over the residues of a protein is 1.
 
         Args:
             proteins: B tensors of residue states, [length, D]; L is the largest length, and what lies beyond a
                 protein's own gets 0.
         """
-        outside = [outside_regions(len(residues), self.regions) for residues in proteins]
-        outside = pad_sequence(outside, batch_first=True, padding_value=-torch.inf).to(proteins[0].device)
-        return (self.score(pad_sequence(proteins, batch_first=True)).float() + outside).softmax(dim=1)
+        scores = self.score(pad_sequence(proteins, batch_first=True)).float()
+        return (scores + outside_regions(proteins, REGIONS[:1])).softmax(dim=1)[..., 0]
 
     def forward(self, proteins: Sequence[Tensor]) -> Tensor:
-        """Return R vectors per protein, [B, R, D].
+        """Return one vector per protein, [B, W], from B tensors [length, D], special tokens left out."""
+        states = pad_sequence(proteins, batch_first=True)
+        return torch.einsum("bl,bld->bd", self.weights(proteins).to(states.dtype), states)
 
-        Args:
-            proteins: B tensors of residue states, [length, D], special tokens left out.
-        """
-        weights = self.weights(proteins).to(proteins[0].dtype)
-        return weights.transpose(1, 2) @ pad_sequence(proteins, batch_first=True)
+
+class LightAttention(nn.Module):
+    """Convolutions along the protein, then attention in every region and a maximum over the protein.
+
+    After Stärk et al. 2021, "Light attention predicts protein location from the language of life". Theirs has one
+    attention per channel over the whole protein; ours has one per region, R of them, because a small backbone does not
+    know how far a residue is from the ends, and pools the states beside what the convolutions made of them.
+
+    Args:
+        width: channels D of a residue's state.
+        channels: C of the convolutions.
+
+    Attributes:
+        width: channels W of a protein, R * (C + D) + C.
+    """
+
+    def __init__(self, width: int, channels: int) -> None:
+        """Make the convolutions."""
+        super().__init__()
+        self.width = len(REGIONS) * (channels + width) + channels
+        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout1d(CHANNEL_DROPOUT)
+        self.first = nn.Conv1d(width, channels, KERNEL, padding="same")
+        self.second = nn.Conv1d(channels, channels, KERNEL, padding="same")
+        self.score = nn.Conv1d(width, len(REGIONS), KERNEL, padding="same")
+
+    def forward(self, proteins: Sequence[Tensor]) -> Tensor:
+        """Return one vector per protein, [B, W], from B tensors [length, D], special tokens left out."""
+        states, outside = pad_sequence(proteins, batch_first=True), outside_regions(proteins, REGIONS)
+        padding = outside[:, None, :, 0] != 0  # [B, 1, L]; what lies beyond a protein must not reach its residues
+        states = self.dropout(self.norm(states).transpose(1, 2)).masked_fill(padding, 0.0)  # [B, D, L]
+        values = F.gelu(self.first(states)).masked_fill(padding, 0.0)
+        values = F.gelu(self.second(values))  # [B, C, L]
+        weights = (self.score(states).float().transpose(1, 2) + outside).softmax(dim=1).to(values.dtype)  # [B, L, R]
+        pooled = [torch.matmul(x.to(values.dtype), weights).flatten(1) for x in (values, states)]
+        return torch.cat([*pooled, values.masked_fill(padding, -torch.inf).amax(dim=2)], dim=1)
+
+
+def outside_regions(proteins: Sequence[Tensor], regions: tuple[tuple[int | None, int | None], ...]) -> Tensor:
+    """Return what is added to the scores of residues, [B, L, R] float32: 0 inside a region, minus infinity outside.
+
+    A protein too short to have a region is pooled whole there.
+
+    Args:
+        proteins: B tensors whose first dimension is the residues; L is the largest.
+        regions: R pairs (start, stop).
+    """
+    parts = [_outside(len(residues), regions) for residues in proteins]
+    return pad_sequence(parts, batch_first=True, padding_value=-torch.inf).to(proteins[0].device)
 
 
 @lru_cache(maxsize=2048)
-def outside_regions(length: int, regions: tuple[tuple[int | None, int | None], ...]) -> Tensor:
-    """Return what is added to the scores of a protein, [L, R] float32: 0 inside a region, minus infinity outside.
-
-    A protein too short to have a region is pooled whole there.
-    """
+def _outside(length: int, regions: tuple[tuple[int | None, int | None], ...]) -> Tensor:
+    """Return ``outside_regions`` of one protein, [length, R]."""
     added = torch.full((length, len(regions)), -torch.inf)
     for column, (start, stop) in enumerate(regions):
         inside = slice(start, stop) if range(length)[start:stop] else slice(None)
@@ -63,15 +110,20 @@ def outside_regions(length: int, regions: tuple[tuple[int | None, int | None], .
     return added
 
 
-def make_head(width: int, n_labels: int, hidden: int, dropout: float) -> nn.Module:
-    """Return the layers from pooled vectors, [B, width], to logits, [B, K].
+def make_pooling(width: int, settings: HeadSettings) -> AttentionPooling | LightAttention:
+    """Return the layers from residue states of ``width`` channels to a protein's vector."""
+    return AttentionPooling(width) if settings.pooling == "attention" else LightAttention(width, settings.channels)
+
+
+def make_head(width: int, n_labels: int, settings: HeadSettings) -> nn.Module:
+    """Return the layers from a protein's vector, [B, W], to logits, [B, K]: linear, or with a hidden layer.
 
     Args:
-        width: channels of all regions together, R * D.
+        width: W.
         n_labels: K.
-        hidden: units of a hidden layer; 0 for the paper's single linear layer.
-        dropout: share of inputs that a step leaves out, before every linear layer.
+        settings: units of the hidden layer, and the share of inputs that a step leaves out before every linear layer.
     """
+    hidden, dropout = settings.hidden, settings.dropout
     if not hidden:
         return nn.Sequential(nn.Dropout(dropout), nn.Linear(width, n_labels)) if dropout else nn.Linear(width, n_labels)
     first = nn.Sequential(nn.LayerNorm(width), nn.Dropout(dropout), nn.Linear(width, hidden), nn.GELU())

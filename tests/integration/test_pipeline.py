@@ -65,7 +65,7 @@ def test_executed_notebooks_are_complete(finished: Path) -> None:
 
 
 def test_settings_of_head_and_balance_reach_training_and_survive_export(tiny_profile: Path, root: Path) -> None:
-    head = {"pooling": "regions", "hidden": 8, "dropout": 0.5, "learning_rate": 1e-2}
+    head = {"pooling": "light_attention", "channels": 4, "hidden": 8, "dropout": 0.5, "learning_rate": 1e-2}
     settings = load_settings(str(tiny_profile), esm={"head": head, "focal": {"balance": 0.5}, "schedule": "linear"})
     settings.paths.make()
     table = inputs.read_inputs(settings).table

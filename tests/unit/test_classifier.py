@@ -9,9 +9,10 @@ from halo_utils.batching import BudgetBatchSampler, SequenceDataset, collate_pro
 from halo_utils.blocks import BackboneSettings, HeadSettings
 from halo_utils.classifiers import ProteinBatch, SequenceClassifier, residues_of
 from halo_utils.losses import FocalLoss, log_odds
-from halo_utils.pooling import REGIONS, AttentionPooling
+from halo_utils.pooling import REGIONS, AttentionPooling, LightAttention, outside_regions
 
 SETTINGS = BackboneSettings(source="random", random={"layers": 3, "width": 16, "heads": 2})
+LIGHT = HeadSettings(pooling="light_attention", channels=3, hidden=8, dropout=0.5)
 SEQUENCES = ["MKVLAAGHWYT", "MS", "MARTKQTARKSTGGKAPRK", "MKDEL"]
 
 
@@ -41,8 +42,8 @@ def test_pooling_weighs_the_residues_of_each_protein() -> None:
     pooling, states = AttentionPooling(6), torch.randn(9, 6)
     one, two = residues_of(states, [4, 5])
     weights = pooling.weights([one, two])
-    assert weights.shape == (2, 3, 1) and torch.allclose(weights.sum(1), torch.ones(2, 1)) and weights[0, 2] == 0
-    assert torch.allclose(pooling([one, two])[0, 0], (weights[0, :2] * one).sum(0))
+    assert weights.shape == (2, 3) and torch.allclose(weights.sum(1), torch.ones(2)) and weights[0, 2] == 0
+    assert torch.allclose(pooling([one, two])[0], (weights[0, :2, None] * one).sum(0))
     assert torch.allclose(pooling([one, two])[0], pooling([one])[0], atol=1e-6)
     changed = states.clone()
     changed[[0, 3, 4, 8]] = 1e4  # <cls> and <eos> of both
@@ -50,33 +51,54 @@ def test_pooling_weighs_the_residues_of_each_protein() -> None:
     assert not torch.allclose(pooling([states[:4]]), pooling([one]))  # unmasked pooling would differ
 
 
-def test_regions_have_an_attention_each_and_see_nothing_outside() -> None:
+def test_regions_hold_their_residues_and_nothing_else() -> None:
+    inside = outside_regions([torch.empty(100, 6), torch.empty(12, 6)], REGIONS) == 0
+    assert inside.shape == (2, 100, 10) and not inside[1, 12:].any()
+    for column, (start, stop) in enumerate(REGIONS):
+        assert inside[0, :, column].nonzero().flatten().tolist() == list(range(100)[start:stop])
+        # a protein too short to have a region is pooled whole there
+        assert inside[1, :, column].nonzero().flatten().tolist() == list(range(12)[start:stop] or range(12))
+
+
+def test_light_attention_against_its_definition() -> None:
     torch.manual_seed(0)
-    pooling, one = AttentionPooling(6, REGIONS["regions"]), torch.randn(100, 6)
-    weights = pooling.weights([one])[0]
-    assert weights.shape == (100, 10) and torch.allclose(weights.sum(0), torch.ones(10))
-    for column, (start, stop) in enumerate(REGIONS["regions"]):
-        inside = torch.zeros(100, dtype=torch.bool)
-        inside[start:stop] = True
-        assert (weights[inside, column] > 0).all() and (weights[~inside, column] == 0).all()
-    assert torch.allclose(pooling([one])[0, -1], one[-1]) and torch.allclose(pooling([one])[0, -3], one[-3])
+    pooling, one, other = LightAttention(6, 3).eval(), torch.randn(100, 6), torch.randn(130, 6)
+    with torch.no_grad():
+        states = pooling.norm(one).T[None]
+        values = torch.nn.functional.gelu(pooling.first(states))
+        values = torch.nn.functional.gelu(pooling.second(values))[0]  # [C, L]
+        scores, means, raw = pooling.score(states)[0], [], []
+        for region, (start, stop) in enumerate(REGIONS):
+            weights = scores[region, start:stop].softmax(0)
+            means.append(values[:, start:stop] @ weights)
+            raw.append(states[0][:, start:stop] @ weights)
+        expected = torch.cat([torch.stack(means, 1).flatten(), torch.stack(raw, 1).flatten(), values.amax(1)])
+        assert expected.shape == (pooling.width,)
+        assert torch.allclose(pooling([one])[0], expected, atol=1e-5)
+        assert torch.allclose(pooling([one, other])[0], expected, atol=1e-5)  # padding reaches nothing
+        pooling.norm.bias.fill_(3.0)  # what padding would become
+        for weight, value in ((pooling.first.weight, 0), (pooling.first.bias, 1), (pooling.second.weight, -0.02)):
+            weight.fill_(value)  # values of residues are now below those of padding
+        assert torch.allclose(pooling([one, other])[0], pooling([one])[0], atol=1e-5)
 
 
-def test_a_protein_too_short_for_a_region_is_pooled_whole_there() -> None:
+def test_light_attention_learns_through_short_proteins() -> None:
     torch.manual_seed(0)
-    pooling, short = AttentionPooling(6, ((40, 80),)), torch.randn(12, 6)
-    assert torch.allclose(pooling.weights([short])[0], pooling.score(short).softmax(0))
+    wide = SequenceClassifier(load_backbone(SETTINGS, 1), 4, 2, LIGHT)
+    batch = batch_of([0, 1, 2, 3])
+    FocalLoss()(wide(batch), batch.y).backward()
+    assert all(torch.isfinite(p.grad).all() and p.grad.any() for p in wide.pooling.parameters())
+    assert all(p.grad.any() for p in wide.head.parameters())
 
 
-def test_head_with_a_hidden_layer_reads_every_region() -> None:
+def test_head_with_a_hidden_layer_reads_all_that_is_pooled() -> None:
     torch.manual_seed(0)
-    own = HeadSettings(pooling="regions", hidden=8, dropout=0.5)
-    wide = SequenceClassifier(load_backbone(SETTINGS, 1), 4, 2, own)
+    wide = SequenceClassifier(load_backbone(SETTINGS, 1), 4, 2, LIGHT)
     batch = batch_of([0, 2])
     assert not torch.equal(wide(batch), wide(batch))  # dropout while training
     with torch.no_grad():
         assert torch.equal(wide.eval()(batch), wide(batch)) and wide(batch).shape == (2, 4)
-        assert wide.head[0].normalized_shape == (10 * wide.width,)
+        assert wide.head[0].normalized_shape == (wide.pooling.width,) == (10 * (wide.width + 3) + 3,)
 
 
 def test_cached_trunk_gives_the_same_logits(model: SequenceClassifier) -> None:
