@@ -80,7 +80,8 @@ def figure_1(settings: Settings) -> Figure:
 def figure_2(settings: Settings) -> Figure:
     """Draw the sequence model with the number of frozen and trainable blocks."""
     layers = settings.backbone.trainable_layers
-    top = "all encoder blocks\n(trainable)" if layers == "all" else f"last {layers} encoder\nblocks (trainable)"
+    last = "last encoder\nblock" if layers == 1 else f"last {layers} encoder\nblocks"
+    top = ("all encoder blocks\n" if layers == "all" else f"{last} ") + "(trainable)"
     trunk = "token embedding\n(trainable)" if layers == "all" else "embedding and first\nblocks (frozen)"
     own = settings.esm.head
     pooling = (

@@ -8,6 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from halo_utils.evaluation import SYSTEM_TITLES
 from halo_utils.files import atomic_path
@@ -111,15 +112,18 @@ def sweep_curve(sweep: pd.DataFrame, chosen: float, title: str) -> Figure:
 def training_curves(histories: dict[str, pd.DataFrame], title: str) -> Figure:
     """Draw losses and validation macro F1 per epoch, one colour per model."""
     plt.rcParams.update(STYLE)
-    fig, axs = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    fig, (left, right) = plt.subplots(1, 2, figsize=(10, 5.0), layout="constrained")
     for (name, history), colour in zip(histories.items(), COLOURS, strict=False):
-        axs[0].plot(history["epoch"], history["train_loss"], color=colour, label=f"{name}, train")
-        axs[0].plot(history["epoch"], history["val_loss"], color=colour, linestyle="--", label=f"{name}, validation")
-        axs[1].plot(history["epoch"], history["val_macro_f1"], color=colour, marker="o", markersize=4, label=name)
-    axs[0].set(xlabel="epoch", ylabel="focal loss", title="loss")
-    axs[1].set(xlabel="epoch", ylabel="macro F1 at the best threshold", title="validation macro F1", ylim=(0, 1))
-    axs[0].legend(fontsize=10)
-    axs[1].legend(fontsize=10, loc="lower right")
+        left.plot(history["epoch"], history["train_loss"], color=colour)
+        left.plot(history["epoch"], history["val_loss"], color=colour, linestyle="--")
+        right.plot(history["epoch"], history["val_macro_f1"], color=colour, marker="o", markersize=4, label=name)
+    for words, style in (("loss on train", "-"), ("loss on validation", "--")):
+        left.plot([], [], color="#333333", linestyle=style, label=words)
+    left.set(xlabel="epoch", ylabel="focal loss", title="loss")
+    right.set(xlabel="epoch", ylabel="macro F1 at the best threshold", title="validation macro F1", ylim=(0, 1))
+    for ax in (left, right):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    fig.legend(loc="outside lower center", ncols=3, fontsize=10)
     fig.suptitle(title)
     return fig
 
