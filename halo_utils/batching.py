@@ -88,6 +88,7 @@ class SequenceDataset(Dataset):
         tokens: one [T] tensor per protein.
         labels: [B, K] 0/1.
         trunk: store with T rows per protein (special tokens included), or None to pass tokens.
+        composition: [B, 61] float32 of the whole proteins, or None for a model that does not read it.
     """
 
     def __init__(
@@ -96,9 +97,11 @@ class SequenceDataset(Dataset):
         tokens: Sequence[Tensor],
         labels: np.ndarray,
         trunk: ResidueStore | None = None,
+        composition: np.ndarray | None = None,
     ) -> None:
         """Keep references; nothing is copied."""
         self.accessions, self.tokens, self.trunk = list(accessions), list(tokens), trunk
+        self.composition = [None] * len(tokens) if composition is None else torch.from_numpy(composition)
         self.labels = torch.tensor(np.array(labels), dtype=torch.float32)
 
     @property
@@ -111,16 +114,17 @@ class SequenceDataset(Dataset):
         return len(self.accessions)
 
     def __getitem__(self, i: int) -> tuple[str, Tensor, Tensor, Tensor | None]:
-        """Return accession, tokens [T], labels [K] and trunk rows [T, D] or None."""
-        rows = None if self.trunk is None else torch.tensor(self.trunk.rows(self.accessions[i]), dtype=torch.float32)
-        return self.accessions[i], self.tokens[i], self.labels[i], rows
+        """Return accession, tokens [T] or trunk rows [T, D], labels [K], and composition [61] or None."""
+        name = self.accessions[i]
+        content = self.tokens[i] if self.trunk is None else torch.tensor(self.trunk.rows(name), dtype=torch.float32)
+        return name, content, self.labels[i], self.composition[i]
 
 
 def collate_proteins(items: Sequence[tuple[str, Tensor, Tensor, Tensor | None]]) -> ProteinBatch:
     """Lay proteins end to end."""
-    accessions, tokens, labels, rows = zip(*items, strict=True)
-    content = tokens if rows[0] is None else rows
-    return ProteinBatch(list(accessions), [len(t) for t in tokens], torch.stack(labels), torch.cat(list(content)))
+    accessions, content, labels, composition = zip(*items, strict=True)
+    whole = None if composition[0] is None else torch.stack(composition)
+    return ProteinBatch(list(accessions), [len(x) for x in content], torch.stack(labels), torch.cat(content), whole)
 
 
 def make_loader(

@@ -59,6 +59,7 @@ class HeadSettings(Block):
 
     pooling: Literal["attention", "light_attention"] = "attention"  # the latter: convolutions, and both ends as well
     channels: int = Field(128, ge=1)  # of the convolutions of light attention
+    composition: int = Field(0, ge=0)  # hidden units of a network on the composition of the whole protein; 0: none
     hidden: int = Field(0, ge=0)  # units of a hidden layer; 0: a linear head
     dropout: float = Field(0.0, ge=0, lt=1)
     learning_rate: float | None = Field(None, gt=0)  # of pooling and head; None: the backbone's

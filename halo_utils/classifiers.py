@@ -9,7 +9,7 @@ from transformers import EsmModel
 
 from halo_utils.backbones import split_backbone
 from halo_utils.blocks import HeadSettings
-from halo_utils.pooling import make_head, make_pooling
+from halo_utils.pooling import CompositionNetwork, make_head, make_pooling
 
 
 @dataclass
@@ -21,16 +21,19 @@ class ProteinBatch:
         lengths: tokens per protein, <cls> and <eos> included, [B] list of int; N is their sum.
         y: [B, K] float32 labels.
         tokens: [N] int64, or [N, D] float32 output of the frozen trunk.
+        composition: [B, 61] float32 of the whole proteins, or None for a model that does not read it.
     """
 
     accessions: list[str]
     lengths: list[int]
     y: Tensor
     tokens: Tensor
+    composition: Tensor | None = None
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "ProteinBatch":
         """Return the batch on another device; Lightning calls this."""
-        moved = {name: getattr(self, name).to(device, non_blocking=non_blocking) for name in ("y", "tokens")}
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        moved = {name: value.to(device, non_blocking=non_blocking) for name, value in tensors.items()}
         return ProteinBatch(**{**vars(self), **moved})
 
 
@@ -68,6 +71,7 @@ class SequenceClassifier(nn.Module):
         self.width = backbone.config.hidden_size
         self.pooling = make_pooling(self.width, own)
         self.head = make_head(self.pooling.width, n_labels, own)
+        self.composition = CompositionNetwork(n_labels, own.composition) if own.composition else None
 
     def trunk_states(self, batch: ProteinBatch) -> Tensor:
         """Return the trunk's output, [N, D], special tokens included because the top attends to them."""
@@ -81,4 +85,5 @@ class SequenceClassifier(nn.Module):
 
     def forward(self, batch: ProteinBatch) -> Tensor:
         """Return logits, [B, K]."""
-        return self.head(self.pooling(residues_of(self.token_states(batch), batch.lengths)))
+        logits = self.head(self.pooling(residues_of(self.token_states(batch), batch.lengths)))
+        return logits if self.composition is None else logits + self.composition(batch.composition)

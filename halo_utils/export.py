@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
-import torch
 from safetensors.torch import load_file, save_file
 
 from halo_utils.backbones import load_backbone, load_tokenizer, token_ids
@@ -14,6 +14,7 @@ from halo_utils.blocks import BackboneSettings, HeadSettings
 from halo_utils.calibration import Threshold
 from halo_utils.classifiers import SequenceClassifier
 from halo_utils.errors import DataError
+from halo_utils.features import composition
 from halo_utils.files import atomic_path, write_json
 from halo_utils.losses import FocalLoss
 from halo_utils.paths import shown
@@ -96,7 +97,8 @@ def locate_proteins(folder: Path, sequences: dict[str, str]) -> pd.DataFrame:
     block, places = BackboneSettings.model_validate(facts["backbone"]), facts["places"]
     read = [truncate(s, block.max_tokens, block.truncation) for s in sequences.values()]
     tokens = token_ids(read, load_tokenizer(block))
-    dataset = SequenceDataset(list(sequences), tokens, torch.zeros(len(tokens), len(places)).numpy())
+    whole = np.stack([composition(s) for s in sequences.values()])
+    dataset = SequenceDataset(list(sequences), tokens, np.zeros((len(tokens), len(places))), None, whole)
     loader, loss, rows = make_loader(dataset, facts["tokens_per_batch"], collate_proteins), FocalLoss(), []
     for batch, logits in inference(loader, model, "32-true", "predict", BUDGET):
         rows += zip(batch.accessions, loss.probability(logits).cpu().tolist(), strict=True)

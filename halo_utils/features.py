@@ -8,6 +8,7 @@ from Bio.SeqUtils.IsoelectricPoint import negative_pKs, positive_pKs
 from Bio.SeqUtils.ProtParamData import kd
 
 STANDARD = "ACDEFGHIKLMNPQRSTVWY"
+COMPOSITION = 3 * len(STANDARD) + 1  # features that ``composition`` returns
 PROPERTIES = ("hydropathy", "charge", "polarity", "mass")
 WATER_DALTON = 18.015  # lost by every residue in a peptide bond
 PH = 7.0

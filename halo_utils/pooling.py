@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from halo_utils.blocks import HeadSettings
+from halo_utils.features import COMPOSITION, STANDARD
 
 # Residues from start to stop, counted as Python counts a list: sorting signals sit at fixed distances from the ends.
 # Signal and transit peptides fill the first tens of residues, retention signals (KDEL) and the peroxisomal SKL the last
@@ -17,6 +18,7 @@ ENDS = ((0, 8), (8, 20), (20, 40), (40, 80), (-40, -10), (-10, -3), (-3, -2), (-
 REGIONS = ((None, None), *ENDS)
 KERNEL = 9  # residues that a convolution sees, as in Stärk et al. 2021
 CHANNEL_DROPOUT = 0.1
+COMPOSITION_DROPOUT = 0.2
 
 
 class AttentionPooling(nn.Module):
@@ -85,6 +87,29 @@ class LightAttention(nn.Module):
         weights = (self.score(states).float().transpose(1, 2) + outside).softmax(dim=1).to(values.dtype)  # [B, L, R]
         pooled = [torch.matmul(x.to(values.dtype), weights).flatten(1) for x in (values, states)]
         return torch.cat([*pooled, values.masked_fill(padding, -torch.inf).amax(dim=2)], dim=1)
+
+
+class CompositionNetwork(nn.Module):
+    """Logits from the composition of a protein, which knows what truncation has cut out.
+
+    Attention picks residues and forgets how many there are of each; these logits are added to those of the head.
+
+    Args:
+        n_labels: K.
+        hidden: units of the hidden layer.
+    """
+
+    def __init__(self, n_labels: int, hidden: int) -> None:
+        """Make the layers."""
+        super().__init__()
+        first = nn.Sequential(nn.Linear(COMPOSITION, hidden), nn.GELU(), nn.Dropout(COMPOSITION_DROPOUT))
+        self.layers = nn.Sequential(*first, nn.Linear(hidden, n_labels))
+
+    def forward(self, composition: Tensor) -> Tensor:
+        """Return logits, [B, K], from what ``features.composition`` returns, [B, 61]."""
+        shares, length = composition[:, :-1], composition[:, -1:]
+        # Near mean 0 and variance 1: shares beside an even one, and log10 of the length beside 400 residues.
+        return self.layers(torch.cat([shares * len(STANDARD) - 1.0, 2.0 * (length - 2.6)], dim=1))
 
 
 def outside_regions(proteins: Sequence[Tensor], regions: tuple[tuple[int | None, int | None], ...]) -> Tensor:

@@ -75,7 +75,7 @@ def run_notebook(notebook: Path, output: Path, parameters: dict[str, Any]) -> Pa
                 str(temporary),
                 parameters,
                 kernel_name="python3",
-                extra_arguments=["--IPKernelApp.log_level=40"],
+                extra_arguments=["--IPKernelApp.log_level=50"],
                 progress_bar=sys.stderr.isatty(),
             )
         except papermill.PapermillExecutionError:

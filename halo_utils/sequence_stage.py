@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from halo_utils import backbones, batching, classifiers, encoder, learner, losses, pooling, training
+from halo_utils import backbones, batching, classifiers, encoder, features, learner, losses, pooling, training
 from halo_utils.backbones import backbone_key, load_backbone, load_tokenizer, token_ids
 from halo_utils.batching import SequenceDataset, collate_proteins, make_loader
 from halo_utils.classifiers import ProteinBatch, SequenceClassifier, residues_of
@@ -49,6 +49,7 @@ class SequenceStage:
         settings: the profile.
         table: dataset table.
         tokens: one [T] tensor per protein, table order.
+        composition: [n, 61] float32 in table order, or None where the head does not read it.
         classifier: the model; fine-tuned in place by ``finetune``.
         trunk: cached output of the frozen trunk, or None when everything learns or the disk is short.
         backbone_key: digest of everything the pre-trained states depend on.
@@ -58,6 +59,7 @@ class SequenceStage:
     settings: Settings
     table: pd.DataFrame
     tokens: list[Tensor]
+    composition: np.ndarray | None
     classifier: SequenceClassifier
     trunk: ResidueStore | None
     backbone_key: str
@@ -72,7 +74,8 @@ class SequenceStage:
         """Return batches of the proteins at the given positions of the table."""
         part = self.table.iloc[rows]
         labels, tokens = label_matrix(part, self.places), [self.tokens[i] for i in rows]
-        dataset = SequenceDataset(list(part["accession"]), tokens, labels, self.trunk)
+        whole = None if self.composition is None else self.composition[rows]
+        dataset = SequenceDataset(list(part["accession"]), tokens, labels, self.trunk, whole)
         budget, seed = self.settings.esm.tokens_per_batch, self.settings.seed
         return make_loader(dataset, budget, collate_proteins, shuffle=shuffle, seed=seed)
 
@@ -105,8 +108,9 @@ def prepare(settings: Settings, table: pd.DataFrame, report: Callable[[str], Non
         fingerprint(table),
         code_digest(backbones, batching, classifiers, encoder, pooling),
     )
-    key = digest(identity, settings.esm.model_dump(), settings.seed, code_digest(losses, learner, training))
-    stage = SequenceStage(settings, table, tokens, classifier, None, identity, key)
+    whole = np.stack([composition(s) for s in table["sequence"]]) if settings.esm.head.composition else None
+    key = digest(identity, settings.esm.model_dump(), settings.seed, code_digest(features, losses, learner, training))
+    stage = SequenceStage(settings, table, tokens, whole, classifier, None, identity, key)
     if classifier.trunk_is_frozen and len(classifier.trunk.layers):
         stage.trunk = _cache_trunk(stage, identity, report)
     return stage
@@ -174,7 +178,7 @@ def finetune(stage: SequenceStage) -> Fit:
     esm, settings = stage.settings.esm, stage.settings
     prior = esm.focal.balance * log_odds(label_matrix(stage.table.iloc[stage.rows("train")], stage.places))
     loss = FocalLoss(esm.focal.gamma, esm.focal.alpha, prior=prior)
-    rates = {part: esm.head.learning_rate or esm.learning_rate for part in ("pooling", "head")}
+    rates = {part: esm.head.learning_rate or esm.learning_rate for part in ("pooling", "head", "composition")}
     plateau = (esm.plateau_patience, esm.plateau_factor) if esm.schedule == "plateau" else None
     module = Classifier(
         stage.classifier,

@@ -132,6 +132,7 @@ def _train(
         module.train()
         with memory_errors(module.budget), interruptible():
             trainer.fit(module, train, val, ckpt_path=str(last) if last else None, weights_only=True)
+        module.trainer = None  # it holds the loaders, and with them the mapped files of every network trained so far
         meet()
         rows = resume_point(checkpoints)[1]  # where processes were spawned, this one has not seen the epochs
     if not is_first():

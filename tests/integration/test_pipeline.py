@@ -65,7 +65,14 @@ def test_executed_notebooks_are_complete(finished: Path) -> None:
 
 
 def test_settings_of_head_and_balance_reach_training_and_survive_export(tiny_profile: Path, root: Path) -> None:
-    head = {"pooling": "light_attention", "channels": 4, "hidden": 8, "dropout": 0.5, "learning_rate": 1e-2}
+    head = {
+        "pooling": "light_attention",
+        "channels": 4,
+        "composition": 6,
+        "hidden": 8,
+        "dropout": 0.5,
+        "learning_rate": 1e-2,
+    }
     settings = load_settings(str(tiny_profile), esm={"head": head, "focal": {"balance": 0.5}, "schedule": "linear"})
     settings.paths.make()
     table = inputs.read_inputs(settings).table
@@ -73,7 +80,7 @@ def test_settings_of_head_and_balance_reach_training_and_survive_export(tiny_pro
     result = sequence_stage.finetune(stage)
     share = (table.loc[table["split"] == "train", list(DEEPLOC)].sum() + 0.5) / ((table["split"] == "train").sum() + 1)
     assert np.allclose(result.module.loss.prior, 0.5 * np.log(share / (1 - share)), atol=1e-5)
-    assert result.module.rates == {"pooling": 1e-2, "head": 1e-2}
+    assert result.module.rates == {"pooling": 1e-2, "head": 1e-2, "composition": 1e-2}
     run = sequence_stage.predict_held_out(stage, result).set_index("accession")
     folder = export_classifier(stage, Threshold(0.5, "val"), root / "classifier")
     held_out = table[table["split"] != "train"]

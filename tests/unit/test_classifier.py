@@ -8,11 +8,13 @@ from halo_utils.backbones import load_backbone, load_tokenizer, token_ids
 from halo_utils.batching import BudgetBatchSampler, SequenceDataset, collate_proteins
 from halo_utils.blocks import BackboneSettings, HeadSettings
 from halo_utils.classifiers import ProteinBatch, SequenceClassifier, residues_of
+from halo_utils.features import STANDARD, composition
 from halo_utils.losses import FocalLoss, log_odds
 from halo_utils.pooling import REGIONS, AttentionPooling, LightAttention, outside_regions
 
 SETTINGS = BackboneSettings(source="random", random={"layers": 3, "width": 16, "heads": 2})
 LIGHT = HeadSettings(pooling="light_attention", channels=3, hidden=8, dropout=0.5)
+WHOLE = HeadSettings(composition=4)
 SEQUENCES = ["MKVLAAGHWYT", "MS", "MARTKQTARKSTGGKAPRK", "MKDEL"]
 
 
@@ -24,7 +26,8 @@ def model() -> SequenceClassifier:
 
 def batch_of(positions: list[int]) -> ProteinBatch:
     tokens = token_ids(SEQUENCES, load_tokenizer(SETTINGS))
-    dataset = SequenceDataset([f"P{i}" for i in range(4)], tokens, np.eye(4))
+    whole = np.stack([composition(s) for s in SEQUENCES])
+    dataset = SequenceDataset([f"P{i}" for i in range(4)], tokens, np.eye(4), composition=whole)
     return collate_proteins([dataset[i] for i in positions])
 
 
@@ -99,6 +102,32 @@ def test_head_with_a_hidden_layer_reads_all_that_is_pooled() -> None:
     with torch.no_grad():
         assert torch.equal(wide.eval()(batch), wide(batch)) and wide(batch).shape == (2, 4)
         assert wide.head[0].normalized_shape == (wide.pooling.width,) == (10 * (wide.width + 3) + 3,)
+
+
+def test_composition_of_the_whole_protein_is_added_to_the_logits() -> None:
+    torch.manual_seed(0)
+    model = SequenceClassifier(load_backbone(SETTINGS, 1), 4, 2, WHOLE).eval()
+    batch = batch_of([0, 2]).to("cpu")
+    assert torch.equal(batch.composition, torch.from_numpy(np.stack([composition(SEQUENCES[i]) for i in (0, 2)])))
+    with torch.no_grad():
+        added = model.composition(batch.composition)
+        without = model.head(model.pooling(residues_of(model.token_states(batch), batch.lengths)))
+        assert added.abs().min() > 0 and torch.allclose(model(batch), without + added)
+        longer = composition(SEQUENCES[0] + "W" * 50)  # cut out by truncation, so the tokens do not tell
+        changed = ProteinBatch(batch.accessions, batch.lengths, batch.y, batch.tokens, batch.composition.clone())
+        changed.composition[0] = torch.from_numpy(longer)
+        assert not torch.allclose(model(changed)[0], model(batch)[0]) and torch.equal(
+            model(changed)[1], model(batch)[1]
+        )
+
+
+def test_composition_reaches_the_network_near_zero_and_one() -> None:
+    rng, seen = np.random.default_rng(0), []
+    model = SequenceClassifier(load_backbone(SETTINGS, 1), 4, 2, WHOLE).composition
+    model.layers[0].register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0]))
+    proteins = ["".join(rng.choice(list(STANDARD), n)) for n in (80, 150, 400, 900, 2000)]
+    model(torch.from_numpy(np.stack([composition(p) for p in proteins])))
+    assert seen[0].shape == (5, 61) and seen[0].mean().abs() < 0.2 and 0.3 < seen[0].std() < 1.5
 
 
 def test_cached_trunk_gives_the_same_logits(model: SequenceClassifier) -> None:
