@@ -67,7 +67,7 @@ print(f"{settings.run_name}: {settings.title}, {len(table):,} proteins, {len(sta
 embeddings = stage.embeddings("finetuned")
 validation = stage.dataset(embeddings, "val")
 graph = next(g for g in (validation[i] for i in range(len(validation))) if g.has_structure)
-print(graph)
+print(f"one graph: {graph.num_nodes} residues, {graph.num_edges} edges, {graph.num_node_features} numbers per residue")
 
 # %% tags=["nbval-check-output"]
 print("width of a node:", graph.x.shape[1], "= 3 +", embeddings.width, "+ 4")
