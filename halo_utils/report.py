@@ -125,7 +125,7 @@ def run_facts(paths: RunPaths) -> str:
     seconds = sum(float(r["seconds"]) for r in records)
     main_set = read_metrics(paths.results / "metrics.csv")["split"].iloc[0]
     sizes = ", ".join(f"{counts[s]:,} {s}" for s in counts.index if s != "total")
-    machine = hardware["gpu"] or f"{hardware['cores']} cores ({hardware['processor']})"
+    machine = hardware["gpu"] or f"{hardware['threads']} of {hardware['cores']} cores ({hardware['processor']})"
     return (
         f"Run `{paths.name}`: {counts['total']:,} proteins of `{profile['data']['dataset']}` ({sizes}), of which"
         f" {matched.sum():,} have a structure ({matched.get(main_set, 0):,} in {main_set}). Backbone"
