@@ -20,11 +20,11 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
 
 
 def backbone(paths: RunPaths) -> str:
-    """Return the backbone of a run and its size, such as ``halo-mini, 1.80 M``."""
+    """Return the backbone of a run and the size of the whole model, such as ``halo-mini with head, 3.03 M``."""
     record = next(r for r in provenance(paths) if r["notebook"].startswith("02"))
     source = str(record["profile"]["backbone"]["source"])
     name = "random weights" if source == "random" else source.rsplit("/", 1)[-1]
-    return f"{name}, {record['parameters'] / 1e6:.2f} M"
+    return f"{name} with head, {record['parameters'] / 1e6:.2f} M"
 
 
 def _cell(metrics: pd.DataFrame, split: str, system: str, metric: str) -> str:
