@@ -20,11 +20,11 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
 
 
 def backbone(paths: RunPaths) -> str:
-    """Return the backbone of a run and its size, such as ``halo-mini, 1.80 M``."""
+    """Return the backbone of a run and the size of the whole model, such as ``halo-mini with head, 3.03 M``."""
     record = next(r for r in provenance(paths) if r["notebook"].startswith("02"))
     source = str(record["profile"]["backbone"]["source"])
     name = "random weights" if source == "random" else source.rsplit("/", 1)[-1]
-    return f"{name}, {record['parameters'] / 1e6:.2f} M"
+    return f"{name} with head, {record['parameters'] / 1e6:.2f} M"
 
 
 def _cell(metrics: pd.DataFrame, split: str, system: str, metric: str) -> str:
@@ -125,7 +125,7 @@ def run_facts(paths: RunPaths) -> str:
     seconds = sum(float(r["seconds"]) for r in records)
     main_set = read_metrics(paths.results / "metrics.csv")["split"].iloc[0]
     sizes = ", ".join(f"{counts[s]:,} {s}" for s in counts.index if s != "total")
-    machine = hardware["gpu"] or f"{hardware['cores']} cores ({hardware['processor']})"
+    machine = hardware["gpu"] or f"{hardware['threads']} of {hardware['cores']} cores ({hardware['processor']})"
     return (
         f"Run `{paths.name}`: {counts['total']:,} proteins of `{profile['data']['dataset']}` ({sizes}), of which"
         f" {matched.sum():,} have a structure ({matched.get(main_set, 0):,} in {main_set}). Backbone"
