@@ -6,7 +6,7 @@ path to a YAML file of your own works in the place of the name. Values come from
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import Field, ValidationError
@@ -112,6 +112,7 @@ def load_settings(
     _check_overrides(dataset=(dataset, str), max_proteins=(max_proteins, int), seed=(seed, int))
     path = profile_path(profile)
     raw = _read_profile(path)
+    _use_dataset_blocks(path, raw, dataset)
     chosen = {"dataset": dataset or None, "max_proteins": None if max_proteins < 0 else max_proteins}
     for name, values in {"data": chosen, **blocks}.items():
         raw[name] = {**raw.get(name, {}), **{key: v for key, v in values.items() if v not in (None, "")}}
@@ -173,6 +174,25 @@ def _read_profile(path: Path) -> dict[str, Any]:
         if is_block and not isinstance(raw.setdefault(name, {}), dict):
             raise SettingsError(f"profile {path.name}: {name} is {raw[name]!r}, expected a block of settings")
     return raw
+
+
+def _use_dataset_blocks(path: Path, raw: dict[str, Any], dataset: str) -> None:
+    """Replace values by those the profile keeps for its data set under ``datasets: {NAME: {BLOCK: {...}}}``.
+
+    Raises:
+        SettingsError: if a name is no data set, or what stands under it is not blocks of settings.
+    """
+    own = raw.pop("datasets", {})
+    known = get_args(DataSettings.model_fields["dataset"].annotation)
+    if not isinstance(own, dict) or set(own) - set(known):
+        raise SettingsError(f"profile {path.name}: datasets is {own!r}, expected names of {', '.join(known)}")
+    blocks = own.get(dataset or raw["data"].get("dataset"), {})
+    if not isinstance(blocks, dict):
+        raise SettingsError(f"profile {path.name}: datasets holds {blocks!r}, expected blocks of settings")
+    for name, values in blocks.items():
+        if not (isinstance(values, dict) and isinstance(raw.get(name, {}), dict)):
+            raise SettingsError(f"profile {path.name}: datasets sets {name} to {values!r}, expected a block")
+        raw[name] = {**raw.get(name, {}), **values}
 
 
 def _check_backbone(path: Path, backbone: BackboneSettings) -> None:

@@ -239,6 +239,10 @@ PROFILES: dict[str, tuple[str, str]] = {
     "an unknown data set": ("description: x\ndata: {dataset: mine}\n" + RANDOM, "data.dataset: Input should be"),
     "no data": ("description: x\n" + RANDOM, "data.dataset: Field required"),
     "a block that is no block": (START + RANDOM + "gat: 3\n", "gat is 3, expected a block of settings"),
+    "blocks for no data set": (START + RANDOM + "datasets: {luo: {esm: {}}}\n", "datasets is .*expected names of"),
+    "a data set without blocks": (START + RANDOM + "datasets: {synthetic: 3}\n", "datasets holds 3, expected blocks"),
+    "a data set's seed": (START + RANDOM + "datasets: {synthetic: {seed: 3}}\n", "datasets sets seed to 3, expected"),
+    "a data set's unknown block": (START + RANDOM + "datasets: {synthetic: {esn: {epochs: 3}}}\n", "esn: Extra inputs"),
     "a key written twice": (START + RANDOM + "seed: 1\nseed: 2\n", "not valid YAML: seed written twice"),
     "not YAML": (START + "backbone: {source: [\n", "is not valid YAML"),
     "an object to construct": (

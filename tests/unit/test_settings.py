@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from halo_utils import claims
+from halo_utils.blocks import GatSettings
 from halo_utils.files import digest, write_csv
 from halo_utils.labels import DEEPLOC, LUO2024
 from halo_utils.paths import REPOSITORY, RunPaths, data_dir
@@ -37,6 +38,17 @@ def test_run_name_follows_what_changes_the_proteins() -> None:
     assert load_settings("mini", max_proteins=3000, seed=8).run_name == "deeploc2-mini-3000-seed8"
     assert load_settings("mini", dataset="luo2024", max_proteins=0).run_name == "luo2024-mini"
     assert load_settings("demo", seed=4).run_name == "demo-seed4"
+
+
+def test_a_profile_keeps_values_of_a_data_set(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    start = "description: x\ndata: {dataset: deeploc2}\nbackbone: {source: data/checkpoints/halo-mini}\n"
+    text = "esm: {epochs: 6, weight_decay: 0.5}\ndatasets:\n  luo2024: {esm: {epochs: 12}, gat: {epochs: 3}}\n"
+    path.write_text(start + text)
+    profile, own = load_settings(str(path)), load_settings(str(path), dataset="luo2024")
+    assert (profile.esm.epochs, profile.esm.weight_decay, profile.gat.epochs) == (6, 0.5, GatSettings().epochs)
+    assert (own.esm.epochs, own.esm.weight_decay, own.gat.epochs) == (12, 0.5, 3)
+    assert load_settings(str(path), dataset="luo2024", esm={"epochs": 2}).esm.epochs == 2
 
 
 def test_settings_are_frozen_and_hashed() -> None:
