@@ -1,14 +1,18 @@
 """The real files of HALO_DATA_DIR: published counts, every structure, and the real profile's first steps."""
 
+import json
 import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from sklearn.metrics import f1_score
 
 from halo_utils import audits, datasets, inputs, structures
 from halo_utils.edges import radius_edges, store_edges
+from halo_utils.export import FACTS, locate_proteins
 from halo_utils.labels import DEEPLOC, HPA_SUPPORTED
+from halo_utils.paths import REPOSITORY
 from halo_utils.residues import write_store
 from halo_utils.settings import load_settings
 
@@ -95,3 +99,15 @@ def test_mini_profile_prepares_real_proteins(real_data: Path, root: Path) -> Non
     arrays = inputs.load_structure_arrays(settings, found.table)
     seen = dict(zip(found.table["accession"], inputs.seen_sequences(settings, found.table), strict=True))
     assert all(len(arrays[a]) == len(seen[a]) for a in arrays)
+
+
+def test_shipped_classifier_scores_what_its_table_says(deeploc: pd.DataFrame) -> None:
+    folder = REPOSITORY / "data" / "checkpoints" / "deeploc2-mini"
+    table = pd.read_csv(REPOSITORY / "data" / "results" / "deeploc2-mini" / "metrics.csv")
+    stated = table.query("split == 'test' and system == 'esm' and metric == 'micro_f1'").squeeze()
+    threshold = json.loads((folder / FACTS).read_text())["threshold"]
+    some = deeploc[deeploc["split"] == "test"].sample(400, random_state=1)
+    found = locate_proteins(folder, dict(zip(some["accession"], some["sequence"], strict=True)))
+    predicted = found.set_index("accession").loc[some["accession"], list(DEEPLOC)].to_numpy() >= threshold
+    assert threshold == stated["threshold"]
+    assert f1_score(some[list(DEEPLOC)], predicted, average="micro") == pytest.approx(stated["value"], abs=0.04)
