@@ -100,8 +100,9 @@ def deeploc_blocks(run: RunPaths) -> dict[str, str]:
 
 
 def luo_blocks(run: RunPaths) -> dict[str, str]:
-    """Return README's block about the luo2024 run."""
-    return {"luo": f"{report.run_facts(run)} {report.leak_sentence(run)}\n\n{report.luo_table(run)}"}
+    """Return README's blocks about the luo2024 run."""
+    facts = f"{report.run_facts(run)} {report.leak_sentence(run)}"
+    return {"luo": f"{facts}\n\n{report.luo_table(run)}", "luo_seeds": report.luo_seeds_table(run)}
 
 
 RUNS = {"deeploc2-mini": deeploc_blocks, "luo2024-mini": luo_blocks}  # the committed runs that README shows

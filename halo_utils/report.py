@@ -10,6 +10,7 @@ from halo_utils.summary import provenance
 
 COLUMNS = ("micro_f1", "macro_f1", "accuracy", "jaccard", "macro_precision", "macro_recall", "roc_auc_micro")
 PAPER_BACKBONE = {"HALO": "ESM-2 650 M", "Fine-tuned ESM": "ESM-2 650 M", "GAT": "ESM-2 650 M"}
+LUO_METRICS = ("accuracy", "macro_f1")  # the metrics of Table 4 that are shown
 SHORT = ("composition", "esm", "gat_weighted", "halo")  # systems of the smaller tables
 
 
@@ -53,27 +54,48 @@ def results_table(paths: RunPaths, split: str = "", *, published: bool = True) -
     return markdown(["system", "backbone", *(METRIC_TITLES[c] for c in COLUMNS)], rows)
 
 
+def _range(spread: pd.DataFrame, split: str, system: str, metric: str) -> str:
+    """Return ``mean (lowest to highest)`` of one overall metric over seeds."""
+    own = spread[(spread["split"] == split) & (spread["system"] == system) & (spread["label"] == "")]
+    return "{mean:.3f} ({lowest:.3f} to {highest:.3f})".format(**own[own["metric"] == metric].iloc[0])
+
+
 def seeds_table(paths: RunPaths) -> str:
     """Return mean and range of the F1 scores of every system over the seeds of a run's family."""
     spread = read_metrics(paths.results / "seeds.csv")
-    own = spread[(spread["split"] == spread["split"].iloc[0]) & (spread["label"] == "")]
-    own = own.set_index(["system", "metric"])
-    rows = []
-    for system in (s for s in SYSTEM_TITLES if (s, "micro_f1") in own.index):
-        cells = [own.loc[(system, m)] for m in ("micro_f1", "macro_f1")]
-        cells = [f"{c['mean']:.3f} ({c['lowest']:.3f} to {c['highest']:.3f})" for c in cells]
-        rows.append([SYSTEM_TITLES[system], str(int(own.loc[(system, "micro_f1"), "seeds"])), *cells])
-    return markdown(["system", "seeds", "Micro F1, mean (range)", "Macro F1, mean (range)"], rows)
+    split, systems, metrics = spread["split"].iloc[0], spread.groupby("system")["seeds"].max(), ("micro_f1", "macro_f1")
+    rows = [
+        [SYSTEM_TITLES[system], str(systems[system]), *(_range(spread, split, system, m) for m in metrics)]
+        for system in SYSTEM_TITLES
+        if system in systems
+    ]
+    return markdown(["system", "seeds", *(f"{METRIC_TITLES[m]}, mean (range)" for m in metrics)], rows)
+
+
+def luo_seeds_table(paths: RunPaths) -> str:
+    """Return mean and range of accuracy and macro F1 on luo2024's sets over the seeds of a run's family."""
+    spread = read_metrics(paths.results / "seeds.csv")
+    sets = luo_sets(spread)
+    rows = [
+        [SYSTEM_TITLES[system], METRIC_TITLES[metric], *(_range(spread, name, system, metric) for name in sets)]
+        for metric in LUO_METRICS
+        for system in SHORT
+    ]
+    return markdown([f"system, {spread['seeds'].max()} seeds", "metric", *sets], rows)
+
+
+def luo_sets(metrics: pd.DataFrame) -> list[str]:
+    """Return the test sets of luo2024 in the order of Table 4."""
+    return sorted(pd.unique(metrics["split"]), key=("S", "T", f"T{CLEAN}", "N").index)
 
 
 def luo_table(paths: RunPaths) -> str:
     """Return Table 4's sets beside ours: accuracy and macro F1 on S, T, T without near duplicates, and N."""
     metrics, table = read_metrics(paths.results / "metrics.csv"), published_table(4)
-    sets = list(pd.unique(metrics["split"]))
-    sets.sort(key=lambda name: ("S", "T", f"T{CLEAN}", "N").index(name))
+    sets = luo_sets(metrics)
     values = table[table["label"] == ""].set_index(["system", "metric"])["published"]
     rows = []
-    for metric in ("accuracy", "macro_f1"):
+    for metric in LUO_METRICS:
         cells = (values.get((f"HALO_{name}", metric)) for name in sets)
         cells = ("–" if v is None else f"{v:.3f}" for v in cells)
         rows.append(["HALO, published", PAPER_BACKBONE["HALO"], METRIC_TITLES[metric], *cells])

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
+from halo_utils import report
 from halo_utils.pairs import MACHINE_PATH
-from halo_utils.paths import REPOSITORY
+from halo_utils.paths import REPOSITORY, RunPaths
 from halo_utils.readme import fill
 from halo_utils.run import notebooks
 
@@ -117,3 +119,15 @@ def test_fill_replaces_marked_blocks(tmp_path: Path) -> None:
     assert document.read_text() == "x\n<!-- t -->\n\nnew\n\n<!-- /t -->\ny\n"
     with pytest.raises(Exception, match="has no <!-- z -->"):
         fill(document, {"z": "new"})
+
+
+def test_luo_seeds_stand_in_the_order_of_table_4(root: Path) -> None:
+    paths = RunPaths("luo2024-x").make()
+    rows = [(split, s, m) for split in ("N", "S") for s in report.SHORT for m in report.LUO_METRICS]
+    table = pd.DataFrame(rows, columns=["split", "system", "metric"]).assign(label="", seeds=3)
+    table = table.assign(mean=0.5, lowest=0.4, highest=0.625)
+    table.loc[(table["split"] == "S") & (table["system"] == "esm"), "mean"] = 0.55
+    table.to_csv(paths.results / "seeds.csv", index=False)
+    lines = report.luo_seeds_table(paths).splitlines()
+    assert lines[0] == "| system, 3 seeds | metric | S | N |"
+    assert "| fine-tuned ESM | Macro F1 | 0.550 (0.400 to 0.625) | 0.500 (0.400 to 0.625) |" in lines
