@@ -62,7 +62,7 @@ class HeadSettings(Block):
     composition: int = Field(0, ge=0)  # hidden units of a network on the composition of the whole protein; 0: none
     hidden: int = Field(0, ge=0)  # units of a hidden layer; 0: a linear head
     dropout: float = Field(0.0, ge=0, lt=1)
-    learning_rate: float | None = Field(None, gt=0)  # of pooling and head; None: the backbone's
+    learning_rate: float | None = Field(None, gt=0)  # of pooling, head and composition; None: the backbone's
 
 
 class EsmSettings(Block):
