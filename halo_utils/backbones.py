@@ -109,13 +109,19 @@ def backbone_folder(settings: BackboneSettings) -> Path | None:
 
 
 def _check_esm2(source: str, model: EsmModel) -> None:
-    """Refuse a checkpoint that is not ESM-2: other alphabet, or learned positions."""
+    """Refuse a checkpoint that the packed encoder does not compute: other alphabet, positions or embeddings."""
     config = model.config
     if config.vocab_size != VOCABULARY_SIZE or config.position_embedding_type != "rotary":
         raise SettingsError(
             f"backbone {source!r} has {config.vocab_size} tokens and {config.position_embedding_type} positions;"
             f" expected an ESM-2 with {VOCABULARY_SIZE} tokens and rotary positions"
         )
+    for name, expected in (("token_dropout", True), ("emb_layer_norm_before", False)):
+        if bool(getattr(config, name)) is not expected:
+            raise SettingsError(
+                f"backbone {source!r} has {name}={getattr(config, name)} in its config.json; expected {expected}, as in"
+                " every published ESM-2: use one of those, or correct config.json if it is one"
+            )
 
 
 def load_tokenizer(settings: BackboneSettings) -> EsmTokenizer:

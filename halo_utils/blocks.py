@@ -51,7 +51,7 @@ class FocalSettings(Block):
 
     gamma: float = Field(2.0, ge=0)
     alpha: float = Field(1.0, gt=0)
-    balance: float = Field(0.0, ge=0, le=1)  # share of a label's log-odds that training adds to its logit; paper: none
+    balance: float = Field(0.0, ge=0, le=1)  # share of a label's log-odds that is added to its logit; paper: none
 
 
 class HeadSettings(Block):
@@ -77,6 +77,7 @@ class EsmSettings(Block):
     schedule: Literal["plateau", "linear"] = "plateau"  # linear: warm-up, then down to zero at the last step
     plateau_patience: int = Field(3, ge=0)  # epochs without a lower validation loss before the rate falls
     plateau_factor: float = Field(0.5, gt=0, lt=1)
+    compare_heads: bool = True  # train the paper's head and every step from it to this one, where they differ
 
 
 class FeatureWeightSettings(Block):

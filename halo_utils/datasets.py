@@ -21,6 +21,8 @@ from halo_utils.tables import check_protein, read_csv
 
 COMMON_COLUMNS = ("accession", "sequence", "split", "kingdom", "subset")
 
+AUDIT_COLUMNS = ("kingdom", "subset", "containment", "corpus_containment", "family")
+
 # HALO's split of DeepLoc 2.0's homology partitions; the released split files carry the partition.
 DEEPLOC_SPLIT = {0: "train", 1: "train", 2: "train", 3: "val", 4: "test"}
 CLEAN = " without near duplicates"  # ending of the name of what remains of a leaking test set
@@ -260,8 +262,11 @@ def check_splits(table: pd.DataFrame, source: str) -> None:
 
 
 def fingerprint(table: pd.DataFrame) -> str:
-    """Return 16 hex digits over accession, sequence, split and labels in accession order."""
-    ordered = table.sort_values("accession").drop(columns=["kingdom"], errors="ignore")
+    """Return 16 hex digits over accession, sequence, split and labels in accession order.
+
+    Columns that only audits and evaluation read are left out: what was trained does not depend on them.
+    """
+    ordered = table.sort_values("accession").drop(columns=list(AUDIT_COLUMNS), errors="ignore")
     return digest(ordered.to_dict("list"))
 
 

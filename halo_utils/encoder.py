@@ -41,8 +41,7 @@ class PackedEncoder(nn.Module):
         self.norm = model.encoder.emb_layer_norm_after if stop == blocks else None
         self.heads = model.config.num_attention_heads
         self.head_width = model.config.hidden_size // self.heads
-        frequency = 10_000.0 ** (-torch.arange(0, self.head_width, 2) / self.head_width)  # rotary positions
-        self.register_buffer("frequency", frequency, persistent=False)
+        self.register_buffer("frequency", rotary_frequencies(model), persistent=False)
 
     def forward(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
         """Return the states after the last block, [N, D].
@@ -80,6 +79,16 @@ class PackedEncoder(nn.Module):
         before, after = compiled_parts() if self.compiled else (before_attention, after_attention)
         query, key, value = before(layer, x, cos, sin, self.heads)
         return after(layer, x, attend(query, key, value, lengths))
+
+
+def rotary_frequencies(model: EsmModel) -> Tensor:
+    """Return the model's own rotary frequencies, [d / 2] float32, for d channels of a head.
+
+    They are read and not computed: published checkpoints store them rounded to float16 and were trained with those,
+    and transformers keeps what it loads. Early versions of transformers 5 hold one copy per block.
+    """
+    rotary = getattr(model, "rotary_embeddings", None) or model.encoder.layer[0].attention.self.rotary_embeddings
+    return rotary.inv_freq.detach().float().clone()
 
 
 def before_attention(

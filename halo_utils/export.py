@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from safetensors.torch import load_file, save_file
 
 from halo_utils.backbones import load_backbone, load_tokenizer, token_ids
@@ -21,16 +22,18 @@ from halo_utils.paths import shown
 from halo_utils.prediction import inference
 from halo_utils.sequence_stage import BUDGET, SequenceStage, best_weights
 from halo_utils.tables import check_protein
+from halo_utils.training import Fit
 from halo_utils.truncation import truncate
 
 WEIGHTS, FACTS = "classifier.safetensors", "classifier.json"
 
 
-def export_classifier(stage: SequenceStage, threshold: Threshold, folder: Path) -> Path:
+def export_classifier(stage: SequenceStage, result: Fit, threshold: Threshold, folder: Path) -> Path:
     """Write what fine-tuning has learned, in float16, with all that is needed to use it again.
 
     Args:
         stage: after ``finetune``.
+        result: what ``finetune`` returned.
         threshold: of the labels, with the split it was chosen on.
         folder: directory to write ``classifier.safetensors`` and ``classifier.json`` into.
     """
@@ -46,6 +49,7 @@ def export_classifier(stage: SequenceStage, threshold: Threshold, folder: Path) 
         "head": settings.esm.head.model_dump(mode="json"),
         "tokens_per_batch": settings.esm.tokens_per_batch,
         "places": stage.places,
+        "offset": result.module.loss.offset.tolist(),
         "threshold": threshold.value,
         "threshold_chosen_on": threshold.chosen_on,
     }
@@ -99,7 +103,8 @@ def locate_proteins(folder: Path, sequences: dict[str, str]) -> pd.DataFrame:
     tokens = token_ids(read, load_tokenizer(block))
     whole = np.stack([composition(s) for s in sequences.values()])
     dataset = SequenceDataset(list(sequences), tokens, np.zeros((len(tokens), len(places))), None, whole)
-    loader, loss, rows = make_loader(dataset, facts["tokens_per_batch"], collate_proteins), FocalLoss(), []
+    loader, rows = make_loader(dataset, facts["tokens_per_batch"], collate_proteins), []
+    loss = FocalLoss(offset=torch.tensor(facts["offset"]))  # what training added to the logits belongs to them
     for batch, logits in inference(loader, model, "32-true", "predict", BUDGET):
         rows += zip(batch.accessions, loss.probability(logits).cpu().tolist(), strict=True)
     found = pd.DataFrame(dict(rows), index=places).T.loc[list(sequences)].rename_axis("accession")

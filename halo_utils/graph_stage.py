@@ -41,14 +41,12 @@ class Variant:
         store: residue store its embeddings come from.
         weights: weights of coordinates, embedding and biochemistry.
         learned: train the weights from these starting values.
-        structures_only: learn from the proteins with a structure only, and stop by those of validation.
     """
 
     name: str
     store: str
     weights: Weights
     learned: bool = False
-    structures_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,11 +74,9 @@ class GraphStage:
             raise DataError(f"{shown(path)} not found: run notebook 02_esm_finetuning with this profile first")
         return ResidueStore(path)
 
-    def dataset(self, store: ResidueStore, *splits: str, structures_only: bool = False) -> GraphDataset:
+    def dataset(self, store: ResidueStore, *splits: str) -> GraphDataset:
         """Return the graphs of the named splits; of everything but train without names."""
         inside = self.table["split"].isin(splits) if splits else self.table["split"] != "train"
-        if structures_only:
-            inside &= self.table["accession"].isin(self.structures.accessions)
         part = self.table[inside]
         labels = label_matrix(part, self.places)
         return GraphDataset(
@@ -107,12 +103,14 @@ class GatRun:
         fit: weights of the best epoch and the training history.
         weights: final weights of the three blocks.
         thresholds: learned threshold per label, [K].
+        parameters: numbers that are trained, of this network alone; the sequence model's are not among them.
     """
 
     variant: Variant
     fit: Fit
     weights: Weights
     thresholds: np.ndarray
+    parameters: int
 
 
 def prepare(settings: Settings, table: pd.DataFrame) -> GraphStage:
@@ -141,17 +139,18 @@ def train_gat(stage: GraphStage, variant: Variant, epochs: int | None = None) ->
         stage.edges.content,
         code,
     ]
-    what = [variant.weights, variant.learned, variant.structures_only, epochs, settings.seed]
+    what = [variant.weights, variant.learned, epochs, settings.seed]
     key = digest(*content, *what, resolve(settings.compute.precision))
     L.seed_everything(settings.seed, verbose=False)
     blocks, k = feature_blocks(store.width), len(stage.places)
     model = GatClassifier(blocks, k, block, variant.weights, variant.learned)
-    train, val = (stage.dataset(store, s, structures_only=variant.structures_only) for s in ("train", "val"))
-    prior = block.focal.balance * log_odds(train.labels)
-    loss = FocalLoss(block.focal.gamma, block.focal.alpha, n_labels=k, prior=prior)
+    train, val = (stage.dataset(store, s) for s in ("train", "val"))
+    offset = block.focal.balance * log_odds(train.labels)
+    loss = FocalLoss(block.focal.gamma, block.focal.alpha, n_labels=k, offset=offset)
     module = Classifier(
         model, loss, block.learning_rate, block.weight_decay, seed=settings.seed, budget="gat.nodes_per_batch"
     )
+    parameters = sum(p.numel() for p in module.parameters() if p.requires_grad)
     result = fit(
         module,
         stage.loader(train, shuffle=True),
@@ -162,7 +161,7 @@ def train_gat(stage: GraphStage, variant: Variant, epochs: int | None = None) ->
         patience=block.patience,
     )
     final = tuple(float(w) for w in model.feature_weights.values)
-    return GatRun(variant, result, final, loss.thresholds.numpy())
+    return GatRun(variant, result, final, loss.thresholds.numpy(), parameters)
 
 
 def predict_held_out(stage: GraphStage, run: GatRun) -> pd.DataFrame:

@@ -19,20 +19,20 @@ class FocalLoss(nn.Module):
         gamma: focusing exponent; 0 gives binary cross-entropy times alpha.
         alpha: factor of the whole loss.
         n_labels: K for learnable thresholds, None for none.
-        prior: what training adds to the logits, [K] float32, and prediction leaves out, or None. With a share of the
-            labels' log-odds the network need not learn that rare labels are rare, and one threshold suits all.
+        offset: what is added to the logits, in training and in prediction alike, [K] float32, or None. With a share of
+            the labels' log-odds the network need not learn that rare labels are rare; probabilities keep their scale.
 
     Source: Lin et al. 2017, "Focal Loss for Dense Object Detection", equation 5; Menon et al. 2021, "Long-tail learning
-    via logit adjustment", equation 10, for ``prior``.
+    via logit adjustment", equation 10, for ``offset`` (they leave it out of predictions, which shifts probabilities).
     """
 
     def __init__(
-        self, gamma: float = 2.0, alpha: float = 1.0, n_labels: int | None = None, prior: Tensor | None = None
+        self, gamma: float = 2.0, alpha: float = 1.0, n_labels: int | None = None, offset: Tensor | None = None
     ) -> None:
         """Start every threshold at one half."""
         super().__init__()
         self.gamma, self.alpha = gamma, alpha
-        self.register_buffer("prior", prior, persistent=False)
+        self.register_buffer("offset", offset, persistent=False)
         self.threshold_logit = nn.Parameter(torch.zeros(n_labels)) if n_labels else None
 
     @property
@@ -41,8 +41,8 @@ class FocalLoss(nn.Module):
         return None if self.threshold_logit is None else self.threshold_logit.detach().sigmoid()
 
     def margin(self, logits: Tensor) -> Tensor:
-        """Return logits measured from the threshold, [B, K] float32."""
-        logits = logits.float()
+        """Return logits with the offset, measured from the threshold, [B, K] float32."""
+        logits = logits.float() if self.offset is None else logits.float() + self.offset
         return logits if self.threshold_logit is None else logits - self.threshold_logit
 
     def probability(self, logits: Tensor) -> Tensor:
@@ -51,11 +51,10 @@ class FocalLoss(nn.Module):
 
     def forward(self, logits: Tensor, y: Tensor) -> Tensor:
         """Return the loss, a scalar; ``y`` is [B, K] float 0/1."""
-        margin = self.margin(logits)
-        margin = margin if self.prior is None else margin + self.prior
-        bce = F.binary_cross_entropy_with_logits(margin, y, reduction="none")
-        p_true = torch.exp(-bce)  # probability given to the true side
-        return (self.alpha * (1.0 - p_true) ** self.gamma * bce).mean()
+        bce = F.binary_cross_entropy_with_logits(self.margin(logits), y, reduction="none")
+        # 1 - p_t, exact for small values; never 0, where the gradient of a power below 1 is infinite.
+        missing = -torch.expm1(-bce).clamp_max(-torch.finfo(bce.dtype).tiny)
+        return (self.alpha * missing**self.gamma * bce).mean()
 
 
 def log_odds(y: np.ndarray) -> Tensor:

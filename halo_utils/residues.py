@@ -256,8 +256,15 @@ def _fill(
             raise DataError(f"{name}: rows of shape {values.shape}, expected {expected}")
         if position in checksums:
             raise DataError(f"{name}: written twice, expected once")
-        array[starts[position] : starts[position + 1]] = values
-        checksums[position] = _checksum(array[starts[position] : starts[position + 1]])
+        with np.errstate(over="ignore"):  # said below, with the protein's name
+            array[starts[position] : starts[position + 1]] = values
+        written = array[starts[position] : starts[position + 1]]
+        if array.dtype == np.float16 and np.isinf(written).any():
+            raise DataError(
+                f"{name}: a state of {np.abs(values).max():.3g} does not fit float16, which ends at 65,504; set"
+                " compute.precision to 32-true in the profile, or use another backbone"
+            )
+        checksums[position] = _checksum(written)
         after()
     missing = sorted(set(range(len(accessions))) - set(checksums))
     if missing:

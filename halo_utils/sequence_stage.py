@@ -1,8 +1,9 @@
 """Notebook 02's work: fine-tune the sequence model, predict, and embed every residue before and after."""
 
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +21,10 @@ from torch.utils.data import DataLoader
 from halo_utils import backbones, batching, classifiers, encoder, features, learner, losses, pooling, training
 from halo_utils.backbones import backbone_key, load_backbone, load_tokenizer, token_ids
 from halo_utils.batching import SequenceDataset, collate_proteins, make_loader
+from halo_utils.blocks import EsmSettings, FocalSettings, HeadSettings
 from halo_utils.classifiers import ProteinBatch, SequenceClassifier, residues_of
 from halo_utils.datasets import fingerprint, label_matrix
+from halo_utils.errors import HaloError
 from halo_utils.features import composition
 from halo_utils.files import digest
 from halo_utils.inputs import seen_sequences
@@ -37,6 +40,7 @@ from halo_utils.training import Fit, fit
 from halo_utils.truncation import SPECIAL_TOKENS
 
 BUDGET = "esm.tokens_per_batch"
+PRETRAINED, FINETUNED = "pretrained", "finetuned"  # names of the residue stores
 WARMUP = 0.05  # share of the steps of a linear schedule
 DISK_RESERVE = 0.9  # share of the free disk a trunk cache may take
 
@@ -52,7 +56,8 @@ class SequenceStage:
         composition: [n, 61] float32 in table order, or None where the head does not read it.
         classifier: the model; fine-tuned in place by ``finetune``.
         trunk: cached output of the frozen trunk, or None when everything learns or the disk is short.
-        backbone_key: digest of everything the pre-trained states depend on.
+        backbone_key: digest of everything the states depend on, besides the weights that learn.
+        pretrained_weights: digest of the weights that can learn, before any fine-tuning.
         key: digest of everything the fine-tuned weights depend on.
     """
 
@@ -63,6 +68,7 @@ class SequenceStage:
     classifier: SequenceClassifier
     trunk: ResidueStore | None
     backbone_key: str
+    pretrained_weights: str
     key: str
 
     @property
@@ -95,10 +101,7 @@ def prepare(settings: Settings, table: pd.DataFrame, report: Callable[[str], Non
     """
     L.seed_everything(settings.seed, verbose=False)
     tokens = token_ids(seen_sequences(settings, table), load_tokenizer(settings.backbone))
-    model = load_backbone(settings.backbone, settings.seed)
-    k = len(locations(settings.data.dataset))
-    classifier = SequenceClassifier(model, k, settings.backbone.trainable_layers, settings.esm.head)
-    classifier.trunk.compiled = classifier.top.compiled = compiles(settings.compute)
+    classifier = _make_classifier(settings)
     identity = digest(
         backbone_key(settings.backbone, settings.seed),
         settings.backbone.model_dump(),
@@ -109,11 +112,36 @@ def prepare(settings: Settings, table: pd.DataFrame, report: Callable[[str], Non
         code_digest(backbones, batching, classifiers, encoder, pooling),
     )
     whole = np.stack([composition(s) for s in table["sequence"]]) if settings.esm.head.composition else None
-    key = digest(identity, settings.esm.model_dump(), settings.seed, code_digest(features, losses, learner, training))
-    stage = SequenceStage(settings, table, tokens, whole, classifier, None, identity, key)
+    key = digest(
+        identity,
+        settings.esm.model_dump(exclude={"compare_heads"}),
+        settings.seed,
+        code_digest(features, losses, learner, training),
+    )
+    stage = SequenceStage(settings, table, tokens, whole, classifier, None, identity, weights_digest(classifier), key)
     if classifier.trunk_is_frozen and len(classifier.trunk.layers):
         stage.trunk = _cache_trunk(stage, identity, report)
     return stage
+
+
+def _make_classifier(settings: Settings) -> SequenceClassifier:
+    """Return the sequence model of a profile before any fine-tuning."""
+    model = load_backbone(settings.backbone, settings.seed)
+    k = len(locations(settings.data.dataset))
+    classifier = SequenceClassifier(model, k, settings.backbone.trainable_layers, settings.esm.head)
+    classifier.trunk.compiled = classifier.top.compiled = compiles(settings.compute)
+    return classifier
+
+
+def weights_digest(classifier: SequenceClassifier) -> str:
+    """Return 16 hex digits over the backbone's weights that can learn; they tell states before and after apart."""
+    learning = [classifier.top] if classifier.trunk_is_frozen else [classifier.trunk, classifier.top]
+    found = hashlib.sha256()
+    for part in learning:
+        for name, weight in part.state_dict().items():
+            found.update(name.encode())
+            found.update(weight.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
 
 
 def _cache_trunk(stage: SequenceStage, key: str, report: Callable[[str], None]) -> ResidueStore | None:
@@ -158,14 +186,23 @@ def _rows(
 
 
 def embed_residues(stage: SequenceStage, name: str) -> ResidueStore:
-    """Write the current model's last hidden states, one row per residue, into the residue store ``name``.
+    """Write a model's last hidden states, one row per residue, into the residue store ``name``.
+
+    The store's key is a digest of the weights, so cells may be run again in any order.
 
     Args:
-        stage: before fine-tuning its states are the pre-trained model's, afterwards the fine-tuned one's.
-        name: file name of the store under the run's folder.
+        stage: before or after ``finetune``.
+        name: ``pretrained`` for the states before fine-tuning, whenever it is called; ``finetuned`` for those after.
+
+    Raises:
+        HaloError: for ``finetuned`` before the model is.
     """
-    path = stage.settings.paths.work / f"{name}.npy"
-    key = digest(name, stage.backbone_key if name == "pretrained" else stage.key)
+    path, weights = stage.settings.paths.work / f"{name}.npy", weights_digest(stage.classifier)
+    if name == FINETUNED and weights == stage.pretrained_weights:
+        raise HaloError("the model still has its pre-trained weights: call finetune before embedding as 'finetuned'")
+    if name == PRETRAINED and weights != stage.pretrained_weights:
+        stage, weights = replace(stage, classifier=_make_classifier(stage.settings)), stage.pretrained_weights
+    key = digest(stage.backbone_key, weights)
     lengths = [len(t) - SPECIAL_TOKENS for t in stage.tokens]
     width = stage.classifier.width
     rows = partial(_rows, stage, stage.classifier.token_states, strip=True)
@@ -176,8 +213,8 @@ def embed_residues(stage: SequenceStage, name: str) -> ResidueStore:
 def finetune(stage: SequenceStage) -> Fit:
     """Fine-tune the classifier on train, watch val, and leave it with the weights of its best epoch."""
     esm, settings = stage.settings.esm, stage.settings
-    prior = esm.focal.balance * log_odds(label_matrix(stage.table.iloc[stage.rows("train")], stage.places))
-    loss = FocalLoss(esm.focal.gamma, esm.focal.alpha, prior=prior)
+    offset = esm.focal.balance * log_odds(label_matrix(stage.table.iloc[stage.rows("train")], stage.places))
+    loss = FocalLoss(esm.focal.gamma, esm.focal.alpha, offset=offset)
     rates = {part: esm.head.learning_rate or esm.learning_rate for part in ("pooling", "head", "composition")}
     plateau = (esm.plateau_patience, esm.plateau_factor) if esm.schedule == "plateau" else None
     module = Classifier(
@@ -195,6 +232,35 @@ def finetune(stage: SequenceStage) -> Fit:
     train, val = stage.loader(stage.rows("train"), shuffle=True), stage.loader(stage.rows("val"))
     folder = settings.paths.work / "esm" / stage.key
     return fit(module, train, val, folder, epochs=esm.epochs, compute=settings.compute, keep_every_epoch=True)
+
+
+def ladder(esm: EsmSettings) -> dict[str, EsmSettings]:
+    """Return the settings on the way from the paper's sequence model to ours, ours left out; empty where they agree.
+
+    The first step has the paper's pooling, head and loss (section 2.1) and our learning rates, schedule and epochs;
+    every other adds one thing to the one before: our loss, then our pooling and hidden layer, then (ours) the network
+    on composition.
+    """
+    ours, plain = esm.head, HeadSettings(learning_rate=esm.head.learning_rate)
+    steps = {
+        "esm_paper_head": esm.model_copy(update={"head": plain, "focal": FocalSettings()}),
+        "esm_own_loss": esm.model_copy(update={"head": plain}),
+        "esm_own_pooling": esm.model_copy(update={"head": ours.model_copy(update={"composition": 0})}),
+    }
+    different: dict[str, EsmSettings] = {}
+    for name, step in steps.items():
+        if step != esm and step not in different.values():
+            different[name] = step
+    return different
+
+
+def climb(settings: Settings, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Train every step of ``ladder`` like the model itself and return its predictions outside train, by system."""
+    found = {}
+    for name, esm in ladder(settings.esm).items() if settings.esm.compare_heads else ():
+        step = prepare(settings.model_copy(update={"esm": esm}), table)
+        found[name] = predict_held_out(step, finetune(step))
+    return found
 
 
 def best_weights(stage: SequenceStage) -> dict[str, Tensor]:

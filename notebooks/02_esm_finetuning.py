@@ -148,15 +148,11 @@ except LeakError as error:
 # with attention should be read against it.
 
 # %%
-baseline = sequence_stage.composition_baseline(table, stage.places, settings.seed)
-evaluation.save_predictions(settings, "composition", baseline)
-metrics = pd.concat(
-    [
-        evaluation.measure_plain(settings, table, "composition", baseline),
-        evaluation.measure_plain(settings, table, "esm", predictions),
-    ],
-    ignore_index=True,
-)
+systems = {"composition": sequence_stage.composition_baseline(table, stage.places, settings.seed)}
+systems |= sequence_stage.climb(settings, table) | {"esm": predictions}
+for name, found in systems.items():
+    evaluation.save_predictions(settings, name, found)
+metrics = pd.concat([evaluation.measure_plain(settings, table, n, found) for n, found in systems.items()])
 write_csv(paths.results / "metrics_sequence.csv", metrics)
 main_set = datasets.held_out_sets(table)[0]
 evaluation.headline(metrics, main_set).round(3)
@@ -204,7 +200,7 @@ print("one row per residue read:", rows == sum(len(s) for s in inputs.seen_seque
 # with it; here it is tried on a hundred test proteins.
 
 # %%
-folder = export.export_classifier(stage, threshold, paths.work / "classifier")
+folder = export.export_classifier(stage, result, threshold, paths.work / "classifier")
 size = sum(path.stat().st_size for path in folder.iterdir())
 some = table[table["split"] == main_set].head(100)
 again = export.locate_proteins(folder, dict(zip(some["accession"], some["sequence"], strict=True)))

@@ -40,7 +40,7 @@ import pandas as pd
 from IPython.display import display
 from matplotlib import pyplot as plt
 
-from halo_utils import calibration, datasets, evaluation, gate, inputs, metrics, plots, provenance, reference
+from halo_utils import datasets, evaluation, gate, inputs, metrics, plots, provenance, reference
 from halo_utils.calibration import Threshold
 from halo_utils.files import write_csv
 from halo_utils.settings import load_settings
@@ -180,42 +180,25 @@ if own_gate.rule == "paper":
 
 # %% [markdown]
 # ## Proteins with a structure only
-# The gate can act on these alone, so here is the question on its own ground. Beside the systems above stands a graph
-# network that learned from structures alone, and the gate that asks it; its threshold comes from the validation
-# proteins with a structure.
+# The gate can act on these alone, so here is the question on its own ground.
 
 # %%
-from_structures = evaluation.load_predictions(settings, "gat_structures")
-ground = {}
-for one in (evaluation.evaluation_set(settings, table, "val"), view):
-    ground[one.name] = evaluation.restrict(one, one.join(gat, ["has_structure"])[:, 0].astype(bool), "with structure")
-structure_val, part = ground["val"], ground[main_set]
-print({name: f"{len(g.y):,} proteins" for name, g in ground.items()})
+part = evaluation.restrict(view, view.join(gat, ["has_structure"])[:, 0].astype(bool), "with structure")
+print(f"{len(part.y):,} of {len(view.y):,} test proteins have a structure")
 
 # %%
 on_structures = pd.DataFrame()
-if part.y.any() and structure_val.y.any():
-    step = settings.evaluation.threshold_step
-    cut = calibration.choose_threshold(structure_val.y, structure_val.join(from_structures), "val", step)
-    second_gate = gate.make_gate(settings.gate, own_gate.esm_threshold, cut)
+if part.y.any():
     everyone = np.ones(len(part.y), dtype=bool)
-    probs = {"esm": part.join(esm), "gat_weighted": part.join(gat), "gat_structures": part.join(from_structures)}
-    cuts = {"esm": own_gate.esm_threshold, "gat_weighted": own_gate.gat_threshold, "gat_structures": cut}
+    probs = {"esm": part.join(esm), "gat_weighted": part.join(gat)}
+    cuts = {"esm": own_gate.esm_threshold, "gat_weighted": own_gate.gat_threshold, "halo": own_gate.esm_threshold}
     found = {n: (p >= cuts[n].on(main_set), p) for n, p in probs.items()}
-    for name, used, asked in (("halo", own_gate, "gat_weighted"), ("halo_structures", second_gate, "gat_structures")):
-        joined = gate.halo_gate(probs["esm"], probs[asked], everyone, used, main_set)
-        found[name] = (joined.labels, joined.score)
-    cuts |= {"halo": own_gate.esm_threshold, "halo_structures": own_gate.esm_threshold}
+    joined = gate.halo_gate(probs["esm"], probs["gat_weighted"], everyone, own_gate, main_set)
+    found["halo"] = (joined.labels, joined.score)
     on_structures = pd.concat(
         [evaluation.measure(settings, part, n, *system, cuts[n]) for n, system in found.items()], ignore_index=True
     )
-    gains = pd.concat(
-        [
-            evaluation.compare(settings, part, (n, *found[n]), ("esm", *found["esm"]))
-            for n in ("halo", "halo_structures")
-        ],
-        ignore_index=True,
-    )
+    gains = evaluation.compare(settings, part, ("halo", *found["halo"]), ("esm", *found["esm"]))
     write_csv(paths.results / "metrics_with_structure.csv", on_structures)
     write_csv(paths.results / "differences_with_structure.csv", gains)
     display(evaluation.headline(on_structures, part.name).round(3))

@@ -79,10 +79,10 @@ def test_settings_of_head_and_balance_reach_training_and_survive_export(tiny_pro
     stage = sequence_stage.prepare(settings, table, report=lambda message: None)
     result = sequence_stage.finetune(stage)
     share = (table.loc[table["split"] == "train", list(DEEPLOC)].sum() + 0.5) / ((table["split"] == "train").sum() + 1)
-    assert np.allclose(result.module.loss.prior, 0.5 * np.log(share / (1 - share)), atol=1e-5)
+    assert np.allclose(result.module.loss.offset, 0.5 * np.log(share / (1 - share)), atol=1e-5)
     assert result.module.rates == {"pooling": 1e-2, "head": 1e-2, "composition": 1e-2}
     run = sequence_stage.predict_held_out(stage, result).set_index("accession")
-    folder = export_classifier(stage, Threshold(0.5, "val"), root / "classifier")
+    folder = export_classifier(stage, result, Threshold(0.5, "val"), root / "classifier")
     held_out = table[table["split"] != "train"]
     found = locate_proteins(folder, dict(zip(held_out["accession"], held_out["sequence"], strict=True)))
     places = list(DEEPLOC)

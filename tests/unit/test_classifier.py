@@ -187,11 +187,11 @@ def test_learnable_threshold_moves_probability_and_learns() -> None:
     assert (loss.threshold_logit.grad > 0).all()
 
 
-def test_prior_moves_the_loss_and_not_the_probability() -> None:
+def test_offset_moves_the_loss_and_the_probability_alike() -> None:
     y = np.array([[1, 0], [1, 0], [0, 0]])
-    prior = log_odds(y)
-    assert torch.allclose(prior, torch.tensor([2.5 / 1.5, 0.5 / 3.5]).log())
-    balanced, logits, target = FocalLoss(prior=prior), torch.tensor([[0.4, -0.3]]), torch.tensor([[1.0, 0.0]])
-    assert torch.allclose(balanced(logits, target), FocalLoss()(logits + prior, target))
-    assert torch.equal(balanced.probability(logits), logits.sigmoid())
+    offset = log_odds(y)
+    assert torch.allclose(offset, torch.tensor([2.5 / 1.5, 0.5 / 3.5]).log())
+    balanced, logits, target = FocalLoss(offset=offset), torch.tensor([[0.4, -0.3]]), torch.tensor([[1.0, 0.0]])
+    assert torch.allclose(balanced(logits, target), FocalLoss()(logits + offset, target))
+    assert torch.equal(balanced.probability(logits), (logits + offset).sigmoid())
     assert not balanced.state_dict()  # the shares of train are no weights
