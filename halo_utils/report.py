@@ -20,12 +20,17 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
-def backbone(paths: RunPaths) -> str:
-    """Return the backbone of a run and the size of the whole model, such as ``halo-mini with head, 3.03 M``."""
-    record = next(r for r in provenance(paths) if r["notebook"].startswith("02"))
-    source = str(record["profile"]["backbone"]["source"])
+def model_sizes(paths: RunPaths) -> dict[str, str]:
+    """Return what every system of a run is made of, such as ``halo-mini with head, 3.03 M``, by system.
+
+    A graph network is counted alone: it reads the sequence model's residues, not its head. A gate joins both.
+    """
+    records = {record["notebook"][:2]: record for record in provenance(paths)}
+    source = str(records["02"]["profile"]["backbone"]["source"])
     name = "random weights" if source == "random" else source.rsplit("/", 1)[-1]
-    return f"{name} with head, {record['parameters'] / 1e6:.2f} M"
+    esm = {s: f"{name} with head, {n / 1e6:.2f} M" for s, n in records["02"]["parameters"].items()}
+    gat = {s: f"GAT, {n / 1e6:.3f} M, on {name}" for s, n in records["04"]["gat_parameters"].items()}
+    return esm | gat | {s: "both" for s in SYSTEM_TITLES if s.startswith("halo")}
 
 
 def _cell(metrics: pd.DataFrame, split: str, system: str, metric: str) -> str:
@@ -41,7 +46,7 @@ def results_table(paths: RunPaths, split: str = "", *, published: bool = True) -
     """Return the systems of a run on one test set, the main one by default, below the published rows."""
     metrics = read_metrics(paths.results / "metrics.csv")
     split = split or metrics["split"].iloc[0]
-    rows, size = [], backbone(paths)
+    rows, sizes = [], model_sizes(paths)
     table = published_table(3)
     values = table.set_index(["system", "metric", "label"])["published"]
     for system in pd.unique(table["system"]) if published else ():
@@ -50,7 +55,7 @@ def results_table(paths: RunPaths, split: str = "", *, published: bool = True) -
         rows.append([f"{system}, published", PAPER_BACKBONE.get(system, ""), *cells])
     for system in (s for s in SYSTEM_TITLES if s in set(metrics["system"])):
         cells = (_cell(metrics, split, system, c) for c in COLUMNS)
-        rows.append([f"{SYSTEM_TITLES[system]}, ours", "none" if system == "composition" else size, *cells])
+        rows.append([f"{SYSTEM_TITLES[system]}, ours", sizes.get(system, "none"), *cells])
     return markdown(["system", "backbone", *(METRIC_TITLES[c] for c in COLUMNS)], rows)
 
 
@@ -92,7 +97,7 @@ def luo_sets(metrics: pd.DataFrame) -> list[str]:
 def luo_table(paths: RunPaths) -> str:
     """Return Table 4's sets beside ours: accuracy and macro F1 on S, T, T without near duplicates, and N."""
     metrics, table = read_metrics(paths.results / "metrics.csv"), published_table(4)
-    sets = luo_sets(metrics)
+    sets, sizes = luo_sets(metrics), model_sizes(paths)
     values = table[table["label"] == ""].set_index(["system", "metric"])["published"]
     rows = []
     for metric in LUO_METRICS:
@@ -100,9 +105,8 @@ def luo_table(paths: RunPaths) -> str:
         cells = ("–" if v is None else f"{v:.3f}" for v in cells)
         rows.append(["HALO, published", PAPER_BACKBONE["HALO"], METRIC_TITLES[metric], *cells])
         for system in SHORT:
-            size = "none" if system == "composition" else backbone(paths)
             cells = (_cell(metrics, name, system, metric) for name in sets)
-            rows.append([f"{SYSTEM_TITLES[system]}, ours", size, METRIC_TITLES[metric], *cells])
+            rows.append([f"{SYSTEM_TITLES[system]}, ours", sizes.get(system, "none"), METRIC_TITLES[metric], *cells])
     return markdown(["system", "backbone", "metric", *sets], rows)
 
 
@@ -144,15 +148,13 @@ def run_facts(paths: RunPaths) -> str:
     counts = pd.read_csv(paths.results / "audit_labels.csv").set_index("location").loc["all proteins"]
     structures = pd.read_csv(paths.results / "audit_structures.csv")
     matched = structures[structures["status"] == "matched"].set_index("split")["proteins"]
-    seconds = sum(float(r["seconds"]) for r in records)
     main_set = read_metrics(paths.results / "metrics.csv")["split"].iloc[0]
     sizes = ", ".join(f"{counts[s]:,} {s}" for s in counts.index if s != "total")
     machine = hardware["gpu"] or f"{hardware['threads']} of {hardware['cores']} cores ({hardware['processor']})"
     return (
         f"Run `{paths.name}`: {counts['total']:,} proteins of `{profile['data']['dataset']}` ({sizes}), of which"
         f" {matched.sum():,} have a structure ({matched.get(main_set, 0):,} in {main_set}). Backbone"
-        f" {backbone(paths)} parameters. Seed {profile['seed']}, {machine}, {seconds / 60:.0f} minutes for six"
-        f" notebooks, at most {max(int(r['peak_memory_mb']) for r in records):,} MB."
+        f" {model_sizes(paths)['esm']} parameters. Seed {profile['seed']}, {machine}."
     )
 
 

@@ -254,13 +254,18 @@ def ladder(esm: EsmSettings) -> dict[str, EsmSettings]:
     return different
 
 
-def climb(settings: Settings, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Train every step of ``ladder`` like the model itself and return its predictions outside train, by system."""
-    found = {}
+def climb(settings: Settings, table: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
+    """Train every step of ``ladder`` as the model itself is trained.
+
+    Returns:
+        Predictions outside train and the number of parameters, both by system.
+    """
+    predictions, parameters = {}, {}
     for name, esm in ladder(settings.esm).items() if settings.esm.compare_heads else ():
         step = prepare(settings.model_copy(update={"esm": esm}), table)
-        found[name] = predict_held_out(step, finetune(step))
-    return found
+        parameters[name] = parameter_counts(step.classifier)[0]
+        predictions[name] = predict_held_out(step, finetune(step))
+    return predictions, parameters
 
 
 def best_weights(stage: SequenceStage) -> dict[str, Tensor]:

@@ -149,7 +149,8 @@ except LeakError as error:
 
 # %%
 systems = {"composition": sequence_stage.composition_baseline(table, stage.places, settings.seed)}
-systems |= sequence_stage.climb(settings, table) | {"esm": predictions}
+steps, parameters = sequence_stage.climb(settings, table)
+systems |= steps | {"esm": predictions}
 for name, found in systems.items():
     evaluation.save_predictions(settings, name, found)
 metrics = pd.concat([evaluation.measure_plain(settings, table, n, found) for n, found in systems.items()])
@@ -233,7 +234,7 @@ recorded = provenance.record(
     settings,
     "02_esm_finetuning",
     datasets.fingerprint(table),
-    parameters=everything,
+    parameters=parameters | {"esm": everything},
     trainable_parameters=learning,
     best_epoch=result.best_epoch,
     threshold=threshold.value,
