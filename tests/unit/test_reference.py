@@ -115,6 +115,8 @@ def test_readable_shows_the_difference_and_never_wraps() -> None:
     halo = shown.loc["Macro F1", "HALO"]
     assert halo.tolist() == ["0.678", "0.500\u00a0[0.400,\u00a00.750]", "-0.178"]
     assert list(shown["DeepLoc 1.0"].columns) == ["published"]
+    assert shown.loc["MCC Peroxisome", ("GAT", "difference")] == "+0.314"
+    assert list(shown.index[5:8]) == ["Macro recall", "Micro precision", "Micro recall"]  # in the paper's order
     assert shown.loc["Micro precision", ("GAT", "published")] == "0.577"
     assert shown.loc["Macro precision", ("GAT", "published")] == "–"
     assert shown.loc["Macro precision", ("HALO", "published")] == "0.710"
