@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from halo_utils.reference import published_table
+from halo_utils.reference import published_columns, published_table
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class Claim:
         published: the two columns of that table, first minus second.
         ours: the two systems of ours.
         greater: the paper says the first is greater; False says it is not.
+        comparable: the paper gives both values in the same metric.
+        reason: why it does not.
     """
 
     text: str
@@ -29,8 +31,11 @@ class Claim:
     published: tuple[str, str]
     ours: tuple[str, str]
     greater: bool = True
+    comparable: bool = True
+    reason: str = ""
 
 
+NOT_ASKED = "DeepLoc's claim, not asked here"
 HALO_ESM, PAPER_HALO_ESM = ("halo", "esm"), ("HALO", "Fine-tuned ESM")
 CLAIMS = (
     Claim(
@@ -72,6 +77,8 @@ CLAIMS = (
         2,
         ("GAT", "Fine-tuned ESM"),
         ("gat_weighted", "esm"),
+        comparable=False,
+        reason="micro against macro",  # the GAT columns of Tables 1-3 hold micro precision and recall
     ),
     Claim("HALO has a higher macro F1 than fine-tuned ESM", "Table 2", "macro_f1", 2, PAPER_HALO_ESM, HALO_ESM),
     Claim(
@@ -109,27 +116,37 @@ def _verdict(claim: Claim, difference: float, low: float, high: float) -> str:
     return "same direction, not significant" if agrees else "opposite direction, not significant"
 
 
-def check_claims(differences: pd.DataFrame, split: str) -> pd.DataFrame:
+def _published(claim: Claim) -> float:
+    """Return the published difference of a claim, NaN where its two values are not in the same metric."""
+    if not claim.comparable:
+        return np.nan
+    table = published_table(claim.table).set_index(["metric", "label", "system"])["published"]
+    first, second = (table[claim.metric, "", column] for column in claim.published)
+    return round(float(first - second), 4)
+
+
+def check_claims(differences: pd.DataFrame, split: str, dataset: str = "deeploc2") -> pd.DataFrame:
     """Return the claims ledger on one test set.
 
     Args:
         differences: tables of ``evaluation.compare``, one under the other.
         split: test set to read.
+        dataset: data set of the run; a claim is about the data of its table.
 
     Returns:
         Columns claim, where, metric, paper (published difference), ours, ci_low, ci_high, verdict. A claim whose
-        comparison is not in ``differences`` gets the verdict ``not measured``.
+        comparison is not in ``differences`` gets the verdict ``not measured``. ``paper`` is empty where the published
+        values do not compare with each other, or are about other proteins than the run's.
     """
     rows = []
     own = differences[(differences["split"] == split) & (differences["label"].fillna("") == "")]
     for claim in CLAIMS:
-        table = published_table(claim.table).set_index(["metric", "label", "system"])["published"]
-        paper = table[claim.metric, "", claim.published[0]] - table[claim.metric, "", claim.published[1]]
+        asked = claim.table in published_columns(dataset, split)
         row = {
             "claim": claim.text,
             "where": claim.where,
             "metric": claim.metric,
-            "paper": round(float(paper), 4),
+            "paper": _published(claim) if asked else np.nan,
         }
         match = own[
             (own["first"] == claim.ours[0]) & (own["second"] == claim.ours[1]) & (own["metric"] == claim.metric)
@@ -139,7 +156,13 @@ def check_claims(differences: pd.DataFrame, split: str) -> pd.DataFrame:
             continue
         found = match.iloc[0]
         numbers = {"ours": found["difference"], "ci_low": found["ci_low"], "ci_high": found["ci_high"]}
-        rows.append(row | numbers | {"verdict": _verdict(claim, *numbers.values())})
+        if not asked:
+            verdict = NOT_ASKED
+        elif not claim.comparable:
+            verdict = f"not comparable in the paper ({claim.reason})"
+        else:
+            verdict = _verdict(claim, *numbers.values())
+        rows.append(row | numbers | {"verdict": verdict})
     return pd.DataFrame(rows)
 
 

@@ -134,7 +134,7 @@ def mcc_per_label(metrics: pd.DataFrame, published: pd.DataFrame, systems: dict[
     Args:
         metrics: tidy metrics of one test set.
         published: tidy published table.
-        systems: our system -> published column.
+        systems: our system -> published column, "" where the paper has none.
         title: title of the figure.
     """
     own = metrics[metrics["metric"] == "mcc"]
@@ -154,6 +154,8 @@ def mcc_per_label(metrics: pd.DataFrame, published: pd.DataFrame, systems: dict[
             capsize=3,
             label=f"{SYSTEM_TITLES[system]}, ours",
         )
+        if not column:
+            continue
         paper = (
             published[(published["system"] == column) & (published["metric"] == "mcc")]
             .set_index("label")["published"]

