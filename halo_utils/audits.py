@@ -1,6 +1,7 @@
 """Audit tables of notebook 01: what is in a data set and whether its split is honest."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,8 @@ from halo_utils.tables import STANDARD
 KMER = 6  # residues; two unrelated proteins of 500 residues share a 6-mer about once in a hundred pairs
 SEEN = ("train", "val")  # splits that training or a choice looks at
 NEAR_DUPLICATE = 0.5  # share of a protein's 6-mers found in one single other protein
+ALMOST_EQUAL = 0.9  # the same, for what differs in a few residues
+AT_ONCE = 10_000  # targets compared at once; bounds the memory
 
 
 def label_counts(table: pd.DataFrame, places: Sequence[str]) -> pd.DataFrame:
@@ -77,17 +80,58 @@ def _kmer_matrix(
     return sparse.csr_matrix((data, (rows[known], column[known])), shape=shape), vocabulary
 
 
-def kmer_containment(queries: Sequence[str], targets: Sequence[str], k: int = KMER) -> np.ndarray:
+def identity(share: float, k: int = KMER) -> float:
+    """Return the share of equal residues at which two aligned proteins have a share of their k-mers in common.
+
+    A k-mer survives if all its k residues do; with changes spread evenly that is identity to the power of k.
+    """
+    return share ** (1 / k)
+
+
+def _shared_kmers(
+    queries: Sequence[str], targets: Iterable[str], k: int
+) -> Iterator[tuple[int, sparse.csr_matrix, np.ndarray]]:
+    """Yield (first position, shared distinct k-mers [B, n], k-mers per target [n]) of ``AT_ONCE`` targets at a time.
+
+    The vocabulary is that of the queries, so the targets may be a stream of any length.
+    """
+    own, vocabulary = _kmer_matrix(queries, None, k)
+    targets, start = iter(targets), 0
+    while part := list(islice(targets, AT_ONCE)):
+        other, sizes = _kmer_matrix(part, vocabulary, k)[0], np.array([len(_kmer_codes(t, k)) for t in part])
+        yield start, (own @ other.T).tocsr(), sizes
+        start += len(part)
+
+
+def kmer_containment(queries: Sequence[str], targets: Iterable[str], k: int = KMER) -> np.ndarray:
     """Return, per query, the largest share of its distinct k-mers found in one single target, [B] float64.
 
     A query shorter than k has no k-mer and gets 0.
     """
-    target_matrix, vocabulary = _kmer_matrix(targets, None, k)
-    query_matrix, _ = _kmer_matrix(queries, vocabulary, k)
-    shared = query_matrix @ target_matrix.T
-    best = np.asarray(shared.max(axis=1).todense()).ravel() if shared.nnz else np.zeros(len(queries))
+    best = np.zeros(len(queries))
+    for _, shared, _ in _shared_kmers(queries, targets, k):
+        best = np.maximum(best, shared.max(axis=1).toarray().ravel())
+    return best / np.maximum([len(_kmer_codes(q, k)) for q in queries], 1)
+
+
+def most_similar(queries: Sequence[str], targets: Iterable[str], k: int = KMER) -> tuple[np.ndarray, np.ndarray]:
+    """Return, per query, the largest similarity to one target and that target's position, the first of equals.
+
+    Returns:
+        Jaccard index of the sets of distinct k-mers (shared over all), [B] float64, and positions, [B] int64;
+        similarity 0 and position -1 where no target shares a k-mer.
+    """
+    best, where = np.zeros(len(queries)), np.full(len(queries), -1)
     total = np.array([len(_kmer_codes(q, k)) for q in queries])
-    return best / np.maximum(total, 1)
+    for start, shared, sizes in _shared_kmers(queries, targets, k):
+        found = shared.tocoo()
+        union = total[found.row] + sizes[found.col] - found.data
+        index = sparse.csr_matrix((found.data / union, (found.row, found.col)), shape=shared.shape)
+        most = index.max(axis=1).toarray().ravel()
+        nearer = most > best
+        where[nearer] = start + np.asarray(index.argmax(axis=1)).ravel()[nearer]
+        best = np.maximum(best, most)
+    return best, where
 
 
 def seen_before(table: pd.DataFrame) -> np.ndarray:
@@ -108,12 +152,14 @@ def leakage(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFrame:
     """Return, per evaluation set, how much of it the models have already seen.
 
     Args:
-        table: dataset table with a ``train`` split and the column ``containment`` of ``seen_before``.
+        table: dataset table with a ``train`` split and the columns of ``inputs.read_inputs``: ``containment``, and
+            ``corpus_containment``, NaN where the pre-training corpus is not known.
         sets: name -> boolean mask, from ``datasets.evaluation_sets``.
 
     Returns:
         One row per set: proteins, exact copies, near duplicates (at least half of the 6-mers in one
-        single seen protein) and their share, and the median of the largest shared part.
+        single seen protein) and their share, and the median of the largest shared part; then the near duplicates
+        in the pre-training corpus, their share, and the share with at least nine tenths of the 6-mers in one protein.
     """
     rows = []
     for name, mask in sets.items():
@@ -126,8 +172,17 @@ def leakage(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFrame:
             "exact_copies": int(own["sequence"].isin(set(seen["sequence"])).sum()),
         }
         row |= {"near_duplicates": int(near.sum()), "near_duplicate_share": float(near.mean())}
-        rows.append(row | {"median_containment": float(shared.median())})
+        rows.append(row | {"median_containment": float(shared.median())} | _in_corpus(own["corpus_containment"]))
     return pd.DataFrame(rows)
+
+
+def _in_corpus(share: pd.Series) -> dict[str, float]:
+    """Return the near duplicates in the pre-training corpus, for ``leakage``; NaN where that is not known."""
+    known = share.notna().all()
+    near, almost = share >= NEAR_DUPLICATE, share >= ALMOST_EQUAL
+    found = {"corpus_near_duplicates": near.sum(), "corpus_near_duplicate_share": near.mean()}
+    found |= {"corpus_almost_equal_share": almost.mean()}
+    return {name: float(value) if known else float("nan") for name, value in found.items()}
 
 
 def within_split_copies(table: pd.DataFrame) -> pd.DataFrame:

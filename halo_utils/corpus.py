@@ -1,6 +1,7 @@
 """The pre-training corpus: FASTA files streamed once into a memory-mapped array of tokens, and its held-out part."""
 
 import hashlib
+import json
 import lzma
 import zlib
 from collections import Counter
@@ -14,9 +15,11 @@ from Bio.SeqIO.FastaIO import SimpleFastaParser
 from tqdm import tqdm
 
 from halo_utils import backbones
+from halo_utils.audits import kmer_containment
 from halo_utils.errors import DataError
 from halo_utils.files import digest, sha256, write_csv
 from halo_utils.provenance import code_digest
+from halo_utils.registry import local_copy
 from halo_utils.residues import ResidueStore, store_of, write_store
 from halo_utils.tables import AGAIN, LETTERS, OPENERS
 
@@ -25,6 +28,7 @@ SHORTEST = 30  # residues
 KMER = 6
 RELATIVE = 0.15  # of a protein's 6-mers found among the held-out ones, about 70 % identity
 TRAIN, HELD_OUT, LEFT_OUT = 0, 1, 2
+FACTS = "facts.json"  # of a shipped model: everything its card says
 STANDARD_TOKENS = range(4, 24)  # ids of the 20 amino acids in ESM-2's vocabulary
 
 
@@ -139,17 +143,57 @@ def _survey(files: Sequence[Path]) -> tuple[list[int], list[set[int]], pd.DataFr
 
 def _tokens(files: Sequence[Path], keep: Sequence[set[int]]) -> Iterator[tuple[int, np.ndarray]]:
     """Yield (position, [L, 1] uint8 tokens) of every kept sequence."""
-    letters = backbones.VOCABULARY.read_text(encoding="utf-8").split()
     code = np.zeros(256, dtype=np.uint8)
-    for token, letter in enumerate(letters):
-        if letter in LETTERS:
-            code[ord(letter)] = token
+    for token, letter in _letters():
+        code[ord(letter)] = token
     position = 0
     for file, kept in zip(files, keep, strict=True):
         for number, sequence in tqdm(stream_fasta(file), desc=f"encode {file.name}", leave=False):
             if number in kept:
                 yield position, code[np.frombuffer(sequence.encode(), dtype=np.uint8)][:, None]
                 position += 1
+
+
+def _letters() -> list[tuple[int, str]]:
+    """Return (token, letter) of every residue in ESM-2's vocabulary."""
+    words = backbones.VOCABULARY.read_text(encoding="utf-8").split()
+    return [(token, word) for token, word in enumerate(words) if word in LETTERS]
+
+
+def trained_on(model: Path, folder: Path) -> Iterator[str]:
+    """Return the sequences a shipped model was pre-trained on, one at a time, without its held-out proteins.
+
+    Args:
+        model: directory of the model, with the facts of its pre-training.
+        folder: where the token array goes, see ``open_corpus``.
+
+    Raises:
+        DataError: if that is not known, or the files it read are not at hand as they were.
+    """
+    if not (model / FACTS).is_file():
+        raise DataError(f"{model.name} does not say what it was pre-trained on")
+    facts = json.loads((model / FACTS).read_text(encoding="utf-8"))
+    names = facts["pretrain"]["files"]
+    if missing := [name for name in names if local_copy(name) is None]:
+        raise DataError(f"the corpus of {model.name} is not at hand ({', '.join(missing)})")
+    if "started_from" in facts or not names:
+        raise DataError(f"only a part of what {model.name} was pre-trained on is known")
+    corpus = open_corpus([local_copy(n) for n in names], folder, facts["pretrain"]["held_out"], facts["seed"])
+    if corpus.audit.to_dict("records") != facts["corpus"] or len(corpus.names(TRAIN)) != facts["proteins_trained_on"]:
+        raise DataError(f"{', '.join(names)} are not the files that {model.name} was pre-trained on")
+    letter = np.full(backbones.VOCABULARY_SIZE, ord("X"), dtype=np.uint8)
+    for token, word in _letters():
+        letter[token] = ord(word)
+    return (letter[corpus.store.rows(name)[:, 0]].tobytes().decode() for name in corpus.names(TRAIN))
+
+
+def corpus_containment(sequences: Sequence[str], model: Path, folder: Path) -> np.ndarray:
+    """Return, per sequence, the largest share of its 6-mers in one protein the model was pre-trained on, [B] float64.
+
+    Raises:
+        DataError: as ``trained_on`` does.
+    """
+    return kmer_containment(sequences, trained_on(model, folder))
 
 
 def hold_out(store: ResidueStore, share: float, seed: int) -> np.ndarray:

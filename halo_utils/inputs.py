@@ -20,7 +20,7 @@ from halo_utils.datasets import (
 from halo_utils.errors import DataError
 from halo_utils.files import digest, read_parquet, write_parquet
 from halo_utils.labels import locations
-from halo_utils.paths import shown
+from halo_utils.paths import REPOSITORY, shown
 from halo_utils.ranks import is_first, meet
 from halo_utils.registry import locate, raw_dir, registry, structure_folders
 from halo_utils.residues import ResidueStore, open_if_current, write_store
@@ -66,13 +66,37 @@ def read_inputs(settings: Settings) -> Inputs:
     """
     found = read_table(settings)
     check_splits(found.table, settings.title)
-    found = replace(found, table=found.table.assign(containment=seen_before(found.table)))
+    shares = {
+        "containment": seen_before(found.table),
+        "corpus_containment": _seen_in_pretraining(settings, found.table),
+    }
+    found = replace(found, table=found.table.assign(**shares))
     if settings.data.structures == "alphafold" and not settings.is_synthetic:
         target = raw_dir() / "structures"
         api = registry().structures["alphafold"].address or ""
         print(summarise(fetch_structures(found.table, structure_folders(), target, api), target))
         return Inputs(found.table, found.dropped, structure_folders())
     return found
+
+
+def _seen_in_pretraining(settings: Settings, table: pd.DataFrame) -> np.ndarray:
+    """Return the largest share of a held-out protein's 6-mers in one protein of the pre-training corpus, [B] float64.
+
+    NaN for training proteins, and for all where the corpus of the backbone is not known or not at hand.
+    """
+    share, asked = np.full(len(table), np.nan), (table["split"] != "train").to_numpy()
+    source = settings.backbone.source
+    if settings.is_synthetic or source == "random":
+        return share
+    from halo_utils.corpus import corpus_containment  # imported here: it brings torch, which synthetic data do without
+
+    folder = settings.paths.work / "pretrain"  # where a pre-training of this run has the same token array
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        share[asked] = corpus_containment(list(table.loc[asked, "sequence"]), REPOSITORY / source, folder)
+    except DataError as error:
+        print(f"near duplicates in the pre-training corpus are not counted: {error}")
+    return share
 
 
 def read_table(settings: Settings) -> Inputs:

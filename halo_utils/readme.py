@@ -1,4 +1,4 @@
-"""The generated blocks of README.md and data/README.md, for authors: ``python -m halo_utils.readme``.
+"""The generated blocks of README.md, data/README.md and halo-mini's card, for authors: ``python -m halo_utils.readme``.
 
 Numbers reach the documents only through here, between ``<!-- name -->`` and ``<!-- /name -->`` marks.
 """
@@ -105,11 +105,12 @@ def luo_blocks(run: RunPaths) -> dict[str, str]:
     return {"luo": f"{facts}\n\n{report.luo_table(run)}", "luo_seeds": report.luo_seeds_table(run)}
 
 
+BACKBONE_CARD = REPOSITORY / "data" / "checkpoints" / "halo-mini" / "README.md"  # of the model those runs start from
 RUNS = {"deeploc2-mini": deeploc_blocks, "luo2024-mini": luo_blocks}  # the committed runs that README shows
 
 
 def write_documents() -> None:
-    """Write the generated blocks of README.md and data/README.md; those of a run without results stay as they are."""
+    """Write the generated blocks of the documents; those of README.md about a run without results stay as they are."""
     blocks = {}
     for name, make in RUNS.items():
         run = RunPaths(name)
@@ -121,6 +122,8 @@ def write_documents() -> None:
     if (folder := data_dir()) is not None:
         card["structures"] = structures_summary(folder / "structures" / "files")
     fill(REPOSITORY / "data" / "README.md", card)
+    audited = [run for run in map(RunPaths, RUNS) if (run.results / "audit_leakage.csv").is_file()]
+    fill(BACKBONE_CARD, {"seen": report.corpus_table(audited)})
 
 
 def main() -> int:

@@ -1,7 +1,10 @@
 """Tables and sentences about finished runs on real proteins, in Markdown, from their committed CSV files."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
+from halo_utils.audits import ALMOST_EQUAL, NEAR_DUPLICATE, identity
 from halo_utils.datasets import CLEAN
 from halo_utils.evaluation import SYSTEM_TITLES, read_metrics
 from halo_utils.paths import RunPaths
@@ -13,7 +16,7 @@ COLUMNS += ("accuracy", "jaccard", "roc_auc_micro")
 PAPER_BACKBONE = {"HALO": "ESM-2 650 M", "Fine-tuned ESM": "ESM-2 650 M", "GAT": "ESM-2 650 M"}
 LUO_METRICS = ("accuracy", "accuracy_argmax", "macro_f1", "macro_f1_argmax", "roc_auc_macro")
 LUO_SYSTEMS = ("nearest", "composition", "esm_paper_head", "esm", "esm_composition_mean", "gat_weighted", "halo")
-SHORT = ("composition", "esm", "gat_weighted", "halo")  # systems of the smaller tables
+SHORT = ("nearest", "composition", "esm", "esm_composition_mean", "gat_weighted", "halo")  # of the smaller tables
 
 
 def markdown(header: list[str], rows: list[list[str]]) -> str:
@@ -100,6 +103,7 @@ def luo_seeds_table(paths: RunPaths) -> str:
         for metric in LUO_METRICS
         if metric in set(spread["metric"])
         for system in SHORT
+        if system in set(spread["system"])
     ]
     return markdown([f"system, {spread['seeds'].max()} seeds", "metric", *sets], rows)
 
@@ -147,6 +151,53 @@ def leak_sentence(paths: RunPaths) -> str:
     audit = pd.read_csv(paths.results / "audit_leakage.csv").set_index("set")["near_duplicate_share"]
     shares = ", ".join(f"{audit[name]:.1%} of {name}" for name in ("S", "T", "N"))
     return f"Near duplicates of training proteins (half of the 6-mers in one of them) make up {shares}."
+
+
+def _corpus_shares(paths: RunPaths) -> pd.DataFrame:
+    """Return the rows of a run's leakage table whose proteins were compared with the pre-training corpus."""
+    audit = pd.read_csv(paths.results / "audit_leakage.csv")
+    if "corpus_near_duplicates" not in audit:
+        return audit.iloc[:0]
+    return audit[audit["corpus_near_duplicates"].notna() & ~audit["set"].str.endswith(CLEAN)]
+
+
+def corpus_sentence(paths: RunPaths) -> str:
+    """Return how many evaluation proteins have a near duplicate in the pre-training corpus, and what that adds."""
+    shares, path = _corpus_shares(paths), paths.results / "corpus_leak.csv"
+    if shares.empty:
+        return ""
+    parts = [
+        f"{r.corpus_near_duplicate_share:.1%} of {r.set} ({r.corpus_almost_equal_share:.1%} at {ALMOST_EQUAL:.0%})"
+        for r in shares[shares["set"] != "val"].itertuples()
+    ]
+    text = (
+        f"Near duplicates of pre-training proteins ({NEAR_DUPLICATE:.0%} of the 6-mers in one of them, about"
+        f" {identity(NEAR_DUPLICATE):.0%} identity) make up {', '.join(parts)}."
+    )
+    if not path.is_file():
+        return text
+    without = pd.read_csv(path).query("system == 'esm' and metric == 'micro_f1'")
+    cells = [f"{r.without:.3f} instead of {r.all:.3f} on {r.split}" for r in without.itertuples()]
+    return f"{text} Without them micro F1 of the {SYSTEM_TITLES['esm']} is {', '.join(cells)}." if cells else text
+
+
+def corpus_table(runs: Sequence[RunPaths]) -> str:
+    """Return the table of a backbone's model card: evaluation proteins with a relative in its training data."""
+    rows = [
+        [
+            str(provenance(run)[0]["profile"]["data"]["dataset"]),
+            str(r.set),
+            f"{r.proteins:,}",
+            f"{r.corpus_near_duplicates:,.0f} ({r.corpus_near_duplicate_share:.1%})",
+            f"{r.corpus_almost_equal_share:.1%}",
+        ]
+        for run in runs
+        for r in _corpus_shares(run).itertuples()
+    ]
+    near, almost = (
+        f"{share:.0%} of 6-mers ({identity(share):.0%} identity)" for share in (NEAR_DUPLICATE, ALMOST_EQUAL)
+    )
+    return markdown(["data set", "evaluation set", "proteins", near, almost], rows)
 
 
 def confidence_sentence(paths: RunPaths) -> str:

@@ -12,9 +12,6 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -280,20 +277,6 @@ def predict_held_out(stage: SequenceStage, result: Fit) -> pd.DataFrame:
     found = predict(result.module, stage.loader(held_out), stage.places, stage.settings.compute)
     order = stage.table.iloc[held_out][["accession", "split"]]
     return order.merge(found, on="accession", validate="1:1")
-
-
-def composition_baseline(table: pd.DataFrame, places: list[str], seed: int) -> pd.DataFrame:
-    """Return probabilities of a multilayer perceptron on amino-acid composition, in the form of predictions.
-
-    The bar that any model with attention should clear: it knows shares of residues and nothing of their order
-    except which end they are near.
-    """
-    x = np.stack([composition(s) for s in table["sequence"]])
-    train = (table["split"] == "train").to_numpy()
-    network = MLPClassifier((128,), alpha=1e-3, max_iter=80, early_stopping=True, n_iter_no_change=8, random_state=seed)
-    model = make_pipeline(StandardScaler(), network).fit(x[train], label_matrix(table[train], places))
-    held_out = table.loc[~train, ["accession", "split"]].reset_index(drop=True)
-    return held_out.join(pd.DataFrame(model.predict_proba(x[~train]), columns=places))
 
 
 def checkpoint_files(stage: SequenceStage) -> list[Path]:

@@ -40,7 +40,18 @@ import pandas as pd
 from IPython.display import display
 from matplotlib import pyplot as plt
 
-from halo_utils import calibration, datasets, evaluation, export, inputs, plots, provenance, reference, sequence_stage
+from halo_utils import (
+    baselines,
+    calibration,
+    datasets,
+    evaluation,
+    export,
+    inputs,
+    plots,
+    provenance,
+    reference,
+    sequence_stage,
+)
 from halo_utils.backbones import load_tokenizer, token_ids
 from halo_utils.errors import LeakError
 from halo_utils.files import write_csv
@@ -144,13 +155,18 @@ except LeakError as error:
 
 # %% [markdown]
 # ## How good is sequence alone?
-# Beside the model stands a multilayer perceptron on amino-acid composition, which knows nothing of motifs. Any model
-# with attention should be read against it.
+# Three systems that cost nothing stand beside the model. The first copies the labels of the training protein with the
+# most similar 6-mers, and learns nothing. The second is a multilayer perceptron on shares of amino acids in the whole
+# protein, in its first 50 and its last 30 residues, and on its length: it knows no motif, but it does read the ends and
+# all of what truncation cuts from the model's input. The third is the mean of the model's probabilities and the
+# second's: what any second opinion, of a graph network too, should be read against.
 
 # %%
-systems = {"composition": sequence_stage.composition_baseline(table, stage.places, settings.seed)}
+systems = {"nearest": baselines.nearest_neighbour(table, stage.places)}
+systems |= {"composition": baselines.composition_baseline(table, stage.places, settings.seed)}
 steps, parameters = sequence_stage.climb(settings, table)
 systems |= steps | {"esm": predictions}
+systems["esm_composition_mean"] = baselines.mean_of(predictions, systems["composition"])
 for name, found in systems.items():
     evaluation.save_predictions(settings, name, found)
 metrics = pd.concat([evaluation.measure_plain(settings, table, n, found) for n, found in systems.items()])

@@ -193,7 +193,7 @@ def test_claims_about_deeploc_are_not_asked_of_luo2024() -> None:
 @pytest.fixture
 def luo_run(root: object, monkeypatch: pytest.MonkeyPatch) -> RunPaths:
     """A luo2024 run whose gate was never asked, so that HALO is the fine-tuned ESM."""
-    monkeypatch.setattr(report, "backbone", lambda paths: "tiny")
+    monkeypatch.setattr(report, "model_sizes", lambda paths: {"esm": "tiny"})
     sets, systems = ("S", "T", "T without near duplicates", "N"), ("nearest", "composition", "esm", "halo")
     table = pd.concat([tidy("luo2024", name, systems) for name in sets], ignore_index=True)
     extra = table[table["metric"] == "accuracy"]
