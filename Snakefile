@@ -22,7 +22,8 @@ PARAMETERS = " ".join(f"-p {name} {value}" for name, value in OVERRIDES.items() 
 
 BOOKS = [path.stem for path in notebooks()]
 EXECUTED = {path.stem: str(executed_path(SETTINGS, path)) for path in notebooks()}
-GRID = SETTINGS.gat.weights.pairs if given("grid") == "jobs" else []
+IS_GRID = SETTINGS.gat.weights.mode == "grid"  # other modes never look at the grid
+GRID = SETTINGS.gat.weights.pairs if given("grid") == "jobs" and IS_GRID else []
 PAIRS = [str(SETTINGS.paths.work / "gat" / f"pair_{number}.json") for number in range(len(GRID))]
 OPTIONS = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in OVERRIDES.items() if value != "")
 PACKAGE = [str(path) for path in sorted(Path("halo_utils").glob("*.py"))] + [str(profile_path(PROFILE))]

@@ -7,9 +7,11 @@ from matplotlib.patches import FancyBboxPatch
 
 from halo_utils.plots import STYLE
 from halo_utils.settings import Settings
+from halo_utils.wording import backbone_name, blocks_that_learn, loss_words
 
 DATA, FROZEN, LEARNS, RESULT = "#dbe9f6", "#e6e6e6", "#fde3c8", "#d5ecd9"
 BOX_WIDTH, BOX_HEIGHT, FONT = 2.6, 0.95, 12
+LONGEST_LINE = 22  # characters that fit a box; longer lines, such as the name of a backbone, are set smaller
 
 Boxes = dict[str, tuple[float, float, str, str]]
 
@@ -19,7 +21,8 @@ def _box(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
     ax.add_patch(
         FancyBboxPatch(corner, BOX_WIDTH, BOX_HEIGHT, boxstyle="round,pad=0.06", facecolor=colour, edgecolor="#444444")
     )
-    ax.text(x, y, text, ha="center", va="center", fontsize=FONT)
+    size = FONT * min(1, LONGEST_LINE / max(len(line) for line in text.splitlines()))
+    ax.text(x, y, text, ha="center", va="center", fontsize=size)
 
 
 def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], text: str = "") -> None:
@@ -55,7 +58,7 @@ def figure_1(settings: Settings) -> Figure:
     gate = f"{settings.gate.confident:.0%}"
     boxes: Boxes = {
         "sequence": (0, 2, "protein sequence", DATA),
-        "esm": (3.6, 2, "fine-tuned ESM-2\n(Fig. 2)", LEARNS),
+        "esm": (3.6, 2, "fine-tuned ESM\n(Fig. 2)", LEARNS),
         "gate": (7.4, 2, f"confidence\n≥ {gate}?", FROZEN),
         "labels": (11.2, 2, "locations", RESULT),
         "structure": (0, 0, "AlphaFold\nstructure", DATA),
@@ -78,27 +81,29 @@ def figure_1(settings: Settings) -> Figure:
 
 
 def figure_2(settings: Settings) -> Figure:
-    """Draw the sequence model with the number of frozen and trainable blocks."""
-    layers = settings.backbone.trainable_layers
-    last = "last encoder\nblock" if layers == 1 else f"last {layers} encoder\nblocks"
-    top = ("all encoder blocks\n" if layers == "all" else f"{last} ") + "(trainable)"
-    trunk = "token embedding\n(trainable)" if layers == "all" else "embedding and first\nblocks (frozen)"
-    own = settings.esm.head
+    """Draw the sequence model: backbone, blocks that learn, pooling, head, composition network, loss."""
+    layers, own, name = settings.backbone.trainable_layers, settings.esm.head, backbone_name(settings.backbone.source)
+    trunk = f"{name},\n" + ("token embedding" if layers == "all" else "first blocks (frozen)")
+    top = "all encoder blocks\n(trainable)" if layers == "all" else f"{blocks_that_learn(layers)}\n(trainable)"
     pooling = (
         "attention pooling\nover residues" if own.pooling == "attention" else "light attention,\nwhole and both ends"
     )
-    head = f"head, {own.hidden} units,\n" if own.hidden else "linear head\n"
     boxes: Boxes = {
         "tokens": (0, 0, f"tokens\n(up to {settings.backbone.max_tokens:,})", DATA),
         "trunk": (3.4, 0, trunk, LEARNS if layers == "all" else FROZEN),
         "top": (6.8, 0, top, LEARNS),
         "pool": (6.8, -1.6, pooling, LEARNS),
-        "head": (3.4, -1.6, head + "per location", LEARNS),
+        "head": (3.4, -1.6, (f"head, {own.hidden} units," if own.hidden else "linear head") + "\nper location", LEARNS),
         "threshold": (0, -1.6, "threshold by\nmacro F1", RESULT),
     }
     names = list(boxes)
     arrows = [(a, b, "") for a, b in zip(names[:-1], names[1:], strict=True)]
-    return _draw(boxes, arrows, f"Fine-tuned ESM-2 (focal loss, gamma {settings.esm.focal.gamma:g})", (8.2, 3.3))
+    if own.composition:
+        boxes["whole"] = (6.8, -3.2, "composition of the\nwhole protein", DATA)
+        boxes["composition"] = (3.4, -3.2, f"composition network,\n{own.composition} units", LEARNS)
+        arrows += [("whole", "composition", ""), ("composition", "head", "")]
+    size = (8.2, 4.5) if own.composition else (8.2, 3.3)
+    return _draw(boxes, arrows, f"Sequence model ({loss_words(settings.esm.focal)})", size)
 
 
 def figure_3(settings: Settings) -> Figure:
@@ -112,7 +117,7 @@ def figure_3(settings: Settings) -> Figure:
         "edges": (3.7, 3.3, f"edges: C-alpha\nunder {gat.cutoff_angstrom:g} Å", FROZEN),
         "gat": (7.4, 2.6, f"GAT: {gat.layers} layers,\n{gat.heads} heads × {gat.hidden}", LEARNS),
         "pool": (7.4, 1.3, "mean over residues", FROZEN),
-        "loss": (7.4, 0, "focal loss with\nlearnable thresholds", LEARNS),
+        "loss": (7.4, 0, f"{loss_words(gat.focal)},\nlearnable thresholds", LEARNS),
     }
     arrows = [
         ("coord", "nodes", ""),

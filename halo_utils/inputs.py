@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from halo_utils.alphafold import fetch_structures, summarise
-from halo_utils.audits import seen_before
+from halo_utils.audits import count_contacts, seen_before
 from halo_utils.datasets import (
     Read,
     check_splits,
@@ -159,19 +159,23 @@ def store_structures(settings: Settings, table: pd.DataFrame, folders: list[Path
     """Parse every structure once into a store of [L, 4] rows (C-alpha in angstrom, pLDDT) of the residues seen.
 
     Returns:
-        The report of ``load_structures``, one row per protein.
+        The report of ``load_structures``, one row per protein, with the contacts of the whole structure and
+        contacts_read, those between residues seen; NaN for proteins without a structure.
     """
     arrays, report = load_structures(table, folders)
     block = settings.backbone
     own = table[table["accession"].isin(arrays)]
     index = [seen_residues(len(s), block.max_tokens, block.truncation) for s in own["sequence"]]
+    cutoff = settings.gat.cutoff_angstrom
+    pairs = [count_contacts(arrays[a][:, :3], seen, cutoff) for a, seen in zip(own["accession"], index, strict=True)]
+    counts = pd.DataFrame(pairs, columns=["contacts", "contacts_read"], index=own["accession"])
     rows = ((i, arrays[a][index[i]]) for i, a in enumerate(own["accession"]))
     key = structures_key(settings, table)
     path, names, sizes = _structures_path(settings), list(own["accession"]), [len(i) for i in index]
     if is_first():
         write_store(path, key, names, sizes, 4, rows, "float32")
     meet()
-    return report
+    return report.join(counts, on="accession")
 
 
 def structures_key(settings: Settings, table: pd.DataFrame) -> str:

@@ -119,7 +119,7 @@ def training_curves(histories: dict[str, pd.DataFrame], title: str) -> Figure:
         right.plot(history["epoch"], history["val_macro_f1"], color=colour, marker="o", markersize=4, label=name)
     for words, style in (("loss on train", "-"), ("loss on validation", "--")):
         left.plot([], [], color="#333333", linestyle=style, label=words)
-    left.set(xlabel="epoch", ylabel="focal loss", title="loss")
+    left.set(xlabel="epoch", ylabel="loss", title="loss")
     right.set(xlabel="epoch", ylabel="macro F1 at the best threshold", title="validation macro F1", ylim=(0, 1))
     for ax in (left, right):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))

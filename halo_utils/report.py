@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from halo_utils import wording
 from halo_utils.audits import ALMOST_EQUAL, NEAR_DUPLICATE, identity
 from halo_utils.datasets import CLEAN
 from halo_utils.evaluation import SYSTEM_TITLES, read_metrics
@@ -255,3 +256,24 @@ def claims_table(paths: RunPaths) -> str:
         for c in ledger.itertuples()
     ]
     return markdown(["claim of the paper", "metric", "paper", "ours [95 %]", "verdict"], rows)
+
+
+def _deviations(paths: RunPaths) -> pd.DataFrame:
+    """Return the settings of a run that are not the paper's, as notebooks 02 and 04 wrote them."""
+    return pd.read_csv(paths.results / "deviations.csv", dtype=str, keep_default_na=False)
+
+
+def deviation_sentence(paths: RunPaths) -> str:
+    """Return what in the sequence model is not the paper's."""
+    return wording.deviation_sentence(_deviations(paths), wording.SEQUENCE)
+
+
+def gat_note(paths: RunPaths) -> str:
+    """Return what in the GAT is not the paper's."""
+    return wording.deviation_sentence(_deviations(paths), wording.GAT)
+
+
+def read_sentence(paths: RunPaths) -> str:
+    """Return how much of the main test set's proteins the models of a run read."""
+    main_set = read_metrics(paths.results / "metrics.csv")["split"].iloc[0]
+    return wording.reading(pd.read_csv(paths.results / "read_share.csv"), main_set)

@@ -28,3 +28,17 @@ def across_seeds(runs: list[RunPaths]) -> pd.DataFrame:
     tables = pd.concat([read_metrics(run.results / "metrics.csv") for run in runs], ignore_index=True)
     found = tables.groupby(KEYS, sort=False)["value"].agg(["count", "mean", "min", "max"]).reset_index()
     return found.rename(columns={"count": "seeds", "min": "lowest", "max": "highest"})
+
+
+def validation_spread(paths: RunPaths, title: str) -> tuple[int, float]:
+    """Return over how many seeds of a run's family a network was trained, and the range of its best validation score.
+
+    Args:
+        paths: any run of the family.
+        title: the network as ``gat_training.csv`` names it.
+    """
+    family = paths.name.split(MARK)[0]
+    folders = [paths.results.parent / family, *paths.results.parent.glob(f"{family}{MARK}*")]
+    tables = [pd.read_csv(f / "gat_training.csv") for f in folders if (f / "gat_training.csv").is_file()]
+    best = [table.loc[table["system"] == title, "val_macro_f1"].max() for table in tables]
+    return len(best), float(max(best) - min(best)) if best else float("nan")

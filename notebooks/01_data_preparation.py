@@ -15,11 +15,11 @@
 
 # %% [markdown]
 # # Prepare the proteins and audit the split
-# **Does** read (or, for the demo, make) the proteins, keep HALO's split, parse every structure once, and ask whether the split is honest.
+# **Does** read (or, for the demo, make) the proteins, keep the data set's split, parse every structure once, and ask whether the split is honest.
 #
 # **Needs** nothing for `demo`; for real data the files of `data/README.md`, found through `HALO_DATA_DIR` or downloaded. Profiles `quick` and `paper` also fetch the structures that are missing from AlphaFold DB.
 #
-# **Makes** the dataset table and the structure store of the run, `audit_*.csv`, the co-occurrence figure.
+# **Makes** the dataset table and the structure store of the run, `audit_*.csv`, `read_share.csv`, the figure `co_occurrence`.
 #
 # **Takes** half a minute for `demo`, about four minutes for all of DeepLoc 2.0, on two CPU cores.
 
@@ -36,10 +36,10 @@ seed: int = -1  # seed of data, weights and resampling
 # %%
 import numpy as np
 import pandas as pd
-from IPython.display import display
+from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from halo_utils import audits, datasets, inputs, plots, provenance
+from halo_utils import audits, datasets, in_short, inputs, plots, provenance, wording
 from halo_utils.files import write_csv
 from halo_utils.labels import locations
 from halo_utils.settings import load_settings
@@ -154,6 +154,16 @@ fit = {"residues": matched["residues"].sum(), "with coordinates": matched["place
 fit |= {"of another kind": matched["mismatches"].sum(), "in the file only": matched["extra"].sum()}
 display(pd.Series(fit, name="matched structures").astype(int).to_frame().T)
 
+# %% [markdown]
+# How much of the proteins, and of the contacts in their whole structures, do the models read?
+
+# %%
+share = audits.read_share(table, settings.backbone, report)
+write_csv(paths.results / "read_share.csv", share)
+display(share.round(3))
+main_set = datasets.held_out_sets(table)[0]
+display(Markdown(wording.reading(share, main_set)))
+
 # %%
 problems = report.loc[report["problem"].notna(), "problem"]
 print("\n".join(problems) if len(problems) else "no file was unreadable or belonged to another protein")
@@ -189,9 +199,10 @@ statement = pd.DataFrame(
 display(statement)
 
 # %% [markdown]
-# **In short.** The split keeps homologous families apart as far as 6-mers can tell where it follows DeepLoc's
-# partitions (or, in the demo, our own families). For luo2024 the same table shows a large overlap between T and the
-# training set. 6-mers miss distant homologs, so the shares are lower bounds.
+# ## What this run found
+
+# %%
+display(Markdown(in_short.in_short_01(settings, table, leaks, share, main_set)))
 
 # %%
 recorded = provenance.record(settings, "01_data_preparation", datasets.fingerprint(table), proteins=len(table))

@@ -37,10 +37,10 @@ gate_confidence: float = -1.0  # upper edge of the band, the paper uses 0.55
 # %%
 import numpy as np
 import pandas as pd
-from IPython.display import display
+from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from halo_utils import calibration, claims, datasets, evaluation, inputs, plots, provenance, reference
+from halo_utils import calibration, claims, datasets, evaluation, in_short, inputs, plots, provenance, reference
 from halo_utils.files import write_csv
 from halo_utils.settings import load_settings
 
@@ -151,9 +151,11 @@ write_csv(paths.results / "confidence_claims.csv", ledger)
 display(ledger)
 
 # %% [markdown]
-# **In short.** Confidence is informative: errors gather in the low ranges, as in the paper. Where exactly accuracy
-# crosses 60 % depends on the loss and the model, so 55 % is a property of the paper's model and not a constant of
-# nature; the intervals in the figure say how well the crossing can be located with the proteins at hand.
+# ## What this run found
+
+# %%
+labels_inside = int(inside.sum())
+display(Markdown(in_short.in_short_03(settings, crossings, error, labels_inside, true_inside, main_set)))
 
 # %%
 recorded = provenance.record(settings, "03_confidence_analysis", datasets.fingerprint(table), threshold=threshold.value)

@@ -19,7 +19,7 @@
 #
 # **Needs** notebooks 01, 02 and 04 of the same profile.
 #
-# **Makes** `table2.csv`, `metrics_halo.csv`, `gate_changes.csv`, `differences_halo.csv`, `metrics_with_structure.csv`, `evaluation_conventions.csv`, the figure of changes.
+# **Makes** `table2.csv`, `metrics.csv`, `gate_changes.csv`, `differences_halo.csv`, `metrics_with_structure.csv` where a test protein has one, `evaluation_conventions.csv`, the figure `gate_changes`.
 #
 # **Takes** seconds.
 
@@ -37,10 +37,10 @@ gate_rule: str = ""  # paper, released_code or sequence_only
 # %%
 import numpy as np
 import pandas as pd
-from IPython.display import display
+from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from halo_utils import datasets, evaluation, gate, inputs, metrics, plots, provenance, reference
+from halo_utils import datasets, evaluation, gate, in_short, inputs, metrics, plots, provenance, reference, wording
 from halo_utils.calibration import Threshold
 from halo_utils.files import write_csv
 from halo_utils.settings import load_settings
@@ -229,7 +229,13 @@ print("ROC area on labels is below the one on scores:", bool(theirs["roc_auc_mic
 # %% [markdown]
 # ## Table 2 or 4: paper, ours, difference
 # A run on DeepLoc 2.0 is compared with Table 2, one on luo2024 with its set's columns of Table 4. Table 2 gives macro
-# precision and recall for HALO and the fine-tuned ESM, micro ones for the GAT, so these two do not compare.
+# precision and recall for HALO and the fine-tuned ESM, micro ones for the GAT, so these two do not compare. Both models
+# of the run, and what in them is not the paper's:
+
+# %%
+deviations = wording.deviations(settings)
+for model in (wording.SEQUENCE, wording.GAT):
+    display(Markdown(wording.deviation_sentence(deviations, model)))
 
 # %%
 source, joined = settings.data.dataset, ("halo", "esm", "gat_weighted")
@@ -253,10 +259,12 @@ plots.save(fig, paths.figures, "mcc_per_label")
 plt.show()
 
 # %% [markdown]
-# **In short.** The gate is a veto: it can raise precision and can only lower recall, in the paper's numbers and in
-# ours. It "rescues" nothing; whether it helps depends on how often the vetoed labels are false, which the figure of
-# changes shows. Its whole effect lives in a narrow band, so the differences are small and their intervals matter more
-# than their signs.
+# ## What this run found
+# The gate is a veto: it can raise precision and can only lower recall, and it "rescues" nothing. Whether it helps
+# depends on how often the vetoed labels are false.
+
+# %%
+display(Markdown(in_short.in_short_05(settings, own_changes, shown, own_gate, main_set)))
 
 # %%
 recorded = provenance.record(
