@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from halo_utils.alphafold import fetch_structures, summarise
-from halo_utils.audits import seen_before
+from halo_utils.audits import families, seen_before
 from halo_utils.datasets import (
     Read,
     check_splits,
@@ -67,6 +67,7 @@ def read_inputs(settings: Settings) -> Inputs:
     found = read_table(settings)
     check_splits(found.table, settings.title)
     found = replace(found, table=found.table.assign(containment=seen_before(found.table)))
+    found = replace(found, table=found.table.assign(family=families(found.table)))
     if settings.data.structures == "alphafold" and not settings.is_synthetic:
         target = raw_dir() / "structures"
         api = registry().structures["alphafold"].address or ""
