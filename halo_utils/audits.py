@@ -6,6 +6,7 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from halo_utils.blocks import BackboneSettings
 from halo_utils.edges import radius_edges
@@ -17,6 +18,8 @@ SEEN = ("train", "val")  # splits that training or a choice looks at
 NEAR_DUPLICATE = 0.5  # share of a protein's 6-mers found in one single other protein
 ALMOST_EQUAL = 0.9  # the same, for what differs in a few residues
 AT_ONCE = 10_000  # targets compared at once; bounds the memory
+FAMILY = NEAR_DUPLICATE  # the same, from which two proteins of a split are relatives that are resampled together
+PROTEINS_AT_ONCE = 1000  # compared with all others at once; bounds the memory of families
 
 
 def label_counts(table: pd.DataFrame, places: Sequence[str]) -> pd.DataFrame:
@@ -175,6 +178,66 @@ def most_similar(queries: Sequence[str], targets: Iterable[str], k: int = KMER) 
         where[nearer] = start + np.asarray(index.argmax(axis=1)).ravel()[nearer]
         best = np.maximum(best, most)
     return best, where
+
+
+def _repeated_kmers(sequences: Sequence[str], k: int) -> tuple[np.ndarray, sparse.csr_matrix]:
+    """Return the distinct k-mers of each protein, [B], and the incidence matrix of those found in several proteins."""
+    codes = [_kmer_codes(s, k) for s in sequences]
+    size = np.array([len(c) for c in codes])
+    flat = np.concatenate([*codes, np.empty(0, dtype=np.int64)])
+    order = np.argsort(flat, kind="stable")
+    column = np.cumsum(np.diff(flat[order], prepend=-1) != 0) - 1
+    repeated = (np.bincount(column, minlength=1) > 1)[column]
+    row, column = np.repeat(np.arange(len(codes)), size)[order][repeated], column[repeated]
+    shape = (len(codes), int(column.max(initial=0)) + 1)
+    return size, sparse.csr_matrix((np.ones(len(row), dtype=np.int32), (row, column)), shape=shape)
+
+
+def _linked(sequences: Sequence[str], cut: float, k: int) -> np.ndarray:
+    """Return the connected component of every protein, [B], counted from 0; see ``families``."""
+    size, matrix = _repeated_kmers(sequences, k)
+    other, pairs = matrix.T.tocsr(), []
+    for start in range(0, len(size), PROTEINS_AT_ONCE):
+        shared = (matrix[start : start + PROTEINS_AT_ONCE] @ other).tocoo()
+        first, second = shared.row + start, shared.col
+        near = shared.data >= cut * np.minimum(size[first], size[second])
+        pairs.append(np.stack([first[near], second[near]]))
+    first, second = np.concatenate(pairs, axis=1)
+    links = sparse.csr_matrix((np.ones(len(first), dtype=bool), (first, second)), shape=(len(size),) * 2)
+    return connected_components(links, directed=False)[1]
+
+
+def families(table: pd.DataFrame, cut: float = FAMILY, k: int = KMER) -> np.ndarray:
+    """Return the family of every protein, [B] int64: proteins of one split that are linked, directly or through others.
+
+    Two proteins are linked where at least ``cut`` of the distinct k-mers of one of them occur in the other; families
+    are the connected components of a split. A protein shorter than k is a family of its own.
+
+    Args:
+        table: dataset table.
+        cut: share of k-mers that links two proteins.
+        k: residues.
+    """
+    family, split = np.zeros(len(table), dtype=np.int64), table["split"].to_numpy()
+    for name in pd.unique(split):
+        own = np.flatnonzero(split == name)
+        family[own] = family.max() + 1 + _linked(list(table["sequence"].iloc[own]), cut, k)
+    return family
+
+
+def family_sizes(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Return, per evaluation set, how many families its proteins form and how many have relatives inside the set.
+
+    Args:
+        table: dataset table with the column ``family`` of ``families``.
+        sets: name -> boolean mask, from ``datasets.evaluation_sets``.
+    """
+    rows = []
+    for name, mask in sets.items():
+        size = table.loc[mask, "family"].value_counts()
+        row = {"set": name, "proteins": int(mask.sum()), "families": len(size)}
+        rows.append(row | {"with_relatives": int(size[size > 1].sum()), "largest_family": int(size.max())})
+    return pd.DataFrame(rows)
 
 
 def seen_before(table: pd.DataFrame) -> np.ndarray:

@@ -125,7 +125,7 @@ class GateSettings(Block):
 class EvaluationSettings(Block):
     """How results are measured."""
 
-    bootstrap: int = Field(1000, ge=10)  # resamples of proteins for the 95 % intervals
+    bootstrap: int = Field(1000, ge=10)  # resamples of proteins, and of families, for the 95 % intervals
     threshold_step: float = Field(0.05, gt=0, lt=0.5)  # sweep 0.10..0.95, paper section 2.1
 
 

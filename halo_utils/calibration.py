@@ -50,7 +50,8 @@ def threshold_sweep(y: np.ndarray, prob: np.ndarray, step: float = 0.05) -> pd.D
         step: distance of two thresholds.
 
     Returns:
-        One row per threshold; F1 of a label neither present nor predicted counts as 0.
+        One row per threshold; macro F1 is over the labels that have a protein, as in ``metrics.scores``, and 0 where
+        none has.
     """
     grid = threshold_grid(step)
     truth = np.asarray(y, dtype=bool)[None]
@@ -58,10 +59,12 @@ def threshold_sweep(y: np.ndarray, prob: np.ndarray, step: float = 0.05) -> pd.D
     tp = (pred & truth).sum(axis=1).astype(float)
     wrong = (pred ^ truth).sum(axis=1)
     per_label = np.divide(2 * tp, 2 * tp + wrong, out=np.zeros_like(tp), where=(2 * tp + wrong) > 0)
+    present = truth.any(axis=(0, 1))
+    macro = np.compress(present, per_label, axis=1).mean(axis=1) if present.any() else np.zeros(len(grid))
     total = 2 * tp.sum(axis=1) + wrong.sum(axis=1)
     micro = np.divide(2 * tp.sum(axis=1), total, out=np.zeros(len(grid)), where=total > 0)
     exact = (pred == truth).all(axis=2).mean(axis=1)
-    return pd.DataFrame({"threshold": grid, "macro_f1": per_label.mean(axis=1), "micro_f1": micro, "accuracy": exact})
+    return pd.DataFrame({"threshold": grid, "macro_f1": macro, "micro_f1": micro, "accuracy": exact})
 
 
 def best_threshold(sweep: pd.DataFrame) -> float:

@@ -3,7 +3,8 @@
 Every reader returns ``(table, dropped)``; the two add up to the rows of the input. The table holds
 ``accession`` (unique), ``sequence``, ``split``, ``kingdom``, ``subset`` and one 0/1 column per location.
 ``subset`` names a smaller evaluation set inside a split (luo2024's N is part of T) and is empty elsewhere.
-``inputs`` adds ``containment``, the largest share of a protein's 6-mers in one seen protein (``audits``).
+``inputs`` adds ``containment``, the largest share of a protein's 6-mers in one seen protein, and ``family``, a number
+that near duplicates share (``audits``).
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,6 @@
 """From stored predictions to metrics: joined by accession, thresholds from validation, one view per test set."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,12 +43,19 @@ class EvaluationSet:
         accessions: [B].
         y: [B, K] int8 labels.
         places: the K locations that can be measured on it.
+        families: [B] int, proteins with the same number are relatives and are resampled together.
     """
 
     name: str
     accessions: np.ndarray
     y: np.ndarray
     places: list[str]
+    families: np.ndarray
+
+    @property
+    def absent(self) -> list[str]:
+        """The locations without a protein here, which macro averages leave out."""
+        return [place for place, n in zip(self.places, self.y.sum(axis=0), strict=True) if n == 0]
 
     def join(self, predictions: pd.DataFrame, columns: list[str] | None = None) -> np.ndarray:
         """Return the predictions of these proteins in this order, [B, K], joined by accession.
@@ -67,14 +75,22 @@ class EvaluationSet:
 
 def restrict(view: EvaluationSet, keep: np.ndarray, what: str) -> EvaluationSet:
     """Return the proteins of a set where ``keep`` [B] is true, named ``<set>, <what>``."""
-    return EvaluationSet(f"{view.name}, {what}", view.accessions[keep], view.y[keep], view.places)
+    name = f"{view.name}, {what}"
+    return EvaluationSet(name, view.accessions[keep], view.y[keep], view.places, view.families[keep])
 
 
 def evaluation_set(settings: Settings, table: pd.DataFrame, name: str) -> EvaluationSet:
-    """Return the proteins of a split or subset."""
+    """Return the proteins of a split or subset.
+
+    Raises:
+        DataError: if the table is from before families were stored.
+    """
+    if "family" not in table:
+        raise DataError("the dataset table has no column family: run notebook 01_data_preparation again")
     places = list(supported(settings.data.dataset, name))
     part = table[evaluation_sets(table)[name]]
-    return EvaluationSet(name, part["accession"].to_numpy(), label_matrix(part, places), places)
+    families = part["family"].to_numpy()
+    return EvaluationSet(name, part["accession"].to_numpy(), label_matrix(part, places), places, families)
 
 
 def held_out_views(settings: Settings, table: pd.DataFrame) -> dict[str, EvaluationSet]:
@@ -104,7 +120,9 @@ def measure(
         "threshold": threshold.on(view.name),
     }
     resamples = settings.evaluation.bootstrap
-    return evaluate(view.y, pred, prob, view.places, resamples=resamples, seed=settings.seed, **columns)
+    return evaluate(
+        view.y, pred, prob, view.places, resamples=resamples, seed=settings.seed, families=view.families, **columns
+    )
 
 
 def measure_plain(settings: Settings, table: pd.DataFrame, system: str, predictions: pd.DataFrame) -> pd.DataFrame:
@@ -145,8 +163,10 @@ def compare(
         view.places,
         resamples=settings.evaluation.bootstrap,
         seed=settings.seed,
+        families=view.families,
     )
-    return table.assign(split=view.name, first=first[0], second=second[0], n=len(view.y))
+    macro_over = len(view.places) - len(view.absent)
+    return table.assign(split=view.name, first=first[0], second=second[0], n=len(view.y), macro_over=macro_over)
 
 
 def save_predictions(settings: Settings, system: str, predictions: pd.DataFrame) -> None:
@@ -173,10 +193,25 @@ def read_metrics(path: Path) -> pd.DataFrame:
     return pd.read_csv(path).fillna({"label": ""})
 
 
+def macro_sentence(views: Iterable[EvaluationSet]) -> str:
+    """Return which locations the macro averages of these sets leave out, because no protein of the set is there."""
+    named = [
+        f"{view.name} over {len(view.places) - len(view.absent)} of {len(view.places)} locations, as none of its"
+        f" proteins is in {', '.join(view.absent)}"
+        for view in views
+        if view.absent
+    ]
+    return f"Macro averages are taken on {'; on '.join(named)}." if named else "Macro averages are over all locations."
+
+
 def headline(metrics: pd.DataFrame, split: str) -> pd.DataFrame:
-    """Return a small table of the overall metrics of every system on one set, for reading."""
+    """Return a small table of the overall metrics of every system on one set, for reading.
+
+    The accuracy of the most probable label is there where every protein of the set has one label.
+    """
     names = [
         "accuracy",
+        "accuracy_argmax",
         "jaccard",
         "micro_f1",
         "macro_f1",
@@ -186,6 +221,7 @@ def headline(metrics: pd.DataFrame, split: str) -> pd.DataFrame:
         "mcc_overall",
     ]
     own = metrics[(metrics["split"] == split) & metrics["metric"].isin(names)]
-    wide = own.pivot(index="system", columns="metric", values="value").reindex(columns=names)
+    wide = own.pivot(index="system", columns="metric", values="value")
+    wide = wide[[name for name in names if name in wide]]
     order = [s for s in SYSTEM_TITLES if s in wide.index]
     return wide.loc[order].rename(index=SYSTEM_TITLES)

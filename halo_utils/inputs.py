@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from halo_utils.alphafold import fetch_structures, summarise
-from halo_utils.audits import count_contacts, seen_before
+from halo_utils.audits import count_contacts, families, seen_before
 from halo_utils.datasets import (
     Read,
     check_splits,
@@ -66,11 +66,12 @@ def read_inputs(settings: Settings) -> Inputs:
     """
     found = read_table(settings)
     check_splits(found.table, settings.title)
-    shares = {
+    columns = {
         "containment": seen_before(found.table),
         "corpus_containment": _seen_in_pretraining(settings, found.table),
+        "family": families(found.table),
     }
-    found = replace(found, table=found.table.assign(**shares))
+    found = replace(found, table=found.table.assign(**columns))
     if settings.data.structures == "alphafold" and not settings.is_synthetic:
         target = raw_dir() / "structures"
         api = registry().structures["alphafold"].address or ""

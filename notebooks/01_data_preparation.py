@@ -136,6 +136,17 @@ for share in (audits.NEAR_DUPLICATE, audits.ALMOST_EQUAL):
 print("exact copies of seen proteins in the evaluation sets:", int(leaks["exact_copies"].sum()))
 
 # %% [markdown]
+# Relatives inside one set matter too: they are right or wrong together, so they are resampled together when intervals
+# are computed. Two proteins of a set are linked where one holds enough of the other's 6-mers; all that are linked,
+# directly or through others, are a family.
+
+# %%
+relatives = audits.family_sizes(table, datasets.evaluation_sets(table))
+write_csv(paths.results / "audit_families.csv", relatives)
+print(f"linked from {audits.FAMILY:.0%} of the distinct {audits.KMER}-mers of one of the two")
+display(relatives)
+
+# %% [markdown]
 # ## Structures
 # Each file is parsed once, aligned to the sequence of the table, and stored as C-alpha positions and pLDDT of the
 # residues the model reads. A protein without a structure stays in; it runs sequence-only later. So does one whose file

@@ -183,6 +183,9 @@ for name, found in systems.items():
     evaluation.save_predictions(settings, name, found)
 metrics = pd.concat([evaluation.measure_plain(settings, table, n, found) for n, found in systems.items()])
 write_csv(paths.results / "metrics_sequence.csv", metrics)
+views = evaluation.held_out_views(settings, table)
+main_set = next(iter(views))
+print(evaluation.macro_sentence(views.values()))
 evaluation.headline(metrics, main_set).round(3)
 
 # %% [markdown]

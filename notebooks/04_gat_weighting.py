@@ -210,8 +210,9 @@ metrics = pd.concat(
     ignore_index=True,
 )
 write_csv(paths.results / "metrics_gat.csv", metrics)
-main_set = datasets.held_out_sets(table)[0]
-view = evaluation.evaluation_set(settings, table, main_set)
+views = evaluation.held_out_views(settings, table)
+main_set, view = next(iter(views.items()))
+print(evaluation.macro_sentence(views.values()))
 evaluation.headline(metrics, main_set).round(3)
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support, roc_auc_score
 
+from halo_utils.bootstrap import resample_weights, resampled_scores, weighted_auc
 from halo_utils.calibration import (
     Threshold,
     best_threshold,
@@ -19,17 +20,12 @@ from halo_utils.calibration import (
     threshold_sweep,
 )
 from halo_utils.errors import LeakError
+from halo_utils.evaluation import EvaluationSet, compare, headline, macro_sentence, measure, restrict
 from halo_utils.files import write_csv
-from halo_utils.metrics import (
-    evaluate,
-    paired_difference,
-    resample_weights,
-    resampled_scores,
-    scores,
-    weighted_auc,
-)
+from halo_utils.metrics import evaluate, paired_difference, scores
 from halo_utils.paths import RunPaths
 from halo_utils.seeds import across_seeds, runs_with_other_seeds
+from halo_utils.settings import load_settings
 
 PLACES = ["a", "b", "c", "d"]
 
@@ -53,10 +49,11 @@ def test_unit_weights_give_the_sklearn_values() -> None:
         assert drawn[key][0] == pytest.approx(value, nan_ok=True), key
 
 
+@pytest.mark.parametrize("families", [None, np.arange(60) // 3], ids=["proteins", "families"])
 @pytest.mark.parametrize("seed", range(4))
-def test_resampled_values_equal_sklearn_on_the_resample(seed: int) -> None:
+def test_resampled_values_equal_sklearn_on_the_resample(seed: int, families: np.ndarray | None) -> None:
     y, pred, prob = ugly(seed)
-    weights = resample_weights(len(y), 3, seed)
+    weights = resample_weights(len(y), 3, seed, families)
     drawn = resampled_scores(y, pred, prob, PLACES, weights)
     for r in range(3):
         rows = np.repeat(np.arange(len(y)), weights[r].astype(int))
@@ -75,6 +72,42 @@ def test_label_never_present_or_never_predicted() -> None:
     assert scores(y, pred, prob, PLACES, zero_division=1)["macro_precision", ""] > point["macro_precision", ""]
 
 
+def test_label_without_proteins_is_left_out_of_macro_averages() -> None:
+    y, pred, prob = ugly()
+    point, present = scores(y, pred, prob, PLACES), [0, 1, 3]
+    expected = precision_recall_fscore_support(y, pred, labels=present, average="macro", zero_division=0)
+    found = [point[f"macro_{name}", ""] for name in ("precision", "recall", "f1")]
+    assert found == pytest.approx(expected[:3])
+    released = precision_recall_fscore_support(y, pred, average="macro", zero_division=1)[2]
+    assert scores(y, pred, prob, PLACES, zero_division=1)["macro_f1", ""] == pytest.approx(released)
+    assert np.isnan(scores(np.zeros_like(y), pred, prob, PLACES)["macro_f1", ""])
+
+
+def test_resample_without_a_label_keeps_the_labels_of_the_whole_set() -> None:
+    y, prob = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0]]), np.eye(3)[[0, 0, 1]]
+    drawn = resampled_scores(y, prob > 0, prob, list("abc"), np.array([[1, 1, 1], [2, 1, 0]], dtype=np.float32))
+    assert drawn["macro_f1", ""].tolist() == [1.0, 0.5]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_most_probable_label_is_scored_where_each_protein_has_one(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth, prob = rng.integers(0, 3, 50), rng.random((50, 4))  # d is never present
+    y = np.eye(4, dtype=int)[truth]
+    point, top = scores(y, prob >= 0.5, prob, PLACES), prob.argmax(axis=1)
+    assert point["accuracy_argmax", ""] == pytest.approx(accuracy_score(truth, top))
+    present = np.unique(truth)
+    expected = f1_score(truth, top, labels=present, average="macro", zero_division=0)
+    assert point["macro_f1_argmax", ""] == pytest.approx(expected)
+    weights = resample_weights(50, 3, seed)
+    drawn = resampled_scores(y, prob >= 0.5, prob, PLACES, weights)
+    for r in range(3):
+        assert drawn["accuracy_argmax", ""][r] == pytest.approx(accuracy_score(truth, top, sample_weight=weights[r]))
+        options = {"labels": present, "average": "macro", "zero_division": 0, "sample_weight": weights[r]}
+        assert drawn["macro_f1_argmax", ""][r] == pytest.approx(f1_score(truth, top, **options))
+    assert ("accuracy_argmax", "") not in scores(np.maximum(y, [1, 0, 0, 0]), prob >= 0.5, prob, PLACES)
+
+
 def test_perfect_and_inverted_predictions() -> None:
     y = np.array([[1, 0], [0, 1], [1, 1], [0, 0]])
     perfect = scores(y, y, y.astype(float), ["a", "b"])
@@ -86,7 +119,7 @@ def test_perfect_and_inverted_predictions() -> None:
 
 def test_auc_counts_ties_half() -> None:
     y, prob = np.array([0, 1, 0, 1]), np.array([0.5, 0.5, 0.2, 0.9])
-    assert weighted_auc(y, prob, np.ones((1, 4)))[0] == pytest.approx(roc_auc_score(y, prob))
+    assert weighted_auc(y, prob, np.ones((4, 1)))[0] == pytest.approx(roc_auc_score(y, prob))
 
 
 def test_evaluate_is_tidy_and_reproducible() -> None:
@@ -116,6 +149,111 @@ def test_paired_interval_is_narrower_than_unpaired() -> None:
     )
     single = evaluate(y, pred, prob, PLACES, resamples=300, seed=1).set_index("metric").loc["micro_f1"]
     assert row["ci_high"] - row["ci_low"] < single["ci_high"] - single["ci_low"]
+
+
+def widths(table: pd.DataFrame) -> pd.Series:
+    """Widths of the intervals of the overall metrics."""
+    own = table[table["label"] == ""].set_index("metric")
+    return (own["ci_high"] - own["ci_low"]).rename("width")
+
+
+COPIES = 9
+
+
+def copied() -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+    """Labels, predictions and scores of 100 proteins, each of them nine times, and the family of each copy."""
+    single = ugly(5, n=100)
+    return tuple(np.repeat(part, COPIES, axis=0) for part in single), np.repeat(np.arange(100), COPIES)
+
+
+def test_copies_are_no_evidence() -> None:
+    """Copies resampled one by one narrow the interval by the root of their number; whole families do not."""
+    single, (many, families) = ugly(5, n=100), copied()
+    options = {"resamples": 2000, "seed": 1}
+    distinct, naive = evaluate(*single, PLACES, **options), evaluate(*many, PLACES, **options)
+    honest = evaluate(*many, PLACES, families=families, **options)
+    assert widths(honest).to_numpy() == pytest.approx(widths(distinct).to_numpy(), rel=0.1)
+    assert widths(naive)["micro_f1"] == pytest.approx(widths(distinct)["micro_f1"] / np.sqrt(COPIES), rel=0.1)
+    assert set(honest["resampled"]) == {"families", "proteins"}  # what has no interval stays with proteins
+    assert (
+        honest.loc[honest["ci_low"].notna() & (honest["ci_high"] > honest["ci_low"]), "resampled"].eq("families").all()
+    )
+    assert set(naive["resampled"]) == {"proteins"}
+
+
+def test_difference_is_resampled_over_families_too() -> None:
+    (y, pred, prob), families = copied()
+    worse, hit = pred.copy(), np.unique(families[(y * pred).any(axis=1)])
+    worse[np.isin(families, hit[:2])] = 0  # two families lose labels that were right
+    systems, options = ((pred, prob), (worse, prob)), {"resamples": 2000, "seed": 1}
+    naive = paired_difference(y, *systems, PLACES, **options).set_index("metric").loc["micro_recall"]
+    honest = (
+        paired_difference(y, *systems, PLACES, families=families, **options).set_index("metric").loc["micro_recall"]
+    )
+    assert (naive["resampled"], honest["resampled"]) == ("proteins", "families")
+    assert naive["p_not_greater"] == 0 and honest["p_not_greater"] == pytest.approx(0.98**100, abs=0.02)
+    assert naive["ci_low"] > 0 and honest["ci_low"] == 0
+
+
+def test_the_wider_interval_is_kept() -> None:
+    """Two proteins of a family that err in opposite ways: resampling them together hides the variation."""
+    y = np.tile([[1, 0], [0, 1]], (100, 1))
+    pred = np.tile([[1, 0], [0, 0]], (100, 1))  # every second protein is missed
+    options = {"resamples": 300, "seed": 1, "families": np.arange(200) // 2}
+    table = evaluate(y, pred, pred.astype(float), ["a", "b"], **options).set_index("metric")
+    assert table.loc["accuracy", "resampled"] == "proteins" and widths(table.reset_index())["accuracy"] > 0.05
+
+
+def test_families_that_hold_one_protein_each_change_nothing() -> None:
+    y, pred, prob = ugly()
+    options = {"resamples": 50, "seed": 1}
+    plain = evaluate(y, pred, prob, PLACES, **options)
+    assert evaluate(y, pred, prob, PLACES, families=np.arange(60)[::-1], **options).equals(plain)
+
+
+def view(n: int = 60, name: str = "test") -> EvaluationSet:
+    y = ugly(n=n)[0]
+    return EvaluationSet(name, np.arange(n).astype(str), y, PLACES, np.arange(n) // 4)
+
+
+def test_sets_name_what_macro_averages_leave_out(root: Path, tiny_profile: Path) -> None:
+    settings, own = load_settings(str(tiny_profile)), view()
+    _, pred, prob = ugly()
+    assert own.absent == ["c"]
+    sentence = "Macro averages are taken on test over 3 of 4 locations, as none of its proteins is in c."
+    assert macro_sentence([own]) == sentence
+    full = EvaluationSet("test", own.accessions, own.y | 1, PLACES, own.families)
+    assert macro_sentence([full]) == "Macro averages are over all locations."
+    metrics = measure(settings, own, "esm", pred, prob, Threshold(0.5, "val"))
+    gaps = compare(settings, own, ("a", pred, prob), ("b", 1 - pred, prob))
+    assert set(metrics["macro_over"]) == set(gaps["macro_over"]) == {3}
+    assert "families" in set(metrics["resampled"]) and "families" in set(gaps["resampled"])
+    part = restrict(own, np.arange(60) % 2 == 0, "half")
+    assert part.families.tolist() == own.families[::2].tolist()
+
+
+def test_headline_shows_argmax_where_it_is_measured() -> None:
+    _, pred, prob = ugly()
+    options = {"resamples": 10, "seed": 1, "split": "test", "system": "esm"}
+    several, one = (evaluate(y, pred, prob, PLACES, **options) for y in (ugly()[0], np.eye(4, dtype=int)[pred[:, 0]]))
+    assert "accuracy_argmax" not in headline(several, "test")
+    assert headline(one, "test").columns[:2].tolist() == ["accuracy", "accuracy_argmax"]
+
+
+def test_sweep_where_every_label_is_present_is_what_it_was() -> None:
+    """Trained models were chosen by it: bit for bit."""
+    y, _, prob = ugly(n=500)
+    y[0] = 1
+    truth, pred = y.astype(bool)[None], prob[None] >= threshold_grid()[:, None, None]
+    hits, wrong = (pred & truth).sum(axis=1).astype(float), (pred ^ truth).sum(axis=1)
+    f1 = np.divide(2 * hits, 2 * hits + wrong, out=np.zeros_like(hits), where=(2 * hits + wrong) > 0)
+    assert threshold_sweep(y, prob)["macro_f1"].tolist() == f1.mean(axis=1).tolist()
+
+
+def test_location_without_a_validation_protein_gets_the_middle_threshold() -> None:
+    y, _, prob = ugly()
+    assert choose_label_thresholds(y, prob, PLACES, "val")["c"].value == 0.5
+    assert set(threshold_sweep(y[:, [2]], prob[:, [2]])["macro_f1"]) == {0.0}
 
 
 def test_sweep_grid_and_values() -> None:
