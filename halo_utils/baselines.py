@@ -11,10 +11,10 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from halo_utils.audits import most_similar
 from halo_utils.calibration import SWEEP_HIGH
 from halo_utils.datasets import label_matrix
 from halo_utils.features import composition
+from halo_utils.kmers import most_similar
 
 
 def nearest_neighbour(table: pd.DataFrame, places: Sequence[str]) -> pd.DataFrame:

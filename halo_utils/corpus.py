@@ -15,9 +15,9 @@ from Bio.SeqIO.FastaIO import SimpleFastaParser
 from tqdm import tqdm
 
 from halo_utils import backbones
-from halo_utils.audits import kmer_containment
 from halo_utils.errors import DataError
 from halo_utils.files import digest, sha256, write_csv
+from halo_utils.kmers import kmer_containment
 from halo_utils.provenance import code_digest
 from halo_utils.registry import local_copy
 from halo_utils.residues import ResidueStore, store_of, write_store

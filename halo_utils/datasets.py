@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from halo_utils.audits import NEAR_DUPLICATE
 from halo_utils.errors import DataError
 from halo_utils.files import digest
+from halo_utils.kmers import NEAR_DUPLICATE
 from halo_utils.labels import DEEPLOC, HPA, HPA_SUPPORTED, LUO2024
 from halo_utils.tables import check_protein, read_csv
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from halo_utils.alphafold import fetch_structures, summarise
-from halo_utils.audits import count_contacts, families, seen_before
+from halo_utils.audits import count_contacts, seen_before
 from halo_utils.datasets import (
     Read,
     check_splits,
@@ -19,6 +19,7 @@ from halo_utils.datasets import (
 )
 from halo_utils.errors import DataError
 from halo_utils.files import digest, read_parquet, write_parquet
+from halo_utils.kmers import families
 from halo_utils.labels import locations
 from halo_utils.paths import REPOSITORY, shown
 from halo_utils.ranks import is_first, meet

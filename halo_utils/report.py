@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from halo_utils import wording
-from halo_utils.audits import ALMOST_EQUAL, NEAR_DUPLICATE, identity
 from halo_utils.datasets import CLEAN
 from halo_utils.evaluation import SYSTEM_TITLES, read_metrics
+from halo_utils.kmers import ALMOST_EQUAL, NEAR_DUPLICATE, identity
 from halo_utils.paths import RunPaths
 from halo_utils.reference import CROSS_VALIDATED, LUO_SETS, METRIC_TITLES, published_columns, published_table
 from halo_utils.summary import provenance

@@ -18,7 +18,6 @@ from torch.utils.data import DataLoader
 from halo_utils import backbones, batching, classifiers, encoder, features, learner, losses, pooling, training
 from halo_utils.backbones import backbone_key, load_backbone, load_tokenizer, token_ids
 from halo_utils.batching import SequenceDataset, collate_proteins, make_loader
-from halo_utils.blocks import EsmSettings, FocalSettings, HeadSettings
 from halo_utils.classifiers import ProteinBatch, SequenceClassifier, residues_of
 from halo_utils.datasets import fingerprint, label_matrix
 from halo_utils.errors import HaloError
@@ -229,40 +228,6 @@ def finetune(stage: SequenceStage) -> Fit:
     train, val = stage.loader(stage.rows("train"), shuffle=True), stage.loader(stage.rows("val"))
     folder = settings.paths.work / "esm" / stage.key
     return fit(module, train, val, folder, epochs=esm.epochs, compute=settings.compute, keep_every_epoch=True)
-
-
-def ladder(esm: EsmSettings) -> dict[str, EsmSettings]:
-    """Return the settings on the way from the paper's sequence model to ours, ours left out; empty where they agree.
-
-    The first step has the paper's pooling, head and loss (section 2.1) and our learning rates, schedule and epochs;
-    every other adds one thing to the one before: our loss, then our pooling and hidden layer, then (ours) the network
-    on composition.
-    """
-    ours, plain = esm.head, HeadSettings(learning_rate=esm.head.learning_rate)
-    steps = {
-        "esm_paper_head": esm.model_copy(update={"head": plain, "focal": FocalSettings()}),
-        "esm_own_loss": esm.model_copy(update={"head": plain}),
-        "esm_own_pooling": esm.model_copy(update={"head": ours.model_copy(update={"composition": 0})}),
-    }
-    different: dict[str, EsmSettings] = {}
-    for name, step in steps.items():
-        if step != esm and step not in different.values():
-            different[name] = step
-    return different
-
-
-def climb(settings: Settings, table: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
-    """Train every step of ``ladder`` as the model itself is trained.
-
-    Returns:
-        Predictions outside train and the number of parameters, both by system.
-    """
-    predictions, parameters = {}, {}
-    for name, esm in ladder(settings.esm).items() if settings.esm.compare_heads else ():
-        step = prepare(settings.model_copy(update={"esm": esm}), table)
-        parameters[name] = parameter_counts(step.classifier)[0]
-        predictions[name] = predict_held_out(step, finetune(step))
-    return predictions, parameters
 
 
 def best_weights(stage: SequenceStage) -> dict[str, Tensor]:

@@ -6,9 +6,9 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from halo_utils.audits import NEAR_DUPLICATE
 from halo_utils.calibration import Threshold
 from halo_utils.evaluation import EvaluationSet, held_out_views, measure, restrict, tune
+from halo_utils.kmers import NEAR_DUPLICATE
 from halo_utils.settings import Settings
 
 EDGES = (0.0, 0.03, 0.05, 0.10, 0.25, 0.50, 0.90, 1.0)  # of containment; the last range includes its upper end

@@ -39,7 +39,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from halo_utils import audits, datasets, in_short, inputs, plots, provenance, wording
+from halo_utils import audits, datasets, in_short, inputs, kmers, plots, provenance, wording
 from halo_utils.files import write_csv
 from halo_utils.labels import locations
 from halo_utils.settings import load_settings
@@ -129,8 +129,8 @@ leaks = audits.leakage(table, datasets.evaluation_sets(table))
 write_csv(paths.results / "audit_leakage.csv", leaks)
 display(leaks)
 display(audits.within_split_copies(table))
-for share in (audits.NEAR_DUPLICATE, audits.ALMOST_EQUAL):
-    print(f"{share:.0%} of the 6-mers in common means about {audits.identity(share):.0%} identity")
+for share in (kmers.NEAR_DUPLICATE, kmers.ALMOST_EQUAL):
+    print(f"{share:.0%} of the 6-mers in common means about {kmers.identity(share):.0%} identity")
 
 # %% tags=["nbval-check-output"]
 print("exact copies of seen proteins in the evaluation sets:", int(leaks["exact_copies"].sum()))
@@ -143,7 +143,7 @@ print("exact copies of seen proteins in the evaluation sets:", int(leaks["exact_
 # %%
 relatives = audits.family_sizes(table, datasets.evaluation_sets(table))
 write_csv(paths.results / "audit_families.csv", relatives)
-print(f"linked from {audits.FAMILY:.0%} of the distinct {audits.KMER}-mers of one of the two")
+print(f"linked from {kmers.FAMILY:.0%} of the distinct {kmers.KMER}-mers of one of the two")
 display(relatives)
 
 # %% [markdown]

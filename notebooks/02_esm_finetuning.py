@@ -48,6 +48,7 @@ from halo_utils import (
     export,
     in_short,
     inputs,
+    ladder,
     plots,
     provenance,
     reference,
@@ -176,7 +177,7 @@ except LeakError as error:
 # %%
 systems = {"nearest": baselines.nearest_neighbour(table, stage.places)}
 systems |= {"composition": baselines.composition_baseline(table, stage.places, settings.seed)}
-steps, parameters = sequence_stage.climb(settings, table)
+steps, parameters = ladder.climb(settings, table)
 systems |= steps | {"esm": predictions}
 systems["esm_composition_mean"] = baselines.mean_of(predictions, systems["composition"])
 for name, found in systems.items():

@@ -39,7 +39,6 @@ from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
 from halo_utils import (
-    audits,
     claims,
     curves,
     datasets,
@@ -47,6 +46,7 @@ from halo_utils import (
     evaluation,
     in_short,
     inputs,
+    kmers,
     plots,
     provenance,
     reference,
@@ -159,8 +159,8 @@ plt.show()
 # %%
 below = curve[(curve["range"] == "below") & (curve["metric"] == "micro_f1")]
 display(below.pivot_table("value", ["split", "high", "n"], "system", sort=False).round(3))
-half = audits.identity(audits.NEAR_DUPLICATE)
-print(f"{audits.NEAR_DUPLICATE:.0%} of the 6-mers in common means about {half:.0%} identity")
+half = kmers.identity(kmers.NEAR_DUPLICATE)
+print(f"{kmers.NEAR_DUPLICATE:.0%} of the 6-mers in common means about {half:.0%} identity")
 
 # %% [markdown]
 # A pre-trained model has also read its corpus, without labels. Where that corpus is at hand, the same scores without

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils import audits
+from halo_utils import audits, kmers
 from halo_utils.audits import (
     co_occurrence,
-    kmer_containment,
     label_counts,
     leakage,
     lengths,
@@ -25,6 +24,7 @@ from halo_utils.datasets import (
     read_luo2024,
     stratified_subset,
 )
+from halo_utils.kmers import kmer_containment
 from halo_utils.labels import DEEPLOC, HPA, HPA_SUPPORTED, LUO2024, canonical, locations, supported
 
 HEADER = ",ACC,Kingdom,Partition,Membrane," + ",".join(DEEPLOC) + ",Sequence"
@@ -140,23 +140,23 @@ def test_families_are_linked_by_half_of_the_six_mers_of_the_poorer_one() -> None
     rows += [("third", first[:10] + "P" * 10), ("short", "MKV"), ("shorter", "MKV")]
     table = pd.DataFrame(rows, columns=["accession", "sequence"]).assign(split="test")
     table.loc[table["accession"] == "copy", "split"] = "val"
-    table["family"] = audits.families(table)
+    table["family"] = kmers.families(table)
     family = table.set_index("accession")["family"]
     assert family["start"] == family["end"] == family["long"]  # through a third protein
     assert family.nunique() == 6  # a copy in another split belongs to that split's families
     sizes = audits.family_sizes(table, {"test": (table["split"] == "test").to_numpy()}).iloc[0]
     assert (sizes["proteins"], sizes["families"], sizes["with_relatives"], sizes["largest_family"]) == (7, 5, 3, 3)
     alone = table.tail(2)
-    assert len(set(audits.families(alone))) == 2 and len(audits.families(table.head(0))) == 0
+    assert len(set(kmers.families(alone))) == 2 and len(kmers.families(table.head(0))) == 0
 
 
 def test_families_do_not_depend_on_how_many_proteins_are_compared_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     ancestors = ["".join(rng.choice(list("ACDEFGHIKLMNPQRSTVWY"), 60)) for _ in range(20)]
     table = pd.DataFrame({"sequence": [a[k:] for k in (0, 5, 10) for a in ancestors], "split": "test"})
-    whole = audits.families(table)
-    monkeypatch.setattr(audits, "PROTEINS_AT_ONCE", 7)
-    assert audits.families(table).tolist() == whole.tolist() == list(whole[:20]) * 3
+    whole = kmers.families(table)
+    monkeypatch.setattr(kmers, "PROTEINS_AT_ONCE", 7)
+    assert kmers.families(table).tolist() == whole.tolist() == list(whole[:20]) * 3
 
 
 def test_what_was_seen_is_train_for_validation_and_both_for_test() -> None:
