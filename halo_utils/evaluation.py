@@ -182,7 +182,7 @@ def load_predictions(settings: Settings, system: str) -> pd.DataFrame:
     """
     maker = "04_gat_weighting" if system.startswith("gat") else "02_esm_finetuning"
     return read_parquet(
-        settings.paths.predictions(system), f"run notebook {maker} with profile {settings.profile} first"
+        settings.source.predictions(system), f"run notebook {maker} with profile {settings.profile} first"
     )
 
 

@@ -17,6 +17,9 @@ from halo_utils.calibration import Threshold
 # Constants of the released code: uncertain between, positive at, graph model positive at.
 RELEASED_LOW, RELEASED_HIGH, RELEASED_GAT = 0.40, 0.50, 0.40
 
+# Rule -> system its results are filed under; the paper's claims are about the first.
+SYSTEMS = {"paper": "halo", "released_code": "halo_released_code", "sequence_only": "halo_sequence_only"}
+
 
 class Decision(IntEnum):
     """Why a label is kept or not; one code per protein and label."""
@@ -129,3 +132,28 @@ def decision_counts(decision: np.ndarray, y: np.ndarray, places: list[str]) -> p
             row = {"location": place, "decision": code.name.lower(), "labels": int(chosen.sum())}
             rows.append(row | {"true": int(np.asarray(y)[chosen, k].sum())})
     return pd.DataFrame(rows)
+
+
+def asked_labels(decision: np.ndarray) -> np.ndarray:
+    """Return the (protein, label) positions the second opinion decided, agreed or vetoed, [A, 2]."""
+    return np.argwhere((decision == Decision.AGREED) | (decision == Decision.VETOED))
+
+
+def random_veto(decision: np.ndarray, draws: int = 1000, seed: int = 0) -> np.ndarray:
+    """Return random vetoes of the size of the gate's: as many asked labels dropped, each set equally likely.
+
+    Any veto can raise precision and subset accuracy, because labels in the band are often false; what a second
+    opinion knows is what it gains beyond these.
+
+    Args:
+        decision: [B, K] values of ``Decision``.
+        draws: R.
+        seed: seed of the draws.
+
+    Returns:
+        [R, A] bool, whether each of ``asked_labels`` is dropped; all other labels stay as the gate left them.
+    """
+    where = asked_labels(decision)
+    vetoed = int((decision == Decision.VETOED).sum())
+    order = np.random.default_rng([seed, 60]).random((draws, len(where))).argsort(axis=1)
+    return order.argsort(axis=1) < vetoed

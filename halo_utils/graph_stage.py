@@ -69,7 +69,7 @@ class GraphStage:
         Raises:
             DataError: if it is missing.
         """
-        path = self.settings.paths.work / f"{name}.npy"
+        path = self.settings.source.work / f"{name}.npy"
         if not path.is_file():
             raise DataError(f"{shown(path)} not found: run notebook 02_esm_finetuning with this profile first")
         return ResidueStore(path)
@@ -155,7 +155,7 @@ def train_gat(stage: GraphStage, variant: Variant, epochs: int | None = None) ->
         module,
         stage.loader(train, shuffle=True),
         stage.loader(val),
-        settings.paths.work / "gat" / key,
+        settings.source.work / "gat" / key,  # the key tells variations apart, and what they share is trained once
         epochs=epochs or block.epochs,
         compute=settings.compute,
         patience=block.patience,

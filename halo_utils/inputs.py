@@ -138,7 +138,7 @@ def load_table(settings: Settings) -> pd.DataFrame:
         DataError: if notebook 01 has not run for this profile, or its table is damaged.
     """
     return read_parquet(
-        settings.paths.dataset, f"run notebook 01_data_preparation with profile {settings.profile} first"
+        settings.source.dataset, f"run notebook 01_data_preparation with profile {settings.profile} first"
     )
 
 
@@ -154,7 +154,7 @@ def seen_sequences(settings: Settings, table: pd.DataFrame) -> list[str]:
 
 
 def _structures_path(settings: Settings) -> Path:
-    return settings.paths.work / "structures.npy"
+    return settings.source.work / "structures.npy"
 
 
 def store_structures(settings: Settings, table: pd.DataFrame, folders: list[Path]) -> pd.DataFrame:

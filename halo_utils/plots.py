@@ -34,8 +34,11 @@ def save(fig: Figure, folder: Path, name: str) -> Path:
     return folder / f"{name}.png"
 
 
-def confidence_ranges(bins: pd.DataFrame, gate: float, title: str) -> Figure:
-    """Draw Fig. 4: total and wrong predictions per confidence range (bars) and accuracy with intervals (line)."""
+def confidence_ranges(bins: pd.DataFrame, gate: float, title: str, threshold: float = 0.0) -> Figure:
+    """Draw Fig. 4: total and wrong predictions per confidence range (bars) and accuracy with intervals (line).
+
+    Right of the line at ``threshold`` lie labels that the model does not predict.
+    """
     fig, ax = _figure(9.0, 4.8)
     bins = bins.sort_values("low", ascending=False).reset_index(drop=True)
     x = np.arange(len(bins))
@@ -62,9 +65,10 @@ def confidence_ranges(bins: pd.DataFrame, gate: float, title: str) -> Figure:
         label="accuracy, 95 % interval",
     )
     line.axhline(0.6, color=GREY, linestyle=":", label="60 % accuracy")
-    edge = np.flatnonzero(np.isclose(bins["low"], gate))
-    if len(edge):
-        line.axvline(edge[0] + 0.5, color=GREEN, linestyle="--", label=f"gate at {gate:.0%}")
+    for name, value, colour in (("gate", gate, GREEN), ("threshold", threshold, VERMILION)):
+        edge = np.flatnonzero(np.isclose(bins["low"], value))
+        if len(edge):
+            line.axvline(edge[0] + 0.5, color=colour, linestyle="--", label=f"{name} at {value:.0%}")
     line.set(ylim=(0, 1.05), ylabel="accuracy")
     handles = [*ax.get_legend_handles_labels()[0], *line.get_legend_handles_labels()[0]]
     fig.legend(handles, [h.get_label() for h in handles], loc="outside lower center", ncols=3)

@@ -202,15 +202,21 @@ def corpus_table(runs: Sequence[RunPaths]) -> str:
 
 
 def confidence_sentence(paths: RunPaths) -> str:
-    """Return where accuracy falls under 60 %, beside the paper's statement."""
-    found = pd.read_csv(paths.results / "confidence_crossing.csv").set_index("where")["reliable above"]
-    paper, test, val = found.iloc[0], found.iloc[1], found.iloc[2]
-    holds = "holds" if abs(test - paper) < 1e-9 else "does not hold"
-    ours = [f"from {x:.0%} confidence" if x == x else "at no confidence" for x in (test, val)]  # x != x: not a number
+    """Return where accuracy falls under 60 %, with intervals, beside the paper's statement."""
+    found = pd.read_csv(paths.results / "confidence_crossing.csv").set_index("where")
+    paper, test = found["reliable above"].iloc[0], found.iloc[1]
+    where = [_crossing(row) + f" on {name.removeprefix('ours, ')}" for name, row in found.iloc[1:].iterrows()]
+    inside = "inside" if test["ci_low"] - 1e-9 <= paper <= test["ci_high"] + 1e-9 else "outside"
     return (
-        f"Every range of predictions is right at least 60 % of the time {ours[0]} on test and {ours[1]} on validation;"
-        f" the paper reads {paper:.0%} off its Fig. 4, which {holds} here."
+        f"Predicted labels are right at least 60 % of the time in every range {' and '.join(where)}; the paper reads"
+        f" {paper:.0%} off its Fig. 4, {inside} the interval on {found.index[1].removeprefix('ours, ')}."
     )
+
+
+def _crossing(row: pd.Series) -> str:
+    """Return a row of ``confidence_crossing.csv`` in words; at 1 no range is reliable."""
+    start = "at no confidence" if row["reliable above"] == 1 else f"from {row['reliable above']:.0%} confidence on"
+    return f"{start} (95 % interval {row['ci_low']:.0%} to {row['ci_high']:.0%})"
 
 
 def structures_table(paths: RunPaths) -> str:
@@ -252,10 +258,11 @@ def claims_table(paths: RunPaths) -> str:
             "–" if pd.isna(c.paper) else f"{c.paper:+.3f}",
             f"{c.ours:+.3f} [{c.ci_low:+.3f}, {c.ci_high:+.3f}]",
             c.verdict,
+            c.reason if isinstance(c.reason, str) else "",
         ]
         for c in ledger.itertuples()
     ]
-    return markdown(["claim of the paper", "metric", "paper", "ours [95 %]", "verdict"], rows)
+    return markdown(["claim of the paper", "metric", "paper", "ours [95 %]", "verdict", "why"], rows)
 
 
 def _deviations(paths: RunPaths) -> pd.DataFrame:

@@ -23,7 +23,7 @@ from halo_utils.files import atomic_path, remove_unfinished
 from halo_utils.locks import locked
 from halo_utils.paths import NOTEBOOKS, shown
 from halo_utils.ranks import is_first, meet
-from halo_utils.settings import Settings, load_settings
+from halo_utils.settings import VARIATIONS, Settings, load_settings
 
 
 def notebooks() -> list[Path]:
@@ -140,7 +140,7 @@ def main(argv: list[str] | None = None) -> int:
     options = arguments().parse_args(argv)
     parameters = {"profile": options.profile} | {name: _literal(value) for name, value in options.parameters}
     try:
-        overrides = {k: v for k, v in parameters.items() if k in ("dataset", "max_proteins", "seed")}
+        overrides = {k: v for k, v in parameters.items() if k in ("dataset", "max_proteins", "seed", *VARIATIONS)}
         settings = load_settings(parameters["profile"], **overrides)
         chosen = [find_notebook(options.notebook)] if options.notebook else notebooks()
         for notebook in chosen:

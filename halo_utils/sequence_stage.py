@@ -142,7 +142,7 @@ def weights_digest(classifier: SequenceClassifier) -> str:
 
 def _cache_trunk(stage: SequenceStage, key: str, report: Callable[[str], None]) -> ResidueStore | None:
     """Return the store of the frozen trunk's output; None, with a message, where the disk is too small."""
-    path = stage.settings.paths.work / "trunk.npy"
+    path = stage.settings.source.work / "trunk.npy"
     return store_of(path, key, lambda: _write_trunk(stage, path, key, report))
 
 

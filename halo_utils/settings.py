@@ -3,6 +3,10 @@
 ``load_settings("demo", seed=3)`` reads ``halo_utils/profiles/demo.yaml`` and applies the overrides; a
 path to a YAML file of your own works in the place of the name. Values come from the paper (sections
 2.1-2.3) unless the profile says otherwise; the released code's constants are listed in README.
+
+A notebook parameter that differs from the profile makes a variation of one notebook: it reads what the earlier
+notebooks of the run without it wrote (``source_run``) and writes under a name of its own (``run_name``), so that no
+later notebook takes it for the run. What shall reach every notebook belongs into a profile.
 """
 
 from pathlib import Path
@@ -27,6 +31,16 @@ from halo_utils.errors import SettingsError
 from halo_utils.files import digest
 from halo_utils.paths import PROFILES, REPOSITORY, RunPaths
 
+# Parameters of single notebooks and the setting each replaces.
+VARIATIONS = {
+    "rounds": "pretrain.rounds",
+    "epochs": "esm.epochs",
+    "cutoff_angstrom": "gat.cutoff_angstrom",
+    "weight_mode": "gat.weights.mode",
+    "gate_confidence": "gate.confident",
+    "gate_rule": "gate.rule",
+}
+
 
 class Settings(Block):
     """Everything a run needs; a run writes it beside its results."""
@@ -43,11 +57,17 @@ class Settings(Block):
     compute: ComputeSettings = ComputeSettings()
     pretrain: PretrainSettings = PretrainSettings()
     run_name: str
+    source_run: str
 
     @property
     def paths(self) -> RunPaths:
-        """The folders of this run."""
+        """The folders this run writes to."""
         return RunPaths(self.run_name)
+
+    @property
+    def source(self) -> RunPaths:
+        """The folders that earlier notebooks wrote to; those of the run itself unless it is a variation."""
+        return RunPaths(self.source_run)
 
     @property
     def is_synthetic(self) -> bool:
@@ -92,7 +112,7 @@ def load_settings(
     dataset: str = "",
     max_proteins: int = -1,
     seed: int = -1,
-    **blocks: dict[str, Any],
+    **others: Any,
 ) -> Settings:
     """Read a profile and apply overrides; an empty string, -1 or None leaves the profile's value.
 
@@ -101,10 +121,11 @@ def load_settings(
         dataset: data set to use instead of the profile's.
         max_proteins: size of the stratified subset instead of the profile's, 0 for all proteins.
         seed: seed instead of the profile's.
-        **blocks: ``gate={"rule": "sequence_only"}`` replaces values inside a block.
+        **others: a parameter of ``VARIATIONS``, such as ``gate_rule="sequence_only"``, or a block,
+            ``gate={"rule": "sequence_only"}``, whose values replace the profile's without another name.
 
     Returns:
-        The validated settings; ``run_name`` is derived from data set, profile, size and seed.
+        The validated settings; ``run_name`` is derived from data set, profile, size, variation and seed.
 
     Raises:
         SettingsError: if the file, a key or a value is not valid; the message lists every problem.
@@ -113,23 +134,54 @@ def load_settings(
     path = profile_path(profile)
     raw = _read_profile(path)
     _use_dataset_blocks(path, raw, dataset)
+    varied = {name: others.pop(name) for name in VARIATIONS if name in others}
     chosen = {"dataset": dataset or None, "max_proteins": None if max_proteins < 0 else max_proteins}
-    for name, values in {"data": chosen, **blocks}.items():
+    for name, values in {"data": chosen, **others}.items():
         raw[name] = _override(raw.get(name, {}), values)
     parts = [path.stem] if raw["data"].get("dataset") == "synthetic" else [raw["data"].get("dataset"), path.stem]
     if raw["data"].get("max_proteins"):
         parts.append(str(raw["data"]["max_proteins"]))
-    if seed >= 0 and seed != raw.get("seed", 7):
-        raw["seed"] = seed
-        parts.append(f"seed{seed}")
-    raw |= {"profile": path.stem, "run_name": "-".join(str(part) for part in parts)}
+    own_seed = seed >= 0 and seed != raw.get("seed", 7)
+    raw |= {"seed": seed} if own_seed else {}
+    ending = [f"seed{seed}"] if own_seed else []
+    plain = "-".join(str(part) for part in [*parts, *ending])
+    settings = _validated(path, raw | {"profile": path.stem, "run_name": plain, "source_run": plain})
+    if words := _vary(settings, raw, varied):
+        name = "-".join(str(part) for part in [*parts, *words, *ending])
+        settings = _validated(path, raw | {"profile": path.stem, "run_name": name, "source_run": plain})
+    _check_backbone(path, settings.backbone)
+    return settings
+
+
+def _validated(path: Path, raw: dict[str, Any]) -> Settings:
+    """Return the settings of a mapping, or refuse it with a list of every problem."""
     try:
-        settings = Settings.model_validate(raw)
+        return Settings.model_validate(raw)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"profile {path.name} is not valid: {problems}") from error
-    _check_backbone(path, settings.backbone)
-    return settings
+
+
+def _vary(settings: Settings, raw: dict[str, Any], varied: dict[str, Any]) -> list[str]:
+    """Put parameters of ``VARIATIONS`` into ``raw`` and return what they add to the run's name.
+
+    An empty string, a number that is not positive, and the profile's own value change nothing.
+    """
+    words = []
+    for name, value in varied.items():
+        *blocks, key = VARIATIONS[name].split(".")
+        own: Any = settings
+        for block in blocks:
+            own = getattr(own, block)
+        if value in ("", getattr(own, key)) or (isinstance(value, int | float) and value <= 0):
+            continue
+        inner = raw
+        for block in blocks:
+            inner[block] = dict(inner.get(block, {}))
+            inner = inner[block]
+        inner[key] = value
+        words.append(value if isinstance(value, str) else f"{name}{value:g}")
+    return words
 
 
 def _override(block: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
@@ -175,7 +227,7 @@ def _read_profile(path: Path) -> dict[str, Any]:
         raise SettingsError(f"profile {path.name} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
         raise SettingsError(f"profile {path.name} is empty or not a mapping: start from {PROFILES.name}/demo.yaml")
-    for name in ("profile", "run_name"):
+    for name in ("profile", "run_name", "source_run"):
         if name in raw:
             raise SettingsError(f"profile {path.name} sets {name}, which follows from the file's name: remove it")
     if not is_safe(path.stem):

@@ -26,6 +26,8 @@
 # %% [markdown]
 # ## Parameters
 # Leave a value empty or at -1 to take the profile's own. papermill overrides them with `-p name value`.
+# Another `epochs` makes a variation: this notebook reads the run of the plain name, writes under a name of its
+# own, and no later notebook reads that. To carry a change through all notebooks, put it into a profile.
 
 # %% tags=["parameters"]
 profile: str = "demo"  # demo, quick, mini, paper, or the path of a YAML file
@@ -60,13 +62,7 @@ from halo_utils.errors import LeakError
 from halo_utils.files import write_csv
 from halo_utils.settings import load_settings
 
-settings = load_settings(
-    profile,
-    dataset=dataset,
-    max_proteins=max_proteins,
-    seed=seed,
-    esm={"epochs": epochs if epochs > 0 else None},
-)
+settings = load_settings(profile, dataset=dataset, max_proteins=max_proteins, seed=seed, epochs=epochs)
 paths = settings.paths.make()
 table = inputs.load_table(settings)
 print(f"{settings.run_name}: {settings.title}, {len(table):,} proteins")

@@ -26,6 +26,10 @@
 # %% [markdown]
 # ## Parameters
 # Leave a value empty or at -1 to take the profile's own. papermill overrides them with `-p name value`.
+# Another `cutoff_angstrom` or `weight_mode` makes a variation: this notebook reads the run of the plain name, writes under a name of its
+# own, and no later notebook reads that. To carry a change through all notebooks, put it into a profile.
+# Another `cutoff_angstrom` or `weight_mode` makes a variation: this notebook reads the run of the plain name, writes under a name of its
+# own, and no later notebook reads that. To carry a change through all notebooks, put it into a profile.
 
 # %% tags=["parameters"]
 profile: str = "demo"  # demo, quick, mini, paper, or the path of a YAML file
@@ -61,10 +65,8 @@ settings = load_settings(
     dataset=dataset,
     max_proteins=max_proteins,
     seed=seed,
-    gat={
-        "cutoff_angstrom": cutoff_angstrom if cutoff_angstrom > 0 else None,
-        "weights": {"mode": weight_mode or None},
-    },
+    cutoff_angstrom=cutoff_angstrom,
+    weight_mode=weight_mode,
 )
 paths = settings.paths.make()
 table = inputs.load_table(settings)

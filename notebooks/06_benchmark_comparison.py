@@ -52,6 +52,7 @@ from halo_utils import (
     reference,
     seeds,
     similarity,
+    summary,
 )
 from halo_utils.files import write_csv
 from halo_utils.settings import load_settings
@@ -191,14 +192,18 @@ print("every system of this run is among them:", set(metrics["system"]) <= set(s
 
 # %% [markdown]
 # ## The claims
-# Each claim is a difference between two systems. "Reproduced" needs an interval on the right side of zero,
-# "contradicted" one on the wrong side. The claims are about DeepLoc 2.0: on luo2024 our differences are shown, no verdict.
+# Each claim is a difference between two systems. "Reproduced" needs an interval on the right side of zero and at least
+# a quarter of the paper's difference; a claim about HALO also needs labels that the second opinion was asked about, and
+# more than random vetoes of equal size gain (notebook 05). `reason` says what decided. The claims are about DeepLoc 2.0:
+# on luo2024 our differences are shown, no verdict.
 
 # %%
 differences = pd.concat(
     [evaluation.read_metrics(paths.results / f"differences_{name}.csv") for name in ("gat", "halo")], ignore_index=True
 )
-ledger = claims.check_claims(differences, main_set, source)
+vetoes = pd.read_csv(paths.results / "random_veto.csv")
+weights = next(r["weights"] for r in summary.provenance(paths) if r["notebook"].startswith("04"))
+ledger = claims.check_claims(differences, main_set, source, vetoes=vetoes, weights=weights)
 write_csv(paths.results / "claims.csv", ledger)
 display(ledger.round(4))
 

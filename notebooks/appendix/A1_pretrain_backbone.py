@@ -46,7 +46,7 @@ from halo_utils.files import write_csv
 from halo_utils.paths import REPOSITORY
 from halo_utils.settings import load_settings
 
-settings = load_settings(profile, seed=seed, pretrain={"rounds": rounds if rounds > 0 else None})
+settings = load_settings(profile, seed=seed, rounds=rounds)
 paths, own = settings.paths.make(), settings.pretrain
 source = ", ".join(own.files) or "synthetic demo proteome"
 print(f"{settings.run_name}: {source}; {own.shape.layers} layers, {own.shape.width} wide, {own.shape.heads} heads")

@@ -40,6 +40,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 TABLES = ["table1", "table2", "table3", "table4", "claims", "metrics", "weight_grid", "confidence_bins", "gate_changes"]
+TABLES += ["random_veto", "second_opinions", "confidence_crossing", "confidence_claims"]
 FIGURES = ["fig1_halo", "fig2_esm", "fig3_gat", "fig4_confidence", "reliability", "threshold_sweep", "esm_training"]
 FIGURES += ["gat_training", "mcc_per_label", "weight_grid", "gate_changes", "co_occurrence", "systems"]
 
@@ -187,6 +188,8 @@ def test_finished_training_is_read_back(finished: Path, monkeypatch: pytest.Monk
 def test_one_notebook_with_a_parameter(finished: Path, tmp_path: Path) -> None:
     output = tmp_path / "05.ipynb"
     profile = str(finished / "tiny.yaml")
+    plain = [finished / "data" / "results" / "tiny", finished / "figures" / "tiny", finished / "data" / "runs" / "tiny"]
+    before = {path: path.stat().st_mtime_ns for folder in plain for path in folder.rglob("*") if path.is_file()}
     done = run(
         "--notebook",
         "05",
@@ -201,6 +204,30 @@ def test_one_notebook_with_a_parameter(finished: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "rule sequence_only" in output.read_text()
+    after = {path: path.stat().st_mtime_ns for folder in plain for path in folder.rglob("*") if path.is_file()}
+    assert after == before
+    own = finished / "data" / "results" / "tiny-sequence_only"
+    systems = set(pd.read_csv(own / "metrics.csv")["system"])
+    assert "halo_sequence_only" in systems and "halo" not in systems  # nothing else is called the paper's rule
+    assert (own / "provenance" / "05_halo_ensemble.json").is_file()
+    assert (finished / "figures" / "tiny-sequence_only" / "systems.png").is_file()
+
+
+@pytest.mark.slow
+def test_ledger_says_why_and_random_veto_counts_what_the_gate_did(finished: Path) -> None:
+    results = finished / "data" / "results" / "tiny"
+    ledger, veto = pd.read_csv(results / "claims.csv"), pd.read_csv(results / "random_veto.csv")
+    assert {"asked", "relevant", "seeds", "reason"} <= set(ledger)
+    halo = ledger[ledger["claim"].str.startswith("HALO")]
+    assert len(halo) == 7 and (halo["asked"] == veto["asked"].iloc[0]).all()  # a handful on so few proteins
+    assert halo["verdict"].str.startswith("not testable here").all()
+    changes = pd.read_csv(results / "gate_changes.csv").query("split == 'test'").groupby("decision")["labels"].sum()
+    assert (veto["vetoed"] == changes["vetoed"]).all() and (veto["asked"] == changes[["agreed", "vetoed"]].sum()).all()
+    opinions = pd.read_csv(results / "second_opinions.csv").set_index(["asks about", "second opinion"])
+    scores = evaluation.read_metrics(results / "metrics.csv").query("split == 'test' and metric == 'micro_f1'")
+    known = scores.set_index("system")["value"]
+    assert opinions.loc[("labels with a structure", "GAT"), "micro_f1"] == pytest.approx(known["halo"])
+    assert opinions.loc[("all labels in the band", "GAT"), "micro_f1"] == pytest.approx(known["halo_gat_for_all"])
 
 
 def test_unknown_parameter_is_refused_with_the_valid_ones(capsys: pytest.CaptureFixture) -> None:

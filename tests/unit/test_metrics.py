@@ -7,18 +7,21 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support, roc_auc_score
 
+from halo_utils.blocks import FocalSettings
 from halo_utils.bootstrap import resample_weights, resampled_scores, weighted_auc
 from halo_utils.calibration import (
     Threshold,
     best_threshold,
+    calibration_sentence,
     choose_label_thresholds,
     choose_threshold,
     confidence_bins,
+    predicted_ranges,
     reliability,
-    reliable_above,
     threshold_grid,
     threshold_sweep,
 )
+from halo_utils.claims import check_confidence
 from halo_utils.errors import LeakError
 from halo_utils.evaluation import EvaluationSet, compare, headline, macro_sentence, measure, restrict
 from halo_utils.files import write_csv
@@ -312,9 +315,62 @@ def test_confidence_bins_partition_the_predictions() -> None:
     assert np.isnan(bins.loc[0.70, "accuracy"])
 
 
-def test_reliable_above_stops_at_the_first_bad_bin() -> None:
-    y = np.array([[1], [1], [0], [1]])
-    assert reliable_above(confidence_bins(y, np.array([[0.97], [0.72], [0.62], [0.52]]))) == pytest.approx(0.70)
+def test_crossing_stops_at_the_first_bad_range_and_counts_predicted_labels_only() -> None:
+    y, prob = np.array([[1], [1], [0], [1], [0]]), np.array([[0.97], [0.72], [0.62], [0.52], [0.44]])
+    assert predicted_ranges(y, prob, 0.45, resamples=10, seed=0).crossing(0.6).value == pytest.approx(0.70)
+    y[2] = 1
+    found = predicted_ranges(y, prob, 0.45, resamples=10, seed=0)
+    assert found.crossing(0.6).value == pytest.approx(0.50) and found.total.sum() == 4  # no label at 45 to 50 %
+    assert predicted_ranges(y, prob, 0.40, resamples=10, seed=0).crossing(0.6).value == pytest.approx(0.50)
+    assert predicted_ranges(0 * y, prob, 0.45, resamples=10, seed=0).crossing(0.6).value == 1.0
+
+
+def calibrated(n: int, shift: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Labels that are true as often as their probability says, plus ``shift``."""
+    rng = np.random.default_rng(seed)
+    prob = rng.random((n, 5))
+    return (rng.random((n, 5)) < prob + shift).astype(int), prob
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("shift", [-0.1, -0.05, 0.0, 0.05, 0.1])
+@pytest.mark.parametrize("n", [60, 600, 6000])
+def test_ledger_and_crossing_never_contradict_each_other(n: int, shift: float, seed: int) -> None:
+    found = predicted_ranges(*calibrated(n, shift, seed), 0.45, resamples=200, seed=seed)
+    crossing = found.crossing(0.6)
+    under, over = check_confidence(found, 0.55, 0.6)["verdict"]
+    assert (over == "reproduced") == (crossing.high <= 0.55 + 1e-9)
+    assert under != "reproduced" or crossing.low >= 0.55 - 1e-9
+    assert over != "contradicted" or crossing.low > 0.55 + 1e-9
+    if under == over == "reproduced":
+        assert (crossing.low, crossing.value, crossing.high) == (0.55, 0.55, 0.55)
+
+
+def test_an_accuracy_whose_interval_holds_60_percent_has_no_verdict() -> None:
+    """The old rule said "reproduced" of 0.6085 [0.598, 0.619], while single ranges above 55 % were far below 60 %."""
+    y, prob = calibrated(400, 0.0)
+    found = predicted_ranges(y, prob, 0.45, resamples=300, seed=1)
+    pooled = 1 - (bins := confidence_bins(y, prob).query("low >= 0.55"))["wrong"].sum() / bins["total"].sum()
+    ledger = check_confidence(found, 0.55, 0.6).set_index("claim")
+    over = ledger.loc["from 55% confidence on every range reaches 60% accuracy"]
+    assert pooled > 0.6 and over["ci_low"] < 0.6 <= over["ci_high"] and over["verdict"] == "not sure"
+    high = predicted_ranges(y, prob, 0.6, resamples=20, seed=1)
+    assert check_confidence(high, 0.55, 0.6)["verdict"].iloc[0] == "not testable here"  # nothing predicted below
+
+
+def test_families_widen_the_interval_of_the_crossing() -> None:
+    y, prob = calibrated(200, 0.1)
+    y, prob = np.repeat(y, 10, axis=0), np.repeat(prob, 10, axis=0)
+    alone = predicted_ranges(y, prob, 0.45, resamples=400, seed=0)
+    families = predicted_ranges(y, prob, 0.45, resamples=400, seed=0, groups=np.arange(2000) // 10)
+    width = [np.subtract(*found.below(0.55)[0][:0:-1]) for found in (alone, families)]
+    assert families.crossing(0.6).value == alone.crossing(0.6).value and width[1] > 2 * width[0]
+
+
+def test_calibration_sentence_follows_the_loss() -> None:
+    table, error = reliability(*calibrated(2000, 0.0))
+    focal, plain = (calibration_sentence(FocalSettings(gamma=g), table, error) for g in (2.0, 0.0))
+    assert "gamma 2" in focal and "plain binary cross-entropy" in plain and f"{error:.3f}" in plain
 
 
 def test_reliability_error_of_perfect_calibration_is_small() -> None:

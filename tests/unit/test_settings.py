@@ -1,20 +1,25 @@
 """Profiles, paths, published tables, claims, sources, files, and what importing may not do."""
 
+import re
 import subprocess
 import sys
+from operator import attrgetter
 from pathlib import Path
 
+import jupytext
 import numpy as np
 import pandas as pd
 import pytest
 
 from halo_utils import claims
 from halo_utils.blocks import GatSettings
+from halo_utils.errors import SettingsError
 from halo_utils.files import digest, write_csv
 from halo_utils.labels import DEEPLOC, LUO2024
+from halo_utils.pairs import sources
 from halo_utils.paths import REPOSITORY, RunPaths, data_dir
 from halo_utils.reference import published_table, text_value
-from halo_utils.settings import load_settings, profile_names
+from halo_utils.settings import VARIATIONS, load_settings, profile_names
 
 
 @pytest.mark.parametrize("name", ["demo", "mini", "paper", "quick"])
@@ -38,6 +43,43 @@ def test_run_name_follows_what_changes_the_proteins() -> None:
     assert load_settings("mini", max_proteins=3000, seed=8).run_name == "deeploc2-mini-3000-seed8"
     assert load_settings("mini", dataset="luo2024", max_proteins=0).run_name == "luo2024-mini"
     assert load_settings("demo", seed=4).run_name == "demo-seed4"
+
+
+def test_a_parameter_of_one_notebook_gives_the_run_another_name_and_reads_the_plain_run() -> None:
+    named = {
+        "gate_rule": ("released_code", "demo-released_code"),
+        "gate_confidence": (0.6, "demo-gate_confidence0.6"),
+        "weight_mode": ("learned", "demo-learned"),
+        "cutoff_angstrom": (8.0, "demo-cutoff_angstrom8"),
+        "epochs": (3, "demo-epochs3"),
+        "rounds": (2, "demo-rounds2"),
+    }
+    assert set(named) == set(VARIATIONS)
+    for name, (value, run) in named.items():
+        settings = load_settings("demo", **{name: value})
+        assert (settings.run_name, settings.source_run) == (run, "demo")
+        assert settings.paths.results != settings.source.results == load_settings("demo").paths.results
+        *blocks, key = VARIATIONS[name].split(".")
+        assert getattr(attrgetter(".".join(blocks))(settings), key) == value
+    own = {"gate_rule": "paper", "gate_confidence": 0.55, "weight_mode": "", "cutoff_angstrom": -1.0, "epochs": -1}
+    assert load_settings("demo", **own) == load_settings("demo")
+    both = load_settings("demo", seed=4, gate_rule="released_code")
+    assert (both.run_name, both.source_run) == ("demo-released_code-seed4", "demo-seed4")  # of no family of demo's
+    with pytest.raises(SettingsError, match="gate.rule: Input should be"):
+        load_settings("demo", gate_rule="relesed_code")
+
+
+@pytest.mark.parametrize("name", VARIATIONS)
+def test_every_parameter_of_one_notebook_is_one_and_is_passed_on(name: str) -> None:
+    books = [path for path in sources() if re.search(rf"^{name}: ", path.read_text(encoding="utf-8"), re.MULTILINE)]
+    assert len(books) == 1 and re.search(rf"load_settings\([^)]*\b{name}={name}", books[0].read_text(encoding="utf-8"))
+
+
+def test_every_notebook_parameter_is_common_or_a_variation() -> None:
+    common = {"profile", "dataset", "max_proteins", "seed", "ship_to"}  # the last one names a folder
+    for path in sources():
+        cell = next(c for c in jupytext.read(path).cells if "parameters" in c.metadata.get("tags", []))
+        assert set(re.findall(r"^(\w+):", cell.source, re.MULTILINE)) <= common | set(VARIATIONS), path.name
 
 
 def test_a_profile_keeps_values_of_a_data_set(tmp_path: Path) -> None:
@@ -89,17 +131,21 @@ def test_text_values() -> None:
     ("difference", "low", "high", "verdict"),
     [
         (0.02, 0.01, 0.03, "reproduced"),
-        (0.02, -0.01, 0.05, "same direction, not significant"),
-        (-0.02, -0.05, 0.01, "opposite direction, not significant"),
+        (0.02, -0.01, 0.05, "same direction, not sure"),
+        (-0.02, -0.05, 0.01, "opposite direction, not sure"),
         (-0.02, -0.03, -0.01, "contradicted"),
+        (0.001, 0.0005, 0.0015, "no effect of relevant size"),  # the paper's difference is 0.008
+        (-0.001, -0.0015, 0.0001, "no effect of relevant size"),
         (0.0, 0.0, 0.0, "no difference"),
     ],
 )
 def test_verdicts(difference: float, low: float, high: float, verdict: str) -> None:
     row = {"metric": "macro_f1", "label": "", "difference": difference, "ci_low": low, "ci_high": high}
-    table = pd.DataFrame([row | {"first": "halo", "second": "esm", "split": "test"}])
+    table = pd.DataFrame([row | {"first": "gat_finetuned", "second": "gat_pretrained", "split": "test"}])
     ledger = claims.check_claims(table, "test").set_index(["claim", "metric"])
-    assert ledger.loc[("HALO has a higher macro F1 than fine-tuned ESM", "macro_f1"), "verdict"] == verdict
+    found = ledger.loc[("Fine-tuned embeddings improve the GAT", "macro_f1")]
+    assert found["verdict"] == verdict and found["seeds"] == 1 and found["reason"].endswith("(one seed)")
+    assert found["relevant"] == (abs(difference) >= 0.25 * 0.008)
     assert (ledger["verdict"] == "not measured").sum() == len(claims.CLAIMS) - 1
 
 
