@@ -115,7 +115,7 @@ def load_settings(
     _use_dataset_blocks(path, raw, dataset)
     chosen = {"dataset": dataset or None, "max_proteins": None if max_proteins < 0 else max_proteins}
     for name, values in {"data": chosen, **blocks}.items():
-        raw[name] = _override(raw.get(name, {}), values)
+        raw[name] = {**raw.get(name, {}), **{key: v for key, v in values.items() if v not in (None, "")}}
     parts = [path.stem] if raw["data"].get("dataset") == "synthetic" else [raw["data"].get("dataset"), path.stem]
     if raw["data"].get("max_proteins"):
         parts.append(str(raw["data"]["max_proteins"]))
@@ -130,17 +130,6 @@ def load_settings(
         raise SettingsError(f"profile {path.name} is not valid: {problems}") from error
     _check_backbone(path, settings.backbone)
     return settings
-
-
-def _override(block: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """Return a block with other values, blocks inside it merged; None and an empty string leave what is there."""
-    chosen: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            old = block.get(name, {})
-            value = _override(old, value) if isinstance(old, dict) else None
-        chosen |= {} if value in (None, "") else {name: value}
-    return {**block, **chosen}
 
 
 def _check_overrides(**values: tuple[object, type]) -> None:

@@ -19,7 +19,7 @@
 #
 # **Needs** notebooks 01 and 02 of the same profile.
 #
-# **Makes** `table1.csv`, `metrics_gat.csv`, `deviations.csv`, `edges.csv`, `learned_thresholds.csv`, `weight_grid.csv` where the mode is `grid`, predictions of every graph network.
+# **Makes** `table1.csv`, `metrics_gat.csv`, `deviations.csv`, `edges.csv`, `learned_thresholds.csv`, `weight_grid.csv` where the weights come from a grid, predictions of every graph network.
 #
 # **Takes** two minutes for `demo`.
 
@@ -61,10 +61,7 @@ settings = load_settings(
     dataset=dataset,
     max_proteins=max_proteins,
     seed=seed,
-    gat={
-        "cutoff_angstrom": cutoff_angstrom if cutoff_angstrom > 0 else None,
-        "weights": {"mode": weight_mode or None},
-    },
+    gat={"cutoff_angstrom": cutoff_angstrom if cutoff_angstrom > 0 else None},
 )
 paths = settings.paths.make()
 table = inputs.load_table(settings)
@@ -132,7 +129,7 @@ print(
 # starts and is regularised rather than what the network can express.
 
 # %%
-mode = gat.weights.mode
+mode = weight_mode or gat.weights.mode
 weights = fixed = (gat.weights.coord, gat.weights.esm, gat.weights.bio)
 grid = pd.DataFrame()
 if mode == "grid":
