@@ -5,11 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from halo_utils.blocks import BackboneSettings
-from halo_utils.edges import radius_edges
 from halo_utils.kmers import ALMOST_EQUAL, NEAR_DUPLICATE, kmer_containment
 from halo_utils.tables import STANDARD
-from halo_utils.truncation import SPECIAL_TOKENS
 
 SEEN = ("train", "val")  # splits that training or a choice looks at
 
@@ -50,46 +47,6 @@ def lengths(table: pd.DataFrame, max_residues: int) -> pd.DataFrame:
         }
         row["residues_lost"] = int((own - max_residues).clip(lower=0).sum())
         rows.append(row | {"non_standard_residues": int(odd[table["split"] == split].sum())})
-    return pd.DataFrame(rows)
-
-
-def count_contacts(ca: np.ndarray, seen: np.ndarray, cutoff_angstrom: float) -> tuple[int, int]:
-    """Return the contacts of a whole structure, and those between residues that are read.
-
-    Args:
-        ca: [L, 3] C-alpha positions in angstrom of the whole protein; NaN where the structure lacks the residue.
-        seen: indices of the residues that are read, [R] int.
-        cutoff_angstrom: two residues closer than this are in contact.
-    """
-    edges, inside = radius_edges(ca, cutoff_angstrom), np.zeros(len(ca), dtype=bool)
-    inside[seen] = True
-    return edges.shape[1] // 2, int(inside[edges].all(axis=0).sum()) // 2
-
-
-def read_share(table: pd.DataFrame, backbone: BackboneSettings, report: pd.DataFrame) -> pd.DataFrame:
-    """Return, per split, how much of its proteins the models read.
-
-    Args:
-        table: dataset table.
-        backbone: tokens of the model and what becomes of longer proteins.
-        report: from ``inputs.store_structures``.
-
-    Returns:
-        One row per split: proteins, tokens, truncation, cut (share of proteins that do not fit), residues_read (share
-        of all residues), paper_tokens and paper_cut (the same share with the paper's tokens, section 2.1), structures,
-        contacts_read (share of the contacts of whole structures; NaN without any).
-    """
-    paper, size = BackboneSettings.model_fields["max_tokens"].default, table["sequence"].str.len()
-    found = table[["accession", "split"]].merge(report[report["status"] == "matched"], on="accession", validate="1:1")
-    rows = []
-    for split in pd.unique(table["split"]):
-        own, structures = size[table["split"] == split], found[found["split"] == split]
-        room, contacts = backbone.max_tokens - SPECIAL_TOKENS, structures["contacts"].sum()
-        row = {"split": split, "proteins": len(own), "tokens": backbone.max_tokens, "truncation": backbone.truncation}
-        row |= {"cut": (own > room).mean(), "residues_read": own.clip(upper=room).sum() / own.sum()}
-        row |= {"paper_tokens": paper, "paper_cut": (own > paper - SPECIAL_TOKENS).mean()}
-        row |= {"structures": len(structures)}
-        rows.append(row | {"contacts_read": structures["contacts_read"].sum() / contacts if contacts else np.nan})
     return pd.DataFrame(rows)
 
 

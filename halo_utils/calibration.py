@@ -9,8 +9,8 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from halo_utils.blocks import FocalSettings
+from halo_utils.bootstrap import resample_weights
 from halo_utils.errors import LeakError
-from halo_utils.metrics import resample_weights
 
 SWEEP_LOW, SWEEP_HIGH = 0.10, 0.95  # paper section 2.1
 TOLERANCE = 1e-9  # of edges, which are sums of steps
@@ -211,8 +211,7 @@ def predicted_ranges(
     """
     steps = np.round(np.arange(SWEEP_LOW, 1.0001, 0.05), 2)
     edges = np.r_[threshold, steps[steps > threshold + TOLERANCE]]
-    names, member = np.unique(np.arange(len(y)) if groups is None else groups, return_inverse=True)
-    drawn = resample_weights(len(names), resamples, seed)[:, member]
+    drawn = resample_weights(len(y), resamples, seed, groups)
     weights = np.concatenate([np.ones((1, len(y)), drawn.dtype), drawn]).astype(float)
     index = np.digitize(prob, edges[1:-1])[:, :, None] == np.arange(len(edges) - 1)  # [B, K, M]
     index &= (np.asarray(prob) >= threshold)[:, :, None]

@@ -5,6 +5,7 @@ import pandas as pd
 from halo_utils.audits import SEEN
 from halo_utils.gate import Gate
 from halo_utils.labels import locations
+from halo_utils.reference import text_value
 from halo_utils.settings import Settings
 from halo_utils.wording import GAT, NOT_STATED, SEQUENCE, count, reading
 
@@ -46,7 +47,7 @@ def in_short_01(settings: Settings, table: pd.DataFrame, leaks: pd.DataFrame, sh
         settings: profile.
         table: dataset table.
         leaks: from ``audits.leakage``.
-        share: from ``audits.read_share``.
+        share: from ``truncation.read_share``.
         split: main test set.
     """
     labels = table[list(locations(settings.data.dataset))]
@@ -60,7 +61,7 @@ def in_short_01(settings: Settings, table: pd.DataFrame, leaks: pd.DataFrame, sh
         f"Near duplicates of proteins that the models have seen ({' and '.join(SEEN)}): {near}. 6-mers miss distant"
         " homologs, so these shares are lower bounds.",
         reading(share, split),
-        f"{structures:,} of its proteins have a structure." if structures else f"No {split} protein has a structure.",
+        "" if structures else f"No {split} protein has a structure.",
     )
 
 
@@ -106,14 +107,13 @@ def in_short_03(settings: Settings, crossings: pd.DataFrame, error: float, insid
         true: how many of them are true.
         split: test set.
     """
-    found = dict(zip(crossings["where"], crossings["reliable above"], strict=True))
-    words = ", ".join(
-        f"{where}: {f'from {v:.0%}'.replace('%', ' %') if v == v else 'nowhere'}" for where, v in found.items()
-    )
+    found = zip(crossings["where"], crossings["reliable above"], strict=True)
+    words = "; ".join(f"{where} {f'{100 * value:.0f} %' if value == value else 'none'}" for where, value in found)
+    level = f"{100 * text_value('accuracy_below_gate'):.0f} %"
     share = f", {percent(true / inside)} of them true" if inside else ""
     return _paragraph(
         settings,
-        f"Every range of confidence is right at least 60 % of the time ({words}).",
+        f"The confidence from which on every range is right at least {level} of the time: {words}.",
         f"The expected calibration error on {split} is {error:.3f}, and the band of the gate holds"
         f" {count(inside, 'label')}{share}.",
     )
@@ -177,10 +177,11 @@ def in_short_05(settings: Settings, changes: pd.DataFrame, differences: pd.DataF
     Args:
         settings: profile.
         changes: from ``gate.decision_counts`` on one set.
-        differences: from ``evaluation.compare`` of HALO and the fine-tuned ESM.
+        differences: from ``evaluation.compare`` of HALO, under whatever name, and the fine-tuned ESM.
         gate: the gate with its numbers.
         split: test set.
     """
+    first, second = differences[["first", "second"]].iloc[0]
     labels, true = (changes.groupby("decision")[column].sum() for column in ("labels", "true"))
     asked = labels["agreed"] + labels["vetoed"]
     vetoed = f"vetoed {labels['vetoed']:,}, {true['vetoed']:,} of them true"
@@ -190,7 +191,7 @@ def in_short_05(settings: Settings, changes: pd.DataFrame, differences: pd.DataF
         f" (rule `{gate.rule}`, below {gate.confident:.2f}); {labels['no_structure']:,} of them belong to proteins"
         f" without a structure, so the GAT was asked about {count(asked, 'label')}: it kept {labels['agreed']:,} and"
         f" {vetoed}.",
-        f"HALO minus the fine-tuned ESM: {gap(differences, 'halo', 'esm')}.",
+        f"HALO minus the fine-tuned ESM: {gap(differences, first, second)}.",
     )
 
 
@@ -204,7 +205,7 @@ def in_short_06(settings: Settings, ledger: pd.DataFrame, runs: int, split: str)
         split: test set.
     """
     kinds = ledger["verdict"].str.split(":").str[0].value_counts()
-    verdicts = "; ".join(f"{number} {verdict}" for verdict, number in kinds.items())
+    verdicts = "; ".join(f"{verdict} ({number})" for verdict, number in kinds.items())
     return _paragraph(
         settings,
         f"{count(len(ledger), 'claim')} of the paper, checked on {split} of {settings.title} with"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from halo_utils.alphafold import fetch_structures, summarise
-from halo_utils.audits import count_contacts, seen_before
+from halo_utils.audits import seen_before
 from halo_utils.datasets import (
     Read,
     check_splits,
@@ -28,7 +28,7 @@ from halo_utils.residues import ResidueStore, open_if_current, write_store
 from halo_utils.settings import Settings
 from halo_utils.structures import load_structures, structure_index
 from halo_utils.synthetic import make_proteome, write_structures
-from halo_utils.truncation import seen_residues, truncate
+from halo_utils.truncation import count_contacts, seen_residues, truncate
 
 # The raw tables of every data set, names of data/sources.yaml.
 FILES = {

@@ -137,7 +137,7 @@ def load_settings(
     varied = {name: others.pop(name) for name in VARIATIONS if name in others}
     chosen = {"dataset": dataset or None, "max_proteins": None if max_proteins < 0 else max_proteins}
     for name, values in {"data": chosen, **others}.items():
-        raw[name] = _override(raw.get(name, {}), values)
+        raw[name] = {**raw.get(name, {}), **{key: v for key, v in values.items() if v not in (None, "")}}
     parts = [path.stem] if raw["data"].get("dataset") == "synthetic" else [raw["data"].get("dataset"), path.stem]
     if raw["data"].get("max_proteins"):
         parts.append(str(raw["data"]["max_proteins"]))
@@ -182,17 +182,6 @@ def _vary(settings: Settings, raw: dict[str, Any], varied: dict[str, Any]) -> li
         inner[key] = value
         words.append(value if isinstance(value, str) else f"{name}{value:g}")
     return words
-
-
-def _override(block: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """Return a block with other values, blocks inside it merged; None and an empty string leave what is there."""
-    chosen: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            old = block.get(name, {})
-            value = _override(old, value) if isinstance(old, dict) else None
-        chosen |= {} if value in (None, "") else {name: value}
-    return {**block, **chosen}
 
 
 def _check_overrides(**values: tuple[object, type]) -> None:

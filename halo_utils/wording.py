@@ -165,7 +165,7 @@ def reading(share: pd.DataFrame, split: str) -> str:
     """Return how much of a split's proteins the models read.
 
     Args:
-        share: from ``audits.read_share``.
+        share: from ``truncation.read_share``.
         split: the split.
     """
     row = share.set_index("split").loc[split]

@@ -39,7 +39,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from halo_utils import audits, datasets, in_short, inputs, kmers, plots, provenance, wording
+from halo_utils import audits, datasets, in_short, inputs, kmers, plots, provenance, truncation, wording
 from halo_utils.files import write_csv
 from halo_utils.labels import locations
 from halo_utils.settings import load_settings
@@ -169,7 +169,7 @@ display(pd.Series(fit, name="matched structures").astype(int).to_frame().T)
 # How much of the proteins, and of the contacts in their whole structures, do the models read?
 
 # %%
-share = audits.read_share(table, settings.backbone, report)
+share = truncation.read_share(table, settings.backbone, report)
 write_csv(paths.results / "read_share.csv", share)
 display(share.round(3))
 main_set = datasets.held_out_sets(table)[0]

@@ -19,7 +19,7 @@
 #
 # **Needs** notebooks 01 and 02 of the same profile.
 #
-# **Makes** `table1.csv` (not for luo2024, which the table is not about), `metrics_gat.csv`, `deviations.csv`, `edges.csv`, `learned_thresholds.csv`, `weight_grid.csv` where the mode is `grid`, predictions of every graph network.
+# **Makes** `table1.csv` (not for luo2024, which the table is not about), `metrics_gat.csv`, `deviations.csv`, `edges.csv`, `learned_thresholds.csv`, `weight_grid.csv` where the weights come from a grid, predictions of every graph network.
 #
 # **Takes** two minutes for `demo`.
 
@@ -134,7 +134,7 @@ print(
 # starts and is regularised rather than what the network can express.
 
 # %%
-mode = gat.weights.mode
+mode = weight_mode or gat.weights.mode
 weights = fixed = (gat.weights.coord, gat.weights.esm, gat.weights.bio)
 grid = pd.DataFrame()
 if mode == "grid":

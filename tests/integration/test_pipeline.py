@@ -1,7 +1,9 @@
 """The six notebooks on a tiny profile, run as a user runs them; and once more in process, for determinism."""
 
+import fnmatch
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +56,24 @@ def test_every_table_figure_and_provenance_is_there(finished: Path) -> None:
     assert len(records) == 6
     assert len({r["data_fingerprint"] for r in records}) == 1 and len({r["profile_hash"] for r in records}) == 1
     assert all(r["seconds"] > 0 and r["packages"]["torch"] for r in records)
+
+
+@pytest.mark.slow
+def test_files_that_notebooks_say_they_make_exist(finished: Path) -> None:
+    folders = [
+        finished / "data" / "results" / "tiny",
+        finished / "figures" / "tiny",
+        finished / "data" / "runs" / "tiny",
+    ]
+    made = {name for folder in folders for path in folder.iterdir() for name in (path.name, path.stem)}
+    for path in notebooks():
+        makes = re.search(r"\*\*Makes\*\*.*", nbformat.read(path, as_version=4).cells[0].source)
+        names = re.findall(r"`([^`]+)`", makes[0])
+        assert [name for name in names if not fnmatch.filter(made, name)] == [], path.stem
+    deviations = pd.read_csv(folders[0] / "deviations.csv")
+    assert set(deviations["model"]) == {"sequence model", "GAT"}
+    share = pd.read_csv(folders[0] / "read_share.csv").set_index("split")
+    assert share.loc["test", ["residues_read", "contacts_read"]].tolist() == [1.0, 1.0]
 
 
 @pytest.mark.slow
@@ -265,24 +285,23 @@ def test_failed_notebook_leaves_its_trace_and_no_result(root: Path) -> None:
     assert "run notebook 01_data_preparation" in output.with_suffix(".failed.ipynb").read_text()
 
 
-def test_snakemake_plans_all_notebooks(root: Path) -> None:
-    snakemake = Path(sys.executable).with_name("snakemake")
-    command = [
-        str(snakemake),
-        "--dry-run",
-        "--cores",
-        "1",
-        "--config",
-        "profile=demo",
-        "dataset=",
-        "max_proteins=",
-        "seed=",
-    ]
-    done = subprocess.run(
-        command, capture_output=True, text=True, cwd=REPOSITORY, env={**os.environ, "HALO_ROOT": str(root)}
-    )
+def snakemake_plan(root: Path, *config: str) -> str:
+    """Return what Snakemake would do."""
+    command = [str(Path(sys.executable).with_name("snakemake")), "--dry-run", "--cores", "1", "--config", *config]
+    environment = {**os.environ, "HALO_ROOT": str(root)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert all(f"notebook_{path.stem}" in done.stdout + done.stderr for path in notebooks())
+    return done.stdout + done.stderr
+
+
+def test_snakemake_plans_all_notebooks(root: Path) -> None:
+    plan = snakemake_plan(root, "profile=demo", "dataset=", "max_proteins=", "seed=")
+    assert all(f"notebook_{path.stem}" in plan for path in notebooks()) and "weight_pair" not in plan
+
+
+@pytest.mark.parametrize(("profile", "jobs"), [("demo", True), ("quick", False)])
+def test_pairs_of_weights_are_jobs_only_where_a_grid_is_asked_for(root: Path, profile: str, jobs: bool) -> None:
+    assert ("weight_pair" in snakemake_plan(root, f"profile={profile}", "grid=jobs")) == jobs
 
 
 def test_find_notebook_by_number_or_name() -> None:

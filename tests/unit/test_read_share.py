@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils import audits, inputs, report, wording
+from halo_utils import inputs, report, truncation, wording
 from halo_utils.labels import DEEPLOC
 from halo_utils.paths import RunPaths
 from halo_utils.settings import load_settings
 from halo_utils.truncation import seen_residues
 from tests.models import model, write
+
+LONG = "M" + "ACDEFGHIKLNPQRSTVWY" * 6
 
 
 def brute_force(ca: np.ndarray, cutoff: float) -> set[tuple[int, int]]:
@@ -21,40 +23,43 @@ def brute_force(ca: np.ndarray, cutoff: float) -> set[tuple[int, int]]:
 
 def test_contacts_are_counted_in_the_whole_structure_and_among_the_residues_read() -> None:
     line = np.column_stack([4.0 * np.arange(10), np.zeros(10), np.zeros(10)])  # neighbours and next ones under 10 A
-    assert audits.count_contacts(line, np.arange(10), 10.0) == (17, 17)
-    assert audits.count_contacts(line, np.arange(4), 10.0) == (17, 5)
-    assert audits.count_contacts(line, np.array([0, 1, 8, 9]), 10.0) == (17, 2)
+    assert truncation.count_contacts(line, np.arange(10), 10.0) == (17, 17)
+    assert truncation.count_contacts(line, np.arange(4), 10.0) == (17, 5)
+    assert truncation.count_contacts(line, np.array([0, 1, 8, 9]), 10.0) == (17, 2)
     line[9] = np.nan
-    assert audits.count_contacts(line, np.array([0, 1, 8, 9]), 10.0) == (15, 1)
+    assert truncation.count_contacts(line, np.array([0, 1, 8, 9]), 10.0) == (15, 1)
 
 
-def two_proteins(folder: Path, settings_of: str, **backbone: object) -> tuple[pd.DataFrame, pd.DataFrame, set]:
-    """Store one long protein of train with a structure and a short one of test without; return the shares as well."""
-    long, short = "M" + "ACDEFGHIKLNPQRSTVWY" * 6, "MKVL" * 5
-    structure, atoms = model(long)
+def stored(folder: Path, policy: str) -> tuple[pd.DataFrame, set[tuple[int, int]]]:
+    """Store a long protein of train with a structure and a short one of test without.
+
+    Returns:
+        What a model of 42 tokens reads of them, and the contacts of the structure.
+    """
+    structure, atoms = model(LONG)
     write(folder / "P1.cif.gz", structure)
-    table = pd.DataFrame({"accession": ["P1", "P2"], "sequence": [long, short], "split": ["train", "test"]})
+    table = pd.DataFrame({"accession": ["P1", "P2"], "sequence": [LONG, "MKVL" * 5], "split": ["train", "test"]})
     table = table.join(pd.DataFrame(np.eye(2, 10, dtype=int), columns=list(DEEPLOC)))
-    settings = load_settings(settings_of, backbone=backbone)
+    settings = load_settings("demo", backbone={"max_tokens": 42, "truncation": policy})
     found = inputs.store_structures(settings, table, [folder])
-    return audits.read_share(table, settings.backbone, found), table, brute_force(atoms[:, 1], 10.0)
+    return truncation.read_share(table, settings.backbone, found), brute_force(atoms[:, 1], 10.0)
 
 
 @pytest.mark.parametrize("policy", ["head", "head_tail"])
 def test_read_share_counts_residues_proteins_and_contacts(root: Path, tmp_path: Path, policy: str) -> None:
-    share, _, pairs = two_proteins(tmp_path / "files", "demo", max_tokens=42, truncation=policy)
+    share, pairs = stored(tmp_path / "files", policy)
     train, test = (share.set_index("split").loc[name] for name in ("train", "test"))
-    seen = set(seen_residues(115, 42, policy).tolist())
+    seen = set(seen_residues(len(LONG), 42, policy).tolist())
     kept = sum(i in seen and j in seen for i, j in pairs)
     assert 0 < kept < len(pairs) and train["contacts_read"] == pytest.approx(kept / len(pairs))
     assert (train["cut"], test["cut"]) == (1.0, 0.0)
-    assert train["residues_read"] == pytest.approx(40 / 115) and test["residues_read"] == 1.0
+    assert train["residues_read"] == pytest.approx(40 / len(LONG)) and test["residues_read"] == 1.0
     assert (train["tokens"], train["paper_tokens"], train["paper_cut"]) == (42, 1024, 0.0)
     assert test["structures"] == 0 and np.isnan(test["contacts_read"])
 
 
 def test_what_is_read_becomes_a_sentence(root: Path, tmp_path: Path) -> None:
-    share, _, _ = two_proteins(tmp_path / "files", "demo", max_tokens=42, truncation="head_tail")
+    share, _ = stored(tmp_path / "files", "head_tail")
     text = wording.reading(share, "train")
     assert "at most 40 residues of a protein, from both ends" in text
     assert "cuts 100.0 % of the train proteins" in text and "34.8 % of their residues" in text

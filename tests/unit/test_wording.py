@@ -2,6 +2,7 @@
 
 import fnmatch
 import re
+from unittest.mock import MagicMock, Mock
 
 import numpy as np
 import pandas as pd
@@ -50,14 +51,23 @@ def test_weights_mode_is_the_profiles(profile: str, words: str) -> None:
     text = wording.weights_mode(load_settings(profile))
     assert words in text and ("no grid is run" in text) == ("fixed" in words)
     assert ("0.5, 1, 0.5 (those of the released checkpoint)" in text) == ("fixed" in words)
-    learned = wording.weights_mode(load_settings(profile, gat={"weights": {"mode": "learned"}}))
+    learned = wording.weights_mode(load_settings(profile, gat={"weights": {"mode": "learned"}}))  # the whole block
     assert "are trained with the network" in learned and "no grid is run" in learned
 
 
-def test_override_inside_a_block_keeps_its_other_values() -> None:
-    own, changed = load_settings("demo"), load_settings("demo", gat={"weights": {"mode": "fixed"}})
-    assert changed.gat == own.gat.model_copy(update={"weights": own.gat.weights.model_copy(update={"mode": "fixed"})})
-    assert load_settings("demo", gat={"weights": {"mode": None}}) == own
+def test_grid_is_run_where_the_profile_asks_for_it() -> None:
+    text = next(p for p in notebooks() if p.stem.startswith("04")).with_suffix(".py").read_text(encoding="utf-8")
+    (cell,) = [part for part in text.split("\n# %%") if "graph_stage.weight_grid(" in part]
+    source = cell[cell.index("\n") :]
+    scores = pd.DataFrame({"coord": [0.1], "esm": [1.0], "bio": [0.0], "val_macro_f1": [0.5]})
+    for profile, weights, runs in (("mini", (0.1, 1.0, 0.0), 1), ("quick", (0.5, 1.0, 0.5), 0)):
+        settings, stage = load_settings(profile), Mock()
+        stage.weight_grid.return_value = scores
+        names = {"gat": settings.gat, "settings": settings, "weight_mode": "", "graph_stage": stage, "stage": None}
+        names |= {"pd": pd, "wording": wording, "write_csv": Mock(), "paths": MagicMock(), "display": Mock()}
+        names["Markdown"] = str
+        exec(source, names)
+        assert (names["weights"], stage.weight_grid.call_count, names["write_csv"].call_count) == (weights, runs, runs)
 
 
 def test_deviations_list_every_setting_that_is_not_the_papers() -> None:
@@ -168,14 +178,14 @@ def test_in_short_states_the_numbers_of_the_run() -> None:
     crossings = pd.DataFrame({"where": ["paper", "ours, test"], "reliable above": [0.55, np.nan]})
     text = in_short.in_short_03(mini, crossings, 0.0071, 200, 50, "test")
     assert (
-        "paper: from 55 %, ours, test: nowhere" in text
+        "at least 60 % of the time: paper 55 %; ours, test none" in text
         and "0.007" in text
         and "200 labels, 25.0 % of them true" in text
     )
 
     verdicts = ["reproduced", "not testable here: 7 of 54,620", "not testable here: 9 of 54,620"]
     text = in_short.in_short_06(mini, pd.DataFrame({"verdict": verdicts}), 1, "test")
-    assert "3 claims" in text and "1 seed: 2 not testable here; 1 reproduced." in text
+    assert "3 claims" in text and "1 seed: not testable here (2); reproduced (1)." in text
 
 
 def test_in_short_counts_what_the_gate_was_asked() -> None:
@@ -219,7 +229,7 @@ def test_notebook_names_only_files_that_it_makes(path: object) -> None:
     code = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
     written = re.findall(r'write_csv\(paths\.results / "([^"]+)"', code)
     other = re.findall(r'"(\w+)"', code)  # figures and stores are made under their names
-    for name in re.findall(r"`([^`]+)`", line.split("where the mode is")[0]):
+    for name in re.findall(r"`([^`]+)`", line):
         assert fnmatch.filter(written, name) if name.endswith(".csv") else name in other, name
 
 
