@@ -94,14 +94,22 @@ def fill(path: Path, blocks: dict[str, str]) -> None:
 
 def deeploc_blocks(run: RunPaths) -> dict[str, str]:
     """Return README's blocks about the DeepLoc 2.0 run."""
-    blocks = {"facts": report.run_facts(run), "results": report.results_table(run), "claims": report.claims_table(run)}
+    results = f"{report.results_table(run)}\n\n{report.protocol_note()}"
+    read = " ".join(filter(None, (report.read_sentence(run), report.corpus_sentence(run))))
+    declared = f"{report.deviation_sentence(run)}\n\n{report.gat_note(run)}"
+    blocks = {
+        "facts": f"{report.run_facts(run)} {report.gate_sentence(run)}",
+        "results": results,
+        "claims": report.claims_table(run),
+    }
+    blocks |= {"reading": f"{read}\n\n{declared}"}
     blocks |= {"confidence": report.confidence_sentence(run), "structures": report.structures_table(run)}
     return blocks | {"hpa": report.results_table(run, "hpa", published=False), "seeds": report.seeds_table(run)}
 
 
 def luo_blocks(run: RunPaths) -> dict[str, str]:
     """Return README's blocks about the luo2024 run."""
-    facts = f"{report.run_facts(run)} {report.leak_sentence(run)}"
+    facts = f"{report.run_facts(run)} {report.gate_sentence(run)} {report.leak_sentence(run)}"
     return {"luo": f"{facts}\n\n{report.luo_table(run)}", "luo_seeds": report.luo_seeds_table(run)}
 
 

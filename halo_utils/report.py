@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from halo_utils import wording
+from halo_utils.claims import LEAST_ASKED
 from halo_utils.datasets import CLEAN
 from halo_utils.evaluation import SYSTEM_TITLES, read_metrics
 from halo_utils.kmers import ALMOST_EQUAL, NEAR_DUPLICATE, identity
@@ -246,6 +247,20 @@ def run_facts(paths: RunPaths) -> str:
         f" {matched.sum():,} have a structure ({matched.get(main_set, 0):,} in {main_set}). Backbone"
         f" {model_sizes(paths)['esm']} parameters. Seed {profile['seed']}, {machine}."
     )
+
+
+def gate_sentence(paths: RunPaths) -> str:
+    """Return how many of the labels in its band the gate asked the graph network about, and what that means."""
+    changes = pd.read_csv(paths.results / "gate_changes.csv")
+    main_set = read_metrics(paths.results / "metrics.csv")["split"].iloc[0]
+    counts = changes[changes["split"] == main_set].groupby("decision")["labels"].sum()
+    asked = counts["agreed"] + counts["vetoed"]
+    text = (
+        f"The gate asked the graph network about {asked:,} of the {asked + counts['no_structure']:,} labels in its band"
+    )
+    if asked < LEAST_ASKED:
+        return f"{text}, fewer than {LEAST_ASKED}: **this run tests the sequence model, not HALO.**"
+    return f"{text} and removed {counts['vetoed']:,}."
 
 
 def claims_table(paths: RunPaths) -> str:
