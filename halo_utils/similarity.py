@@ -1,5 +1,6 @@
 """How the scores of systems depend on what the models have seen before: curves over containment, and without it."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -101,5 +102,7 @@ def _part(
 ) -> pd.DataFrame:
     """Return some metrics of a system on the proteins of a set where ``keep`` [B] is true."""
     pred = prob[keep] >= threshold.on(view.name)
-    found = measure(settings, restrict(view, keep, "part"), system, pred, prob[keep], threshold)
+    with warnings.catch_warnings():  # scikit-learn's, about a label that no protein of a small range has
+        warnings.simplefilter("ignore", UserWarning)
+        found = measure(settings, restrict(view, keep, "part"), system, pred, prob[keep], threshold)
     return found[found["metric"].isin(names)].assign(split=view.name)

@@ -50,7 +50,7 @@ def test_luo_counts_and_leak(real_data: Path) -> None:
     sets = datasets.evaluation_sets(table)
     assert len(table) + len(dropped) == 5549 + 2379 + 7280
     assert sets["N"].sum() == 2283 and sets["S"].sum() == 2379
-    table["containment"] = audits.seen_before(table)
+    table["containment"], table["corpus_containment"] = audits.seen_before(table), float("nan")
     sets = datasets.evaluation_sets(table)
     assert set(sets) == {"val", "S", "T", "N", "T without near duplicates"}
     leaks = audits.leakage(table, sets).set_index("set")["near_duplicate_share"]

@@ -125,7 +125,7 @@ def test_leakage_finds_copies_and_near_copies() -> None:
     sequences = [base, base, base[:-4] + "GGGG", "W" * 30]
     table = pd.DataFrame({"accession": list("abcd"), "sequence": sequences, "split": ["train", "test", "test", "test"]})
     table["subset"] = ""
-    table["containment"] = seen_before(table)
+    table["containment"], table["corpus_containment"] = seen_before(table), float("nan")
     row = leakage(table, evaluation_sets(table)).iloc[0]
     assert row["exact_copies"] == 1 and row["near_duplicates"] == 2
     assert within_split_copies(table)["repeated_sequences"].sum() == 0

@@ -276,6 +276,11 @@ def test_it_learns_and_what_ships_loads_like_any_esm2(root: Path, capsys: pytest
     check_card(folder)
 
 
+def without_block(text: str) -> str:
+    """Leave out the table that ``halo_utils.readme`` fills from finished runs."""
+    return re.sub(r"(<!-- seen -->).*(<!-- /seen -->)", r"\1\2", text, flags=re.DOTALL)
+
+
 def check_card(folder: Path) -> None:
     """Every number of the card follows from the log and the file of facts."""
     facts, log = json.loads((folder / FACTS).read_text()), pd.read_csv(folder / LOG)
@@ -285,7 +290,7 @@ def check_card(folder: Path) -> None:
     assert facts["accuracy"] == pytest.approx(last["val_accuracy"], abs=1e-4)
     assert len(log) == facts["pretrain"]["rounds"]
     text = (folder / "README.md").read_text()
-    assert text == card(folder.name, facts)
+    assert without_block(text) == without_block(card(folder.name, facts))
     for number in (f"{facts['tokens']:,}", str(facts["perplexity"]), f"{facts['parameters']:,}"):
         assert number in text
     weights = EsmForMaskedLM.from_pretrained(folder)
