@@ -1,0 +1,21 @@
+"""The committed demo notebooks meet the demo's bars; nbval says that another machine prints the same."""
+
+import nbformat
+import pytest
+
+from halo_utils.paths import NOTEBOOKS
+
+BARS = {
+    "02_esm_finetuning": ["micro F1 of the fine-tuned ESM at least 0.70", "ROC AUC (micro) at least 0.85"],
+    "03_confidence_analysis": ["confident predictions are right more often"],
+    "04_gat_weighting": ["weighted GAT beats the GAT on pre-trained embeddings in macro F1"],
+    "05_halo_ensemble": ["labels in the band at least 20", "HALO differs from the fine-tuned ESM"],
+}
+
+
+@pytest.mark.parametrize("name", BARS)
+def test_the_demo_meets_its_bars(name: str) -> None:
+    cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
+    tagged = [c for c in cells if "nbval-check-output" in c.metadata.get("tags", [])]
+    printed = "".join(out.get("text", "") for c in tagged for out in c.outputs).splitlines()
+    assert [f"{bar}: True" for bar in BARS[name] if f"{bar}: True" not in printed] == []
