@@ -208,7 +208,7 @@ def test_report_reads_what_the_run_wrote(finished: Path, monkeypatch: pytest.Mon
     value = metrics.loc[("test", "esm", "micro_f1", ""), "value"]
     row = next(line for line in report.results_table(paths).splitlines() if line.startswith("| fine-tuned ESM, ours"))
     assert "random weights" in row and f"| {value:.3f} [" in row
-    assert f"{value:.3f} ({value:.3f} to {value:.3f})" in report.seeds_table(paths)
+    assert report.seeds_table(paths).startswith("1 seed has been run;")
     for part in (report.run_facts, report.claims_table, report.structures_table, report.confidence_sentence):
         assert "nan" not in part(paths) and len(part(paths)) > 50
 
