@@ -18,6 +18,7 @@ import torch
 
 from halo_utils import bench_cases as cases
 from halo_utils.bench_cases import Row
+from halo_utils.bench_embedding import arithmetics, embedding, esm_cpp
 from halo_utils.bench_graphs import graph_building
 from halo_utils.bench_growth import exponents, growth
 from halo_utils.errors import HaloError, SettingsError
@@ -52,24 +53,26 @@ def gpu_cases(device: torch.device) -> list[Row]:
     rows = []
     for shape in cases.SHAPES:
         torch.cuda.reset_peak_memory_stats()
-        rows += cases.embedding(device, shape, budget=65_536)
+        rows += embedding(device, shape, budget=65_536)
         rows += cases.finetuning(device, shape, proteins=256, budget=32_768)
-        speed = next(r.value for r in rows if r.case == f"embedding {shape}" and r.quantity == "ours")
-        case = f"embedding {shape}"
+        case, ours = f"embedding {shape}", f"ours {arithmetics()[-1]}"
+        speed = next(r.value for r in rows if (r.case, r.quantity) == (case, ours))
         rows.append(Row(case, "peak memory", torch.cuda.max_memory_allocated() / 1e9, "GB"))
         rows += [Row(case, f"{n}, projected", p * cases.MEAN / speed / 3600, "hours") for n, p in HOURS.items()]
     return rows
 
 
-def measurements(device: torch.device, folder: Path) -> dict[str, Callable[[], list[Row]]]:
-    """Return what can be measured on this machine, by name."""
+def measurements(device: torch.device, folder: Path, esm_cpp_python: str) -> dict[str, Callable[[], list[Row]]]:
+    """Return what can be measured on this machine, by name; esm.cpp only where an interpreter has it."""
     found: dict[str, Callable[[], list[Row]]] = {
         "fine-tuning": lambda: cases.finetuning(device),
         "graphs": lambda: graph_building(folder),
-        "embedding": lambda: cases.embedding(device),
+        "embedding": lambda: embedding(device),
         "start-up": start_up,
         "growth": measure_growth,
     }
+    if esm_cpp_python:
+        found["esm.cpp"] = lambda: esm_cpp(esm_cpp_python)
     if has_bf16_units():  # emulated, one pass over 24 proteins takes minutes
         found["bf16"] = lambda: cases.precision(device)
     if device.type == "cuda":
@@ -90,8 +93,12 @@ def measure_growth() -> list[Row]:
     return exponents(grown)
 
 
-def run(only: list[str]) -> pd.DataFrame:
+def run(only: list[str], esm_cpp_python: str = "") -> pd.DataFrame:
     """Measure everything or some of it, write the tables, and return all rows of this machine.
+
+    Args:
+        only: what to measure; the rows of everything else stay as they were. Empty for all.
+        esm_cpp_python: interpreter that has esm.cpp, or empty.
 
     Raises:
         SettingsError: if a name in ``only`` is unknown.
@@ -99,7 +106,7 @@ def run(only: list[str]) -> pd.DataFrame:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
-        known = measurements(device, Path(folder))
+        known = measurements(device, Path(folder), esm_cpp_python)
         if unknown := sorted(set(only) - set(known)):
             raise SettingsError(f"unknown measurement {', '.join(unknown)}: use {', '.join(known)}")
         for name in only or known:
@@ -121,9 +128,10 @@ def main(argv: list[str] | None = None) -> int:
     """Run the benchmark, or a part of it; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m halo_utils.bench", description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", default=[], metavar="WHAT", help="measure these again, keep the others")
+    parser.add_argument("--esm-cpp", default="", metavar="PYTHON", help="a Python with the wheel esm-cpp, to compare")
     options = parser.parse_args(argv)
     try:
-        table = run(options.only)
+        table = run(options.only, options.esm_cpp)
     except HaloError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

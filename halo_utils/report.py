@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from halo_utils import wording
+from halo_utils import seeds, wording
 from halo_utils.claims import LEAST_ASKED
 from halo_utils.datasets import CLEAN
 from halo_utils.evaluation import SYSTEM_TITLES, read_metrics
@@ -78,36 +78,30 @@ def protocol_note() -> str:
     )
 
 
-def _range(spread: pd.DataFrame, split: str, system: str, metric: str) -> str:
-    """Return ``mean (lowest to highest)`` of one overall metric over seeds."""
-    own = spread[(spread["split"] == split) & (spread["system"] == system) & (spread["label"] == "")]
-    return "{mean:.3f} ({lowest:.3f} to {highest:.3f})".format(**own[own["metric"] == metric].iloc[0])
-
-
 def seeds_table(paths: RunPaths) -> str:
-    """Return mean and range of the F1 scores of every system over the seeds of a run's family."""
+    """Return the spread of the F1 scores over the seeds of a run's family; one sentence where they are too few."""
     spread = read_metrics(paths.results / "seeds.csv")
-    split, systems, metrics = spread["split"].iloc[0], spread.groupby("system")["seeds"].max(), ("micro_f1", "macro_f1")
-    rows = [
-        [SYSTEM_TITLES[system], str(systems[system]), *(_range(spread, split, system, m) for m in metrics)]
-        for system in SYSTEM_TITLES
-        if system in systems
-    ]
-    return markdown(["system", "seeds", *(f"{METRIC_TITLES[m]}, mean (range)" for m in metrics)], rows)
+    table = seeds.overall(spread, spread["split"].iloc[0])
+    rows = [[system, *map(str, cells)] for system, *cells in table.itertuples()]
+    titles = [f"{title}, mean ± SD (range)" for title in table.columns[1:]]
+    return _seeds_text(["system", "seeds", *titles], rows, spread)
 
 
 def luo_seeds_table(paths: RunPaths) -> str:
-    """Return mean and range of Table 4's metrics on luo2024's sets over the seeds of a run's family."""
+    """Return the spread of Table 4's metrics on luo2024's sets over seeds; one sentence where they are too few."""
     spread = read_metrics(paths.results / "seeds.csv")
+    spread, rows = spread[spread["system"].isin(SHORT)], []
     sets = luo_sets(spread)
-    rows = [
-        [SYSTEM_TITLES[system], METRIC_TITLES[metric], *(_range(spread, name, system, metric) for name in sets)]
-        for metric in LUO_METRICS
-        if metric in set(spread["metric"])
-        for system in SHORT
-        if system in set(spread["system"])
-    ]
-    return markdown([f"system, {spread['seeds'].max()} seeds", "metric", *sets], rows)
+    for metric in (m for m in LUO_METRICS if m in set(spread["metric"])):
+        found, title = {name: seeds.overall(spread, name, (metric,)) for name in sets}, METRIC_TITLES[metric]
+        for system, count in found[sets[0]]["seeds"].items():
+            rows.append([system, str(count), title, *(found[name].loc[system, title] for name in sets)])
+    return _seeds_text(["system", "seeds", "metric, mean ± SD (range)", *sets], rows, spread)
+
+
+def _seeds_text(header: list[str], rows: list[list[str]], spread: pd.DataFrame) -> str:
+    """Return a table over seeds, if it has rows, and the remark on what has too few of them, if there is one."""
+    return "\n\n".join(part for part in (markdown(header, rows) if rows else "", seeds.remark(spread)) if part)
 
 
 def luo_sets(metrics: pd.DataFrame) -> list[str]:

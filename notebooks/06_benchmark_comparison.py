@@ -177,15 +177,17 @@ display(corpus_leak.round(3) if len(corpus_leak) else "nothing to leave out: no 
 # %% [markdown]
 # ## Other seeds
 # Another seed changes initial weights, order and dropout. Runs of this profile with `seed` set differently are
-# collected from their folders; the interval of a single run knows nothing of this spread.
+# collected from their folders, also those of notebook 02 alone; the interval of a single run knows nothing of this
+# spread. Three seeds are the least that a mean and a range are shown for.
 
 # %%
 runs = seeds.runs_with_other_seeds(paths)
 spread = seeds.across_seeds(runs)
 write_csv(paths.results / "seeds.csv", spread)
-print(f"{len(runs)} run(s): {', '.join(run.name for run in runs)}")
-own = spread[(spread["split"] == main_set) & spread["metric"].isin(["micro_f1", "macro_f1"])]
-display(own.pivot(index="system", columns="metric", values=["mean", "lowest", "highest"]).swaplevel(axis=1).round(3))
+print("runs:", ", ".join(run.name for run in runs))
+print(seeds.remark(spread))
+if len(across := seeds.overall(spread, main_set)):
+    display(across.rename_axis(columns="mean ± SD (range)"))
 
 # %% tags=["nbval-check-output"]
 print("every system of this run is among them:", set(metrics["system"]) <= set(spread["system"]))

@@ -14,14 +14,17 @@ import pandas as pd
 import pytest
 
 from halo_utils import evaluation, graph_stage, inputs, pairs, report, sequence_stage
+from halo_utils.blocks import FocalSettings, HeadSettings
 from halo_utils.calibration import Threshold
-from halo_utils.errors import DataError, SettingsError
+from halo_utils.errors import DataError, HaloError, SettingsError
 from halo_utils.export import export_classifier, locate_proteins
 from halo_utils.graph_stage import Variant
+from halo_utils.inputs import Inputs
 from halo_utils.labels import DEEPLOC
 from halo_utils.paths import REPOSITORY, RunPaths
 from halo_utils.run import check_parameters, find_notebook, main, notebooks
-from halo_utils.settings import load_settings
+from halo_utils.sequence_stage import SequenceStage
+from halo_utils.settings import Settings, load_settings
 from tests.conftest import TINY_PROFILE
 
 
@@ -85,7 +88,24 @@ def test_executed_notebooks_are_complete(finished: Path) -> None:
         assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
 
 
-def test_settings_of_head_and_balance_reach_training_and_survive_export(tiny_profile: Path, root: Path) -> None:
+@pytest.fixture(scope="module")
+def proteome(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    """The proteins of the tiny profile, with structure files."""
+    folder = tmp_path_factory.mktemp("proteome")
+    (folder / "tiny.yaml").write_text(TINY_PROFILE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HALO_ROOT", str(folder))
+        return inputs.read_inputs(load_settings(str(folder / "tiny.yaml")))
+
+
+def quietly_prepared(settings: Settings, table: pd.DataFrame) -> SequenceStage:
+    settings.paths.make()
+    return sequence_stage.prepare(settings, table, report=lambda message: None)
+
+
+def test_settings_of_head_and_balance_reach_training_and_survive_export(
+    tiny_profile: Path, root: Path, proteome: Inputs
+) -> None:
     head = {
         "pooling": "light_attention",
         "channels": 4,
@@ -95,9 +115,8 @@ def test_settings_of_head_and_balance_reach_training_and_survive_export(tiny_pro
         "learning_rate": 1e-2,
     }
     settings = load_settings(str(tiny_profile), esm={"head": head, "focal": {"balance": 0.5}, "schedule": "linear"})
-    settings.paths.make()
-    table = inputs.read_inputs(settings).table
-    stage = sequence_stage.prepare(settings, table, report=lambda message: None)
+    table = proteome.table
+    stage = quietly_prepared(settings, table)
     result = sequence_stage.finetune(stage)
     share = (table.loc[table["split"] == "train", list(DEEPLOC)].sum() + 0.5) / ((table["split"] == "train").sum() + 1)
     assert np.allclose(result.module.loss.offset, 0.5 * np.log(share / (1 - share)), atol=1e-5)
@@ -109,6 +128,64 @@ def test_settings_of_head_and_balance_reach_training_and_survive_export(tiny_pro
     places = list(DEEPLOC)
     run = run.loc[found["accession"], places].to_numpy()
     assert np.abs(found[places].to_numpy() - run).max() < 0.02 and run.std() > 0.02  # float16 weights
+
+
+def test_embeddings_before_and_after_fine_tuning_are_told_apart(
+    tiny_profile: Path, root: Path, proteome: Inputs
+) -> None:
+    stage = quietly_prepared(load_settings(str(tiny_profile)), proteome.table)
+    with pytest.raises(HaloError, match="call finetune before embedding as 'finetuned'"):
+        sequence_stage.embed_residues(stage, "finetuned")
+    before = sequence_stage.embed_residues(stage, "pretrained")
+    content, path = before.content, before.path
+    sequence_stage.finetune(stage)
+    after = sequence_stage.embed_residues(stage, "finetuned")
+    assert after.content != content
+    written = path.stat().st_mtime_ns
+    assert sequence_stage.embed_residues(stage, "pretrained").content == content
+    assert path.stat().st_mtime_ns == written  # read back
+    path.unlink()  # a cell run again after fine-tuning, or in another folder
+    assert sequence_stage.embed_residues(stage, "pretrained").content == content
+    assert sequence_stage.embed_residues(stage, "finetuned").content == after.content
+
+
+def test_ladder_leads_from_the_head_of_the_paper_to_ours() -> None:
+    assert sequence_stage.ladder(load_settings("demo").esm) == {}
+    ours = load_settings("mini").esm
+    steps = sequence_stage.ladder(ours)
+    assert list(steps) == ["esm_paper_head", "esm_own_loss", "esm_own_pooling"]
+    plain = HeadSettings(learning_rate=ours.head.learning_rate)
+    assert steps["esm_paper_head"] == ours.model_copy(update={"head": plain, "focal": FocalSettings(gamma=2.0)})
+    assert plain.pooling == "attention" and plain.hidden == plain.composition == 0 and plain.dropout == 0
+    assert steps["esm_own_loss"].focal == ours.focal != FocalSettings() and steps["esm_own_loss"].head == plain
+    last = steps["esm_own_pooling"]
+    assert last != ours == last.model_copy(update={"head": ours.head})
+    assert last.head.model_copy(update={"composition": ours.head.composition}) == ours.head
+
+
+def test_climb_trains_the_head_of_the_paper_beside_ours(tiny_profile: Path, root: Path, proteome: Inputs) -> None:
+    own = load_settings(str(tiny_profile), esm={"focal": {"gamma": 0.0}})
+    stage = quietly_prepared(own, proteome.table)
+    ours = sequence_stage.predict_held_out(stage, sequence_stage.finetune(stage))
+    found = sequence_stage.climb(own, stage.table)
+    assert list(found) == ["esm_paper_head"]  # the two other steps are ours
+    paper = quietly_prepared(load_settings(str(tiny_profile)), proteome.table)
+    expected = sequence_stage.predict_held_out(paper, sequence_stage.finetune(paper))
+    pd.testing.assert_frame_equal(found["esm_paper_head"], expected, check_exact=True)
+    assert not np.allclose(found["esm_paper_head"][list(DEEPLOC)], ours[list(DEEPLOC)], atol=1e-4)
+    assert sequence_stage.climb(load_settings(str(tiny_profile), esm={"compare_heads": False}), stage.table) == {}
+
+
+def test_a_graph_network_counts_its_own_parameters(tiny_profile: Path, root: Path, proteome: Inputs) -> None:
+    settings = load_settings(str(tiny_profile))
+    stage = quietly_prepared(settings, proteome.table)
+    sequence_stage.embed_residues(stage, "pretrained")
+    inputs.store_structures(settings, proteome.table, proteome.structures)
+    graphs, k = graph_stage.prepare(settings, proteome.table), len(DEEPLOC)
+    first, norm, last = (3 + 16 + 4) * 8 + 3 * 8, 2 * 8, 8 * k + 3 * k  # two heads of 4, then one of k; k thresholds
+    for learned in (False, True):
+        run = graph_stage.train_gat(graphs, Variant("x", "pretrained", (0.5, 1.0, 0.5), learned), epochs=1)
+        assert run.parameters == first + norm + last + k + 3 * learned
 
 
 @pytest.mark.slow
@@ -152,7 +229,7 @@ def test_report_reads_what_the_run_wrote(finished: Path, monkeypatch: pytest.Mon
     value = metrics.loc[("test", "esm", "micro_f1", ""), "value"]
     row = next(line for line in report.results_table(paths).splitlines() if line.startswith("| fine-tuned ESM, ours"))
     assert "random weights" in row and f"| {value:.3f} [" in row
-    assert f"{value:.3f} ({value:.3f} to {value:.3f})" in report.seeds_table(paths)
+    assert report.seeds_table(paths).startswith("1 seed has been run;")
     for part in (report.run_facts, report.claims_table, report.structures_table, report.confidence_sentence):
         assert "nan" not in part(paths) and len(part(paths)) > 50
 

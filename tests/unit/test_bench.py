@@ -1,17 +1,27 @@
 """The benchmark compares like with like: the released way computes the same things, and its sums add up."""
 
+import json
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from transformers import EsmForMaskedLM
 
+from halo_utils import bench, bench_embedding
 from halo_utils import bench_cases as cases
+from halo_utils.backbones import esm2_config
+from halo_utils.bench_cases import Row
+from halo_utils.bench_embedding import comparisons, embedding, embedding_flops, esm_cpp, matrix_rate
 from halo_utils.bench_graphs import graph_building
 from halo_utils.bench_growth import PeakMemory, exponents, walks
 from halo_utils.edges import radius_edges
+from halo_utils.errors import HaloError, SettingsError
+from halo_utils.files import write_csv, write_json
+from halo_utils.readme import BENCH_LINES, bench_table
 from halo_utils.released import ReleasedClassifier, loop_edges, padded_batches
 
 CPU = torch.device("cpu")
@@ -43,12 +53,13 @@ def test_lengths_follow_deeploc() -> None:
 
 
 def test_floating_point_operations_of_a_known_shape() -> None:
-    assert cases.embedding_flops((1, 2, 1), np.array([3])) == 24 * 4 * 3 + 4 * 2 * 9
+    assert embedding_flops((1, 2, 1), np.array([3])) == 24 * 4 * 3 + 4 * 2 * 9
 
 
 def test_small_measurements_give_positive_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(cases.SHAPES, "8M", (3, 16, 2))
-    rows = cases.finetuning(CPU, proteins=6) + cases.embedding(CPU, proteins=6) + cases.precision(CPU, proteins=2)
+    monkeypatch.setattr(bench_embedding, "matrix_rate", partial(matrix_rate, size=256))
+    rows = cases.finetuning(CPU, proteins=6) + embedding(CPU, proteins=6) + cases.precision(CPU, proteins=2)
     rows += graph_building(tmp_path, proteins=2)
     values = {(r.case, r.quantity): r.value for r in rows}
     assert all(v > 0 for v in values.values())
@@ -56,6 +67,96 @@ def test_small_measurements_give_positive_rows(tmp_path: Path, monkeypatch: pyte
     assert values["fine-tuning", "ratio"] == pytest.approx(ratio)
     assert values["edges", "ratio"] > 50 and values["GAT epoch", "loading"] < 1
     assert values["bf16", "largest difference of a probability"] < 0.1
+
+
+@pytest.mark.parametrize("units", [True, False])
+def test_embedding_is_compared_with_the_same_batches_in_the_same_precision(
+    monkeypatch: pytest.MonkeyPatch, units: bool
+) -> None:
+    monkeypatch.setitem(cases.SHAPES, "8M", (3, 16, 2))
+    monkeypatch.setattr(bench_embedding, "has_bf16_units", lambda: units)
+    states: dict[str, list[torch.Tensor]] = {}
+
+    def keep(ways: dict, device: torch.device, rounds: int) -> dict[str, float]:
+        states.update({name: work() for name, work in ways.items()})
+        return dict.fromkeys(ways, 1.0)
+
+    monkeypatch.setattr(bench_embedding, "fastest", keep)
+    monkeypatch.setattr(bench_embedding, "matrix_rate", lambda device, kind: 1e9)
+    rows = embedding(CPU, proteins=20, budget=2048)
+    kinds = ["fp32", "bf16"] if units else ["fp32"]
+    unsorted = [f"Hugging Face {attention} unsorted fp32" for attention in ("SDPA", "eager")]
+    assert set(states) == {*unsorted, *(f"{who} {k}" for k in kinds for who in ("ours", "Hugging Face SDPA sorted"))}
+    lengths = np.sort(cases.draw_lengths(20, 2) + 2)
+    for kind in kinds:
+        ours, theirs = states[f"ours {kind}"], states[f"Hugging Face SDPA sorted {kind}"]
+        shapes = [m.shape[:2] for m in theirs]
+        assert len(ours) == len(theirs) > 2 and [t for _, t in shapes] == sorted(t for _, t in shapes)
+        start = 0
+        for mine, padded in zip(ours, theirs, strict=True):  # the same proteins, the same states, within rounding
+            own = lengths[start : start + len(padded)]
+            real = torch.cat([row[:n] for row, n in zip(padded, own, strict=True)])
+            assert (mine - real).abs().max() < (1e-5 if kind == "fp32" else 0.2) and start < len(lengths)
+            start += len(padded)
+    assert [m.shape[0] for m in states[unsorted[0]]] == [8, 8, 4]
+    mixed = {r.quantity: r.note for r in rows if r.unit == "times"}
+    assert {n for n, what in mixed.items() if what == "packing"} == {f"{k} beside SDPA sorted {k}" for k in kinds}
+    assert all(("precision" in what) == (n[:4] != n[-4:]) for n, what in mixed.items())
+    assert all(("attention kernel" in what) == ("eager" in n) for n, what in mixed.items())
+    share = {r.quantity: r.value for r in rows if r.unit == "share"}
+    assert share["padding efficiency, ours"] == 1 > share["padding efficiency, sorted"]
+    assert share["padding efficiency, sorted"] > share["padding efficiency, unsorted"]
+
+
+def test_one_case_is_measured_again_and_the_others_stay(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = [("fine-tuning", "ratio", 20.0, "frozen trunk"), ("embedding 8M", "ratio to eager", 11.7, "")]
+    table = pd.DataFrame(old, columns=["case", "quantity", "value", "note"]).assign(unit="times")
+    path = bench.PATHS.make().results / "bench_cpu.csv"
+    write_csv(path, table)
+    elsewhere = {"cores": 9, "processor": "X", "gpu": None}
+    write_json(path.with_suffix(".json"), {n: {"hardware": elsewhere} for n in ("fine-tuning", "embedding")})
+    found = Row("embedding 8M", "fp32 beside SDPA sorted fp32", 1.194, "times", "packing")
+    monkeypatch.setattr(bench, "embedding", lambda device: [found])
+    monkeypatch.setattr(bench, "machine_name", lambda: "cpu")
+    assert bench.main(["--only", "embedding"]) == 0
+    assert pd.read_csv(path)["quantity"].tolist() == ["ratio", "fp32 beside SDPA sorted fp32"]
+    lines = bench_table(path.parent).splitlines()
+    assert lines[0] == "| what | compared with | what differs | times faster | measured on |" and len(lines) == 4
+    assert lines[2].endswith("| released protocol | frozen trunk | 20.0 | 9 cores (X) |")  # where it was measured
+    assert "| Hugging Face, SDPA attention, sorted, fp32 | packing | 1.19 |" in lines[3] and "(X)" not in lines[3]
+    assert bench.main(["--only", "esm.cpp"]) == 2  # not without its interpreter
+
+
+def test_readme_shows_every_comparison_of_embedding() -> None:
+    shown = {quantity for case, quantity in BENCH_LINES if case == "embedding 8M"}
+    assert shown == set(comparisons(["fp32", "bf16"])) >= set(comparisons(["fp32"]))
+
+
+def test_esm_cpp_must_compute_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cases.SHAPES, "8M", (3, 16, 2))
+    with pytest.raises(SettingsError, match="expected a Python with the wheel esm-cpp"):
+        esm_cpp("no-such-python", proteins=4)
+
+    def engine(python: str, folder: Path, kind: str) -> tuple[float, np.ndarray]:
+        stored = np.load(folder / "tokens.npz")
+        config = esm2_config(*cases.SHAPES["8M"]).to_dict()
+        (folder / "config.json").write_text(json.dumps(config | {"architectures": ["EsmForMaskedLM"]}))
+        model = EsmForMaskedLM.from_pretrained(folder).eval()
+        first = torch.from_numpy(stored["tokens"][: stored["lengths"][0]])
+        with torch.no_grad():
+            logits = model(input_ids=first[None]).logits[0].numpy() + wrong
+        return 1e9 if kind == "FP32" else 1.0, logits
+
+    monkeypatch.setattr(bench_embedding, "run_esm_cpp", engine)
+    wrong = 0.0
+    values = {r.quantity: r for r in esm_cpp("python", proteins=4, rounds=1)}
+    assert values["fp32 beside esm.cpp FP32"].value == pytest.approx(
+        values["ours fp32"].value / values["esm.cpp FP32"].value
+    )
+    assert values["fp32 beside esm.cpp FP32"].note == "engine, its head" and "esm.cpp INT8" in values
+    wrong = 0.01
+    with pytest.raises(HaloError, match="esm.cpp computes other numbers, by up to 0.01"):
+        esm_cpp("python", proteins=4, rounds=1)
 
 
 def test_exponents_and_memory() -> None:

@@ -176,6 +176,18 @@ def test_focal_loss_against_the_formula(gamma: float) -> None:
     assert torch.allclose(FocalLoss(gamma, 0.5)(logits, y), expected)
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.1, 0.5, 0.9, 2.0])
+def test_focal_gradient_is_finite_and_right_where_the_network_is_sure(gamma: float) -> None:
+    logits, y = torch.tensor([-110.0, -20, -3, 3, 20, 110]).repeat(2, 1), torch.tensor([[0.0], [1.0]]).expand(2, 6)
+    logits.requires_grad_()
+    loss = FocalLoss(gamma)(logits, y)
+    loss.backward()
+    assert loss.isfinite() and logits.grad.isfinite().all()
+    signed = (logits.detach() * (2 * y - 1)).double().requires_grad_()  # logit of the true side
+    ((-signed).sigmoid() ** gamma * torch.nn.functional.softplus(-signed)).mean().backward()
+    assert torch.allclose(logits.grad.double(), signed.grad * (2 * y - 1), rtol=1e-3, atol=1e-9)
+
+
 def test_learnable_threshold_moves_probability_and_learns() -> None:
     loss = FocalLoss(n_labels=2)
     with torch.no_grad():

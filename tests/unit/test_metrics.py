@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support, roc_auc_score
 
+from halo_utils import report
 from halo_utils.blocks import FocalSettings
 from halo_utils.bootstrap import resample_weights, resampled_scores, weighted_auc
 from halo_utils.calibration import (
@@ -27,7 +28,7 @@ from halo_utils.evaluation import EvaluationSet, compare, headline, macro_senten
 from halo_utils.files import write_csv
 from halo_utils.metrics import evaluate, paired_difference, scores
 from halo_utils.paths import RunPaths
-from halo_utils.seeds import across_seeds, runs_with_other_seeds
+from halo_utils.seeds import across_seeds, overall, remark, runs_with_other_seeds
 from halo_utils.settings import load_settings
 
 PLACES = ["a", "b", "c", "d"]
@@ -295,15 +296,60 @@ def test_threshold_per_location_is_the_best_of_each() -> None:
     assert {t.chosen_on for t in chosen.values()} == {"val"}
 
 
+def write_runs(values: dict[str, dict[str, float]], file: str = "metrics.csv") -> None:
+    """Write the metrics of runs by name: micro F1 of every system; macro F1 is half of it."""
+    for name, systems in values.items():
+        rows = [("test", s, m, "", v * f) for s, v in systems.items() for m, f in (("micro_f1", 1), ("macro_f1", 0.5))]
+        table = pd.DataFrame(rows, columns=["split", "system", "metric", "label", "value"])
+        write_csv(RunPaths(name).make().results / file, table)
+
+
 def test_seeds_are_collected_from_the_runs_of_one_family(root: Path) -> None:
     assert runs_with_other_seeds(RunPaths("demo")) == []
-    rows = {"split": "test", "system": "esm", "metric": "micro_f1", "label": ""}
-    for name, value in {"demo": 0.5, "demo-seed8": 0.7, "demo-seed9": 0.6, "demos": 0.0}.items():
-        write_csv(RunPaths(name).make().results / "metrics.csv", pd.DataFrame([rows | {"value": value}]))
+    write_runs({n: {"esm": v} for n, v in {"demo": 0.5, "demo-seed8": 0.7, "demo-seed9": 0.6}.items()})
+    write_runs({n: {"esm": 0.0} for n in ("demos", "demo-3000", "demo-seed8-released_code")})
     runs = runs_with_other_seeds(RunPaths("demo-seed8"))
     assert [run.name for run in runs] == ["demo", "demo-seed8", "demo-seed9"]
-    found = across_seeds(runs).iloc[0]
-    assert (found["seeds"], round(found["mean"], 9), found["lowest"], found["highest"]) == (3, 0.6, 0.5, 0.7)
+    found = across_seeds(runs).set_index("metric").loc["micro_f1"]
+    assert (found["seeds"], found["lowest"], found["highest"]) == (3, 0.5, 0.7)
+    assert (round(found["mean"], 9), round(found["sd"], 9)) == (0.6, 0.1)
+
+
+def test_a_run_of_notebook_02_alone_counts_for_what_it_holds(root: Path) -> None:
+    write_runs({"demo": {"composition": 0.3, "esm": 0.5, "halo": 0.5}})
+    write_runs({"demo": {"esm": 0.0}}, "metrics_sequence.csv")  # the same system, measured once
+    write_runs({n: {"composition": 0.3, "esm": 0.6} for n in ("demo-seed8", "demo-seed9")}, "metrics_sequence.csv")
+    spread = across_seeds(runs_with_other_seeds(RunPaths("demo")))
+    assert spread.groupby("system")["seeds"].max().to_dict() == {"composition": 3, "esm": 3, "halo": 1}
+    assert spread.loc[spread["system"] == "halo", ["mean", "sd", "lowest", "highest"]].isna().all(axis=None)
+    shown = overall(spread, "test")
+    assert shown.index.tolist() == ["composition baseline", "fine-tuned ESM"] and shown["seeds"].tolist() == [3, 3]
+    assert shown.loc["fine-tuned ESM", "Micro F1"] == "0.567 ± 0.058 (0.500 to 0.600)"
+    assert shown.loc["fine-tuned ESM", "Macro F1"] == "0.283 ± 0.029 (0.250 to 0.300)"
+    assert remark(spread) == "Fewer than 3 seeds have been run of: HALO (paper)."
+
+
+@pytest.mark.parametrize(("seeds", "said"), [(1, "1 seed has been run"), (2, "2 seeds have been run")])
+def test_below_three_seeds_there_is_no_spread(root: Path, seeds: int, said: str) -> None:
+    write_runs({f"demo-seed{i}": {"esm": 0.5 + i / 100} for i in range(seeds)})
+    spread = across_seeds(runs_with_other_seeds(RunPaths("demo")))
+    assert spread["seeds"].eq(seeds).all() and spread["mean"].isna().all() and overall(spread, "test").empty
+    assert remark(spread) == f"{said}; a mean and a range over seeds need 3 or more."
+    write_csv(RunPaths("demo").make().results / "seeds.csv", spread)
+    assert report.seeds_table(RunPaths("demo")) == remark(spread)
+
+
+def test_table_of_seeds_shows_what_has_three(root: Path) -> None:
+    write_runs({f"demo-seed{i}": {"esm": 0.5 + i / 100} | ({"halo": 0.5} if i < 2 else {}) for i in range(4)})
+    spread = across_seeds(runs_with_other_seeds(RunPaths("demo")))
+    write_csv(RunPaths("demo").make().results / "seeds.csv", spread)
+    assert report.seeds_table(RunPaths("demo")).splitlines() == [
+        "| system | seeds | Micro F1, mean ± SD (range) | Macro F1, mean ± SD (range) |",
+        "| --- | --- | --- | --- |",
+        "| fine-tuned ESM | 4 | 0.515 ± 0.013 (0.500 to 0.530) | 0.258 ± 0.006 (0.250 to 0.265) |",
+        "",
+        "Fewer than 3 seeds have been run of: HALO (paper).",
+    ]
 
 
 def test_confidence_bins_partition_the_predictions() -> None:

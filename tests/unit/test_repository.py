@@ -125,9 +125,16 @@ def test_luo_seeds_stand_in_the_order_of_table_4(root: Path) -> None:
     paths = RunPaths("luo2024-x").make()
     rows = [(split, s, m) for split in ("N", "S") for s in report.SHORT for m in report.LUO_METRICS]
     table = pd.DataFrame(rows, columns=["split", "system", "metric"]).assign(label="", seeds=3)
-    table = table.assign(mean=0.5, lowest=0.4, highest=0.625)
+    table = table.assign(mean=0.5, sd=0.1, lowest=0.4, highest=0.625)
     table.loc[(table["split"] == "S") & (table["system"] == "esm"), "mean"] = 0.55
+    table.loc[table["system"] == "gat_weighted", "seeds"] = 2
     table.to_csv(paths.results / "seeds.csv", index=False)
     lines = report.luo_seeds_table(paths).splitlines()
-    assert lines[0] == "| system, 3 seeds | metric | S | N |"
-    assert "| fine-tuned ESM | Macro F1 | 0.550 (0.400 to 0.625) | 0.500 (0.400 to 0.625) |" in lines
+    assert lines[0] == "| system | seeds | metric, mean ± SD (range) | S | N |"
+    spread = "0.550 ± 0.100 (0.400 to 0.625) | 0.500 ± 0.100 (0.400 to 0.625)"
+    assert f"| fine-tuned ESM | 3 | Macro F1 | {spread} |" in lines
+    left_out = report.SYSTEM_TITLES["gat_weighted"]
+    assert lines[-1] == f"Fewer than 3 seeds have been run of: {left_out}."
+    assert not any(left_out in line for line in lines[:-1])
+    table.assign(seeds=1).to_csv(paths.results / "seeds.csv", index=False)
+    assert report.luo_seeds_table(paths) == "1 seed has been run; a mean and a range over seeds need 3 or more."

@@ -40,6 +40,16 @@ def test_store_refuses_wrong_shapes_and_missing_proteins(tmp_path: Path) -> None
     assert [p.name for p in tmp_path.iterdir() if "lock" not in p.name] == []  # nothing half-written stays
 
 
+@pytest.mark.parametrize("value", [7e4, -7e4])
+def test_store_refuses_what_float16_cannot_hold(tmp_path: Path, value: float) -> None:
+    rows = [(0, np.full((1, 3), 65_504.0)), (1, np.array([[1, value, 1], [0, 0, 0]], dtype=np.float32))]
+    with pytest.raises(DataError, match=r"b: a state of 7e\+04 does not fit float16"):
+        write_store(tmp_path / "s.npy", "k", ["a", "b"], [1, 2], 3, rows)
+    assert not (tmp_path / "s.npy").exists() and open_if_current(tmp_path / "s.npy", "k") is None
+    whole = write_store(tmp_path / "s.npy", "k", ["a", "b"], [1, 2], 3, rows, dtype="float32")
+    assert whole.rows("b")[0].tolist() == [1, value, 1] and (whole.rows("a") == 65_504).all()
+
+
 NAMES = ["a", "b", "c", "d", "e"]
 
 

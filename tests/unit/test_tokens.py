@@ -1,8 +1,13 @@
 """Golden tokens, and exactly one row per residue whatever the batch."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
+from transformers import EsmForMaskedLM, EsmModel
 
 from halo_utils.backbones import (
     esm2_config,
@@ -118,6 +123,46 @@ def test_local_directory_and_missing_one(tmp_path: pytest.TempPathFactory) -> No
     assert all(torch.equal(p, weights[name]) for name, p in model.named_parameters())
     with pytest.raises(SettingsError, match="could not be loaded"):
         load_backbone(BackboneSettings(source=str(tmp_path / "nothing")), 0)
+
+
+def publish(folder: Path) -> BackboneSettings:
+    """Write an ESM-2 of three blocks under the names of facebook/esm2 checkpoints, frequencies rounded to float16."""
+    torch.manual_seed(0)
+    model = EsmForMaskedLM(esm2_config(3, 64, 2, init_std=0.1))
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    frequency = weights.pop("esm.rotary_embeddings.inv_freq").half().float()
+    for i in range(3):
+        weights[f"esm.encoder.layer.{i}.attention.self.rotary_embeddings.inv_freq"] = frequency.clone()
+    weights["esm.embeddings.position_ids"] = torch.arange(1026)[None]
+    assert {"esm.contact_head.regression.weight", "lm_head.decoder.weight"} <= set(weights)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    config = model.config.to_dict() | {"architectures": ["EsmForMaskedLM"]}
+    (folder / "config.json").write_text(json.dumps(config))
+    return BackboneSettings(source=str(folder))
+
+
+def test_published_checkpoints_keep_their_rotary_frequencies(tmp_path: Path) -> None:
+    backbone = load_backbone(publish(tmp_path), 0)
+    tokens = torch.cat([torch.tensor([0]), torch.arange(1022) * 7 % 20 + 4, torch.tensor([2])])
+    with torch.no_grad():
+        reference = EsmModel.from_pretrained(tmp_path, add_pooling_layer=False).eval()
+        theirs = reference(input_ids=tokens[None]).last_hidden_state[0]
+        trunk, top = split_backbone(backbone, 1)
+        ours = top(trunk(tokens, [1024]), [1024])
+        for part in (trunk, top):
+            part.frequency = 10_000.0 ** (-torch.arange(0, 32, 2) / 32)  # what float32 would compute
+        recomputed = top(trunk(tokens, [1024]), [1024])
+    assert (ours - theirs).abs().max() < 1e-5
+    assert (recomputed - theirs).abs().max() > 1e-3  # so the comparison can tell
+
+
+@pytest.mark.parametrize(("name", "value"), [("token_dropout", False), ("emb_layer_norm_before", True)])
+def test_embeddings_that_the_encoder_does_not_compute_are_refused(tmp_path: Path, name: str, value: bool) -> None:
+    load_backbone(SETTINGS, 4).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {name: value}))
+    with pytest.raises(SettingsError, match=f"has {name}={value} in its config.json; expected {not value}"):
+        load_backbone(BackboneSettings(source=str(tmp_path)), 0)
 
 
 def test_compiled_blocks_compute_the_same() -> None:
