@@ -80,8 +80,8 @@ def validation_spread(paths: RunPaths, title: str) -> tuple[int, float]:
         paths: any run of the family.
         title: the network as ``gat_training.csv`` names it.
     """
-    family = paths.name.split(MARK)[0]
-    folders = [paths.results.parent / family, *paths.results.parent.glob(f"{family}{MARK}*")]
+    family = MARK.sub("", paths.name)
+    folders = [f for f in paths.results.parent.glob("*") if MARK.sub("", f.name) == family]
     tables = [pd.read_csv(f / "gat_training.csv") for f in folders if (f / "gat_training.csv").is_file()]
     best = [table.loc[table["system"] == title, "val_macro_f1"].max() for table in tables]
     return len(best), float(max(best) - min(best)) if best else float("nan")

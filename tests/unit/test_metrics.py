@@ -394,7 +394,7 @@ def test_ledger_and_crossing_never_contradict_each_other(n: int, shift: float, s
 
 def test_an_accuracy_whose_interval_holds_60_percent_has_no_verdict() -> None:
     """The old rule said "reproduced" of 0.6085 [0.598, 0.619], while single ranges above 55 % were far below 60 %."""
-    y, prob = calibrated(400, 0.0)
+    y, prob = calibrated(400, 0.02)
     found = predicted_ranges(y, prob, 0.45, resamples=300, seed=1)
     pooled = 1 - (bins := confidence_bins(y, prob).query("low >= 0.55"))["wrong"].sum() / bins["total"].sum()
     ledger = check_confidence(found, 0.55, 0.6).set_index("claim")
