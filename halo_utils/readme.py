@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from halo_utils import report
+from halo_utils import report, statements
 from halo_utils.errors import HaloError
 from halo_utils.files import write_text
 from halo_utils.paths import REPOSITORY, RunPaths, data_dir
@@ -121,22 +121,22 @@ def fill(path: Path, blocks: dict[str, str]) -> None:
 
 def deeploc_blocks(run: RunPaths) -> dict[str, str]:
     """Return README's blocks about the DeepLoc 2.0 run."""
-    results = f"{report.results_table(run)}\n\n{report.protocol_note()}"
-    read = " ".join(filter(None, (report.read_sentence(run), report.corpus_sentence(run))))
-    declared = f"{report.deviation_sentence(run)}\n\n{report.gat_note(run)}"
+    results = f"{report.results_table(run)}\n\n{statements.protocol_note()}"
+    read = " ".join(filter(None, (statements.read_sentence(run), statements.corpus_sentence(run))))
+    declared = f"{statements.deviation_sentence(run)}\n\n{statements.gat_note(run)}"
     blocks = {
-        "facts": f"{report.run_facts(run)} {report.gate_sentence(run)}",
+        "facts": f"{statements.run_facts(run)} {statements.gate_sentence(run)}",
         "results": results,
         "claims": report.claims_table(run),
     }
     blocks |= {"reading": f"{read}\n\n{declared}"}
-    blocks |= {"confidence": report.confidence_sentence(run), "structures": report.structures_table(run)}
+    blocks |= {"confidence": statements.confidence_sentence(run), "structures": report.structures_table(run)}
     return blocks | {"hpa": report.results_table(run, "hpa", published=False), "seeds": report.seeds_table(run)}
 
 
 def luo_blocks(run: RunPaths) -> dict[str, str]:
     """Return README's blocks about the luo2024 run."""
-    facts = f"{report.run_facts(run)} {report.gate_sentence(run)} {report.leak_sentence(run)}"
+    facts = f"{statements.run_facts(run)} {statements.gate_sentence(run)} {statements.leak_sentence(run)}"
     return {"luo": f"{facts}\n\n{report.luo_table(run)}", "luo_seeds": report.luo_seeds_table(run)}
 
 

@@ -42,7 +42,18 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from halo_utils import calibration, claims, datasets, evaluation, in_short, inputs, plots, provenance, reference, report
+from halo_utils import (
+    calibration,
+    claims,
+    datasets,
+    evaluation,
+    in_short,
+    inputs,
+    plots,
+    provenance,
+    reference,
+    statements,
+)
 from halo_utils.files import write_csv
 from halo_utils.settings import load_settings
 
@@ -153,7 +164,7 @@ print("labels in the band are predicted labels:", bool(np.all(prob[inside] >= lo
 ledger = claims.check_confidence(ranges[main_set], paper_gate, level)
 write_csv(paths.results / "confidence_claims.csv", ledger)
 display(ledger)
-print(report.confidence_sentence(paths))
+print(statements.confidence_sentence(paths))
 
 # %% [markdown]
 # ## What this run found

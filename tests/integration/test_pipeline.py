@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils import evaluation, graph_stage, inputs, pairs, report, sequence_stage
+from halo_utils import evaluation, graph_stage, inputs, pairs, report, sequence_stage, statements
 from halo_utils.blocks import FocalSettings, HeadSettings
 from halo_utils.calibration import Threshold
 from halo_utils.claims import LEAST_ASKED
@@ -231,7 +231,7 @@ def test_report_reads_what_the_run_wrote(finished: Path, monkeypatch: pytest.Mon
     row = next(line for line in report.results_table(paths).splitlines() if line.startswith("| fine-tuned ESM, ours"))
     assert "random weights" in row and f"| {value:.3f} [" in row
     assert report.seeds_table(paths).startswith("1 seed has been run;")
-    for part in (report.run_facts, report.claims_table, report.structures_table, report.confidence_sentence):
+    for part in (statements.run_facts, report.claims_table, report.structures_table, statements.confidence_sentence):
         assert "nan" not in part(paths) and len(part(paths)) > 50
 
 

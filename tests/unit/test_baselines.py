@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from halo_utils import audits, baselines, curves, evaluation, inputs, report, similarity
+from halo_utils import audits, baselines, curves, evaluation, inputs, report, similarity, statements
 from halo_utils.calibration import threshold_grid
 from halo_utils.corpus import FACTS, HELD_OUT, corpus_containment, open_corpus, trained_on
 from halo_utils.datasets import fingerprint
@@ -223,13 +223,13 @@ def test_documents_say_what_the_backbone_has_read(root: Path) -> None:
     leakage_of([0.95, 0.5, 0.49, 0.0]).drop(columns=["corpus_near_duplicates"]).to_csv(
         paths.results / "audit_leakage.csv", index=False
     )
-    assert report.corpus_sentence(paths) == ""  # of an older run
+    assert statements.corpus_sentence(paths) == ""  # of an older run
     leakage_of([0.95, 0.5, 0.49, 0.0]).to_csv(paths.results / "audit_leakage.csv", index=False)
-    words = report.corpus_sentence(paths)
+    words = statements.corpus_sentence(paths)
     assert "about 89% identity) make up 50.0% of test (25.0% at 90%)." in words
     row = {"split": "test", "system": "esm", "metric": "micro_f1", "all": 0.625, "without": 0.5}
     pd.DataFrame([row]).to_csv(paths.results / "corpus_leak.csv", index=False)
-    assert report.corpus_sentence(paths).endswith("fine-tuned ESM is 0.500 instead of 0.625 on test.")
+    assert statements.corpus_sentence(paths).endswith("fine-tuned ESM is 0.500 instead of 0.625 on test.")
     (paths.results / "provenance").mkdir()
     record = {"profile": {"data": {"dataset": "deeploc2"}}}
     (paths.results / "provenance" / "01.json").write_text(json.dumps(record))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils import inputs, report, truncation, wording
+from halo_utils import inputs, statements, truncation, wording
 from halo_utils.labels import DEEPLOC
 from halo_utils.paths import RunPaths
 from halo_utils.settings import load_settings
@@ -68,4 +68,4 @@ def test_what_is_read_becomes_a_sentence(root: Path, tmp_path: Path) -> None:
     paths = RunPaths("x").make()
     share.to_csv(paths.results / "read_share.csv", index=False)
     pd.DataFrame({"split": ["train"], "label": [""]}).to_csv(paths.results / "metrics.csv", index=False)
-    assert report.read_sentence(paths) == text
+    assert statements.read_sentence(paths) == text

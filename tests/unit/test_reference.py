@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import matthews_corrcoef, precision_score
 
-from halo_utils import claims, plots, reference, report
+from halo_utils import claims, plots, reference, report, statements
 from halo_utils.files import write_csv
 from halo_utils.labels import DEEPLOC, LUO2024
 from halo_utils.paths import RunPaths
@@ -236,4 +236,4 @@ def test_results_stand_below_what_is_published_on_the_set(luo_run: RunPaths, roo
     assert (gat["Micro precision"], gat["Micro recall"]) == ("0.577", "0.828")
     assert (gat["Macro precision"], gat["Macro recall"]) == ("–", "–")
     assert sum("published (cross-validation)" in x for x in lines) == 3
-    assert "five-fold cross-validation" in report.protocol_note() and "do not compare" in report.protocol_note()
+    assert "five-fold cross-validation" in statements.protocol_note() and "do not compare" in statements.protocol_note()

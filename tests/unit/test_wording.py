@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from halo_utils import diagrams, gate, in_short, report, seeds, wording
+from halo_utils import diagrams, gate, in_short, seeds, statements, wording
 from halo_utils.blocks import BackboneSettings, Block, EsmSettings, GatSettings
 from halo_utils.calibration import Threshold
 from halo_utils.labels import DEEPLOC
@@ -106,8 +106,8 @@ def test_report_reads_the_deviations_of_a_run(root: object) -> None:
     paths = RunPaths("x").make()
     table = wording.deviations(load_settings("mini"))
     table.to_csv(paths.results / "deviations.csv", index=False)
-    assert report.gat_note(paths) == wording.deviation_sentence(table, "GAT")
-    assert report.deviation_sentence(paths) == wording.deviation_sentence(table, "sequence model")
+    assert statements.gat_note(paths) == wording.deviation_sentence(table, "GAT")
+    assert statements.deviation_sentence(paths) == wording.deviation_sentence(table, "sequence model")
 
 
 def words_of(fig: Figure) -> str:
