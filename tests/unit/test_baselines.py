@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from halo_utils import audits, baselines, curves, evaluation, inputs, report, similarity, statements
+from halo_utils import audits, baselines, curves, evaluation, inputs, kmers, report, similarity, statements
 from halo_utils.calibration import threshold_grid
 from halo_utils.corpus import FACTS, HELD_OUT, corpus_containment, open_corpus, trained_on
 from halo_utils.datasets import fingerprint
@@ -29,7 +29,7 @@ def proteins(count: int, seed: int, length: int = 60) -> list[str]:
 def dataset(rows: list[tuple[str, str, list[str]]]) -> pd.DataFrame:
     """Return a dataset table of (sequence, split, locations)."""
     table = pd.DataFrame({"accession": [f"P{i}" for i in range(len(rows))], "sequence": [s for s, _, _ in rows]})
-    table = table.assign(split=[s for _, s, _ in rows], kingdom="", subset="")
+    table = table.assign(split=[s for _, s, _ in rows], kingdom="", subset="", family=range(len(rows)))
     return table.assign(**{p: [int(p in own) for _, _, own in rows] for p in DEEPLOC})
 
 
@@ -67,16 +67,16 @@ def test_no_threshold_of_the_sweep_changes_the_neighbours_labels(settings: Setti
 
 
 def test_similarity_counts_what_each_protein_has_alone() -> None:
-    share, where = audits.most_similar([BASE[:12]], [BASE + OTHER + "W" * 30, BASE[:11]])
+    share, where = kmers.most_similar([BASE[:12]], [BASE + OTHER + "W" * 30, BASE[:11]])
     assert where.tolist() == [1] and share[0] == pytest.approx(6 / 7)  # the whole query is in the first, too
-    assert audits.kmer_containment([BASE[:12]], [BASE + OTHER + "W" * 30, BASE[:11]]).tolist() == [1.0]
+    assert kmers.kmer_containment([BASE[:12]], [BASE + OTHER + "W" * 30, BASE[:11]]).tolist() == [1.0]
 
 
 def test_a_stream_of_targets_is_compared_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     targets = proteins(25, 2)
     queries = [targets[i][:40] + targets[i + 1][:20] for i in range(24)] + ["MKV"]
-    whole, first = audits.kmer_containment(queries, targets), audits.most_similar(queries, [*targets, *targets])
-    monkeypatch.setattr(audits, "AT_ONCE", 4)
+    whole, first = kmers.kmer_containment(queries, targets), kmers.most_similar(queries, [*targets, *targets])
+    monkeypatch.setattr(kmers, "AT_ONCE", 4)
     taken = []
 
     def stream() -> object:
@@ -84,13 +84,13 @@ def test_a_stream_of_targets_is_compared_in_pieces(monkeypatch: pytest.MonkeyPat
             taken.append(target)
             yield target
 
-    assert np.array_equal(audits.kmer_containment(queries, stream()), whole) and len(taken) == 25
-    again = audits.most_similar(queries, [*targets, *targets])
+    assert np.array_equal(kmers.kmer_containment(queries, stream()), whole) and len(taken) == 25
+    again = kmers.most_similar(queries, [*targets, *targets])
     assert np.array_equal(again[0], first[0]) and again[1].tolist() == first[1].tolist() == [*range(24), -1]
 
 
 def test_half_of_the_kmers_is_about_nine_tenths_identity() -> None:
-    assert audits.identity(0.5) == pytest.approx(0.89, abs=0.002) and audits.identity(1.0) == 1
+    assert kmers.identity(0.5) == pytest.approx(0.89, abs=0.002) and kmers.identity(1.0) == 1
 
 
 def test_the_mean_of_two_systems_is_joined_by_accession() -> None:

@@ -153,7 +153,7 @@ def test_notebooks_write_deeplocs_tables_for_deeploc_only(number: str, name: str
         "paths": paths,
         "metrics": metrics,
     }
-    names |= {"all_metrics": metrics, "main_set": metrics["split"].iloc[0]}
+    names |= {"own_system": "halo", "all_metrics": metrics, "main_set": metrics["split"].iloc[0]}
     exec(cell, names | {"settings": SimpleNamespace(data=SimpleNamespace(dataset=dataset))})
     assert (paths.results / f"{name}.csv").is_file() == (dataset != "luo2024")
     paper = [c for c in shown[0].columns if c[1] == "published"]

@@ -1,5 +1,6 @@
 """The repository keeps its word: README commands and links exist, no pickle, no machine path, one licence."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -53,8 +54,9 @@ def test_modules_on_the_command_line_explain_themselves(module: str) -> None:
 
 def test_notebooks_that_do_not_train_load_no_network_library() -> None:
     sources = [path.with_suffix(".py") for path in notebooks() if path.stem[:2] in ("01", "03", "05", "06")]
-    lines = [line for path in sources for line in path.read_text(encoding="utf-8").splitlines()]
-    imports = [line for line in lines if line.startswith(("import ", "from "))] + ["import sys; print(*sys.modules)"]
+    nodes = [node for path in sources for node in ast.parse(path.read_text(encoding="utf-8")).body]
+    imports = [ast.unparse(node) for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    imports.append("import sys; print(*sys.modules)")
     done = subprocess.run([sys.executable, "-c", "\n".join(imports)], capture_output=True, text=True, check=True)
     assert len(sources) == 4 and not {"torch", "transformers", "lightning"} & set(done.stdout.split())
 

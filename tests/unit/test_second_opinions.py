@@ -131,7 +131,7 @@ def test_other_second_opinions_stand_between_none_and_the_oracle() -> None:
     settings = load_settings("demo", evaluation={"bootstrap": 20})
     rng = np.random.default_rng(0)
     names = [f"P{i:04}" for i in range(600)]
-    table = pd.DataFrame({"accession": names, "split": ["val", "test"] * 300, "subset": ""})
+    table = pd.DataFrame({"accession": names, "split": ["val", "test"] * 300, "subset": "", "family": range(600)})
     y, prob = proteins(600, 5)
     table = table.join(pd.DataFrame(y, columns=list(DEEPLOC)))
     frames = {

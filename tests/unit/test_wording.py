@@ -24,7 +24,9 @@ def test_sequence_model_of_the_demo_is_the_papers_with_random_weights() -> None:
     text = wording.sequence_model(load_settings("demo"))
     assert "random weights (4 layers, 64 wide): nothing is pre-trained" in text and "the last 2 blocks" in text
     assert "Attention pooling" in text and "a linear layer" in text and "focal loss, gamma 2" in text
-    assert "26 epochs; the rate is halved when the validation loss has not fallen for more than 3 epochs" in text
+    assert "the rate rises during a short warm-up and then falls linearly to zero" in text
+    plateau = wording.sequence_model(load_settings("paper"))
+    assert "10 epochs; the rate is halved when the validation loss has not fallen for more than 3 epochs" in plateau
     assert "composition" not in text and "log-odds" not in text
 
 
@@ -45,7 +47,7 @@ def test_one_is_one() -> None:
 
 @pytest.mark.parametrize(
     ("profile", "words"),
-    [("demo", "`grid`: 9 pairs"), ("mini", "`grid`: 4 pairs"), ("quick", "`fixed`"), ("paper", "`fixed`")],
+    [("demo", "`grid`: 4 pairs"), ("mini", "`grid`: 4 pairs"), ("quick", "`fixed`"), ("paper", "`fixed`")],
 )
 def test_weights_mode_is_the_profiles(profile: str, words: str) -> None:
     text = wording.weights_mode(load_settings(profile))
