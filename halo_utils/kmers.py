@@ -12,7 +12,9 @@ KMER = 6  # residues; two unrelated proteins of 500 residues share a 6-mer about
 NEAR_DUPLICATE = 0.5  # share of a protein's 6-mers found in one single other protein
 ALMOST_EQUAL = 0.9  # the same, for what differs in a few residues
 AT_ONCE = 10_000  # targets compared at once; bounds the memory
-FAMILY = NEAR_DUPLICATE  # the same, from which two proteins of a split are relatives that are resampled together
+# The same, from which two proteins of a split are relatives that are resampled together. Far below a near duplicate:
+# unrelated proteins share next to nothing, and at this share relatives are still right or wrong together.
+FAMILY = 0.05
 PROTEINS_AT_ONCE = 1000  # compared with all others at once; bounds the memory of families
 
 

@@ -133,14 +133,15 @@ def test_leakage_finds_copies_and_near_copies() -> None:
     assert table.loc[clean, "accession"].tolist() == ["d"]
 
 
-def test_families_are_linked_by_half_of_the_six_mers_of_the_poorer_one() -> None:
+def test_families_are_linked_by_a_share_of_the_six_mers_of_the_poorer_one() -> None:
     first, second = "ACDEFGHIKLMNPQRSTVWYACDFHKMPRTWY", "WYVTSRQPNMLKIHGFEDCAWWYYVVTTSSRR"
     rows = [("long", first + second), ("start", first), ("end", second), ("alone", "G" * 30), ("copy", "G" * 30)]
     # "third" has 5 of its 11 six-mers from "start": less than half. A protein of three residues has none.
     rows += [("third", first[:10] + "P" * 10), ("short", "MKV"), ("shorter", "MKV")]
     table = pd.DataFrame(rows, columns=["accession", "sequence"]).assign(split="test")
     table.loc[table["accession"] == "copy", "split"] = "val"
-    table["family"] = kmers.families(table)
+    assert kmers.FAMILY == 0.05
+    table["family"] = kmers.families(table, cut=0.5)
     family = table.set_index("accession")["family"]
     assert family["start"] == family["end"] == family["long"]  # through a third protein
     assert family.nunique() == 6  # a copy in another split belongs to that split's families
