@@ -38,6 +38,13 @@ def test_deeploc_counts(deeploc: pd.DataFrame) -> None:
     assert audits.lengths(deeploc, 1022)["non_standard_residues"].sum() == 130
 
 
+def test_deeploc_test_proteins_have_relatives_among_themselves(deeploc: pd.DataFrame) -> None:
+    table = deeploc[deeploc["split"] == "test"]
+    for cut, families, with_relatives in ((audits.FAMILY, 4666, 1310), (0.05, 3457, 2887)):
+        size = pd.Series(audits.families(table, cut)).value_counts()
+        assert (len(size), size[size > 1].sum()) == (families, with_relatives)
+
+
 def test_hpa_counts(real_data: Path) -> None:
     table, dropped = datasets.read_hpa(real_data / "deeploc2" / "hpa_testset.csv")
     assert len(table) + len(dropped) == 1717
