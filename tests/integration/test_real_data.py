@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from halo_utils import audits, datasets, inputs, structures
+from halo_utils import audits, datasets, inputs, kmers, structures
 from halo_utils.edges import radius_edges, store_edges
 from halo_utils.export import FACTS, locate_proteins
 from halo_utils.labels import DEEPLOC, HPA_SUPPORTED
@@ -36,6 +36,13 @@ def test_deeploc_counts(deeploc: pd.DataFrame) -> None:
     assert (int(length.median()), round(length.mean()), length.max()) == (433, 557, 34350)
     assert round((length > 1022).mean(), 3) == 0.107
     assert audits.lengths(deeploc, 1022)["non_standard_residues"].sum() == 130
+
+
+def test_deeploc_test_proteins_have_relatives_among_themselves(deeploc: pd.DataFrame) -> None:
+    table = deeploc[deeploc["split"] == "test"]
+    for cut, families, with_relatives in ((0.5, 4666, 1310), (kmers.FAMILY, 3457, 2887)):
+        size = pd.Series(kmers.families(table, cut)).value_counts()
+        assert (len(size), size[size > 1].sum()) == (families, with_relatives)
 
 
 def test_hpa_counts(real_data: Path) -> None:

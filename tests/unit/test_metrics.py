@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support, roc_auc_score
 
-from halo_utils import report
+from halo_utils import inputs, kmers, report
 from halo_utils.blocks import FocalSettings
 from halo_utils.bootstrap import resample_weights, resampled_scores, weighted_auc
 from halo_utils.calibration import (
@@ -23,8 +23,17 @@ from halo_utils.calibration import (
     threshold_sweep,
 )
 from halo_utils.claims import check_confidence
-from halo_utils.errors import LeakError
-from halo_utils.evaluation import EvaluationSet, compare, headline, macro_sentence, measure, restrict
+from halo_utils.datasets import fingerprint
+from halo_utils.errors import DataError, LeakError
+from halo_utils.evaluation import (
+    EvaluationSet,
+    compare,
+    evaluation_set,
+    headline,
+    macro_sentence,
+    measure,
+    restrict,
+)
 from halo_utils.files import write_csv
 from halo_utils.metrics import evaluate, paired_difference, scores
 from halo_utils.paths import RunPaths
@@ -234,6 +243,17 @@ def test_sets_name_what_macro_averages_leave_out(root: Path, tiny_profile: Path)
     assert "families" in set(metrics["resampled"]) and "families" in set(gaps["resampled"])
     part = restrict(own, np.arange(60) % 2 == 0, "half")
     assert part.families.tolist() == own.families[::2].tolist()
+
+
+def test_families_come_with_the_proteins(root: Path, tiny_profile: Path) -> None:
+    settings = load_settings(str(tiny_profile))
+    table = inputs.read_inputs(settings).table
+    assert table["family"].tolist() == kmers.families(table).tolist()
+    assert fingerprint(table) == fingerprint(table.drop(columns="family"))
+    own = evaluation_set(settings, table, "test")
+    assert own.families.tolist() == table.loc[table["split"] == "test", "family"].tolist()
+    with pytest.raises(DataError, match="no column family: run notebook 01"):
+        evaluation_set(settings, table.drop(columns="family"), "test")
 
 
 def test_headline_shows_argmax_where_it_is_measured() -> None:
