@@ -40,19 +40,9 @@ import pandas as pd
 from IPython.display import display
 from matplotlib import pyplot as plt
 
-from halo_utils import (
-    baselines,
-    calibration,
-    datasets,
-    evaluation,
-    export,
-    inputs,
-    plots,
-    provenance,
-    reference,
-    sequence_stage,
-)
+from halo_utils import calibration, datasets, evaluation, export, inputs, plots, provenance, reference, sequence_stage
 from halo_utils.backbones import load_tokenizer, token_ids
+from halo_utils.baselines import composition_baseline, mean_of, nearest_neighbour
 from halo_utils.errors import LeakError
 from halo_utils.files import write_csv
 from halo_utils.settings import load_settings
@@ -162,10 +152,10 @@ except LeakError as error:
 # second's: what any second opinion, of a graph network too, should be read against.
 
 # %%
-systems = {"nearest": baselines.nearest_neighbour(table, stage.places)}
-systems |= {"composition": baselines.composition_baseline(table, stage.places, settings.seed)}
+systems = {"nearest": nearest_neighbour(table, stage.places)}
+systems |= {"composition": composition_baseline(table, stage.places, settings.seed)}
 systems |= sequence_stage.climb(settings, table) | {"esm": predictions}
-systems["esm_composition_mean"] = baselines.mean_of(predictions, systems["composition"])
+systems["esm_composition_mean"] = mean_of(predictions, systems["composition"])
 for name, found in systems.items():
     evaluation.save_predictions(settings, name, found)
 metrics = pd.concat([evaluation.measure_plain(settings, table, n, found) for n, found in systems.items()])

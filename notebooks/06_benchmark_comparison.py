@@ -38,22 +38,12 @@ import pandas as pd
 from IPython.display import display
 from matplotlib import pyplot as plt
 
-from halo_utils import (
-    audits,
-    claims,
-    curves,
-    datasets,
-    diagrams,
-    evaluation,
-    inputs,
-    plots,
-    provenance,
-    reference,
-    seeds,
-    similarity,
-)
+from halo_utils import claims, datasets, diagrams, evaluation, inputs, plots, provenance, reference, seeds
+from halo_utils.audits import NEAR_DUPLICATE, identity
+from halo_utils.curves import containment_curve
 from halo_utils.files import write_csv
 from halo_utils.settings import load_settings
+from halo_utils.similarity import by_containment, without_near_duplicates
 
 settings = load_settings(profile, dataset=dataset, max_proteins=max_proteins, seed=seed)
 paths = settings.paths.make()
@@ -135,26 +125,23 @@ if leaking:
 
 # %%
 found = {system: evaluation.load_predictions(settings, system) for system in ("nearest", "composition", "esm")}
-curve = similarity.by_containment(settings, table, found)
+curve = by_containment(settings, table, found)
 write_csv(paths.results / "containment_curve.csv", curve)
-fig = curves.containment_curve(curve, f"Scores against what was seen ({settings.title})")
+fig = containment_curve(curve, f"Scores against what was seen ({settings.title})")
 plots.save(fig, paths.figures, "containment_curve")
 plt.show()
 
 # %%
 below = curve[(curve["range"] == "below") & (curve["metric"] == "micro_f1")]
 display(below.pivot_table("value", ["split", "high", "n"], "system", sort=False).round(3))
-half = audits.identity(audits.NEAR_DUPLICATE)
-print(f"{audits.NEAR_DUPLICATE:.0%} of the 6-mers in common means about {half:.0%} identity")
+print(f"{NEAR_DUPLICATE:.0%} of the 6-mers in common means about {identity(NEAR_DUPLICATE):.0%} identity")
 
 # %% [markdown]
 # A pre-trained model has also read its corpus, without labels. Where that corpus is at hand, the same scores without
 # the proteins that have a near duplicate in it; composition, which read none of it, says how much easier the rest is.
 
 # %%
-corpus_leak = similarity.without_near_duplicates(
-    settings, table, {name: found[name] for name in ("esm", "composition")}
-)
+corpus_leak = without_near_duplicates(settings, table, {name: found[name] for name in ("esm", "composition")})
 write_csv(paths.results / "corpus_leak.csv", corpus_leak)
 display(corpus_leak.round(3) if len(corpus_leak) else "nothing to leave out: no pre-training corpus at hand")
 
