@@ -29,10 +29,15 @@ def _kmer_codes(sequence: str, k: int) -> np.ndarray:
 
 def _kmer_matrix(
     sequences: Sequence[str], vocabulary: np.ndarray | None, k: int
-) -> tuple[sparse.csr_matrix, np.ndarray]:
-    """Return the protein x k-mer incidence matrix over ``vocabulary`` (made from the sequences when None)."""
+) -> tuple[sparse.csr_matrix, np.ndarray, np.ndarray]:
+    """Return the protein x k-mer incidence matrix over ``vocabulary`` (made from the sequences when None).
+
+    Returns:
+        The matrix [B, V], the vocabulary [V], and the distinct k-mers per sequence inside it or not, [B].
+    """
     codes = [_kmer_codes(s, k) for s in sequences]
-    rows = np.repeat(np.arange(len(codes)), [len(c) for c in codes])
+    sizes = np.array([len(c) for c in codes], dtype=np.int64)
+    rows = np.repeat(np.arange(len(codes)), sizes)
     flat = np.concatenate(codes) if codes else np.empty(0, dtype=np.int64)
     if vocabulary is None:
         vocabulary = np.unique(flat)
@@ -40,7 +45,7 @@ def _kmer_matrix(
     known = vocabulary[np.minimum(column, len(vocabulary) - 1)] == flat if len(vocabulary) else flat < 0
     shape = (len(codes), max(len(vocabulary), 1))
     data = np.ones(int(known.sum()), dtype=np.int32)
-    return sparse.csr_matrix((data, (rows[known], column[known])), shape=shape), vocabulary
+    return sparse.csr_matrix((data, (rows[known], column[known])), shape=shape), vocabulary, sizes
 
 
 def identity(share: float, k: int = KMER) -> float:
@@ -53,16 +58,19 @@ def identity(share: float, k: int = KMER) -> float:
 
 def _shared_kmers(
     queries: Sequence[str], targets: Iterable[str], k: int
-) -> Iterator[tuple[int, sparse.csr_matrix, np.ndarray]]:
-    """Yield (first position, shared distinct k-mers [B, n], k-mers per target [n]) of ``AT_ONCE`` targets at a time.
+) -> Iterator[tuple[int, sparse.csr_matrix, np.ndarray, np.ndarray]]:
+    """Yield what queries share with ``AT_ONCE`` targets at a time, counted in distinct k-mers.
 
     The vocabulary is that of the queries, so the targets may be a stream of any length.
+
+    Yields:
+        Position of the first target, k-mers shared [B, n], k-mers of the queries [B] and of the targets [n].
     """
-    own, vocabulary = _kmer_matrix(queries, None, k)
+    own, vocabulary, total = _kmer_matrix(queries, None, k)
     targets, start = iter(targets), 0
     while part := list(islice(targets, AT_ONCE)):
-        other, sizes = _kmer_matrix(part, vocabulary, k)[0], np.array([len(_kmer_codes(t, k)) for t in part])
-        yield start, (own @ other.T).tocsr(), sizes
+        other, _, sizes = _kmer_matrix(part, vocabulary, k)
+        yield start, (own @ other.T).tocsr(), total, sizes
         start += len(part)
 
 
@@ -72,9 +80,9 @@ def kmer_containment(queries: Sequence[str], targets: Iterable[str], k: int = KM
     A query shorter than k has no k-mer and gets 0.
     """
     best = np.zeros(len(queries))
-    for _, shared, _ in _shared_kmers(queries, targets, k):
-        best = np.maximum(best, shared.max(axis=1).toarray().ravel())
-    return best / np.maximum([len(_kmer_codes(q, k)) for q in queries], 1)
+    for _, shared, total, _ in _shared_kmers(queries, targets, k):
+        best = np.maximum(best, shared.max(axis=1).toarray().ravel() / np.maximum(total, 1))
+    return best
 
 
 def most_similar(queries: Sequence[str], targets: Iterable[str], k: int = KMER) -> tuple[np.ndarray, np.ndarray]:
@@ -85,8 +93,7 @@ def most_similar(queries: Sequence[str], targets: Iterable[str], k: int = KMER) 
         similarity 0 and position -1 where no target shares a k-mer.
     """
     best, where = np.zeros(len(queries)), np.full(len(queries), -1)
-    total = np.array([len(_kmer_codes(q, k)) for q in queries])
-    for start, shared, sizes in _shared_kmers(queries, targets, k):
+    for start, shared, total, sizes in _shared_kmers(queries, targets, k):
         found = shared.tocoo()
         union = total[found.row] + sizes[found.col] - found.data
         index = sparse.csr_matrix((found.data / union, (found.row, found.col)), shape=shared.shape)

@@ -40,7 +40,6 @@ from matplotlib import pyplot as plt
 
 from halo_utils import (
     claims,
-    curves,
     datasets,
     diagrams,
     evaluation,

@@ -101,6 +101,9 @@ def test_mini_profile_prepares_real_proteins(real_data: Path, root: Path) -> Non
     found = inputs.read_inputs(settings)
     assert len(found.table) + len(found.dropped) == 28303 + 1717
     assert len(found.table) == 400
+    read = found.table.set_index("split")["corpus_containment"]
+    assert read["train"].isna().all() and read.drop("train").notna().all()  # the corpus is at hand, and is halo-mini's
+    assert 0.08 < (read.drop("train") >= audits.NEAR_DUPLICATE).mean() < 0.25  # 0.15 of all test proteins
     report = inputs.store_structures(settings, found.table, found.structures)
     assert (report["status"] == "matched").sum() == 336 + 5  # five of the second test set
     arrays = inputs.load_structure_arrays(settings, found.table)

@@ -177,6 +177,9 @@ def test_another_corpus_is_not_taken_for_the_models(model: Path, tmp_path: Path)
     facts = json.loads((model / FACTS).read_text())
     (model / FACTS).write_text(json.dumps(facts | {"started_from": {"name": "older"}}))
     refused("only a part of what model was pre-trained on is known")
+    counted = [{**facts["corpus"][0], "residues": 7}]
+    (model / FACTS).write_text(json.dumps(facts | {"corpus": counted}))
+    refused("a.fasta are not the files")
     (model / FACTS).write_text(json.dumps(facts))
     path = tmp_path / "raw" / "a.fasta"
     path.write_text(path.read_text() + f">y\n{BASE * 3}\n")
@@ -224,6 +227,8 @@ def test_documents_say_what_the_backbone_has_read(root: Path) -> None:
         paths.results / "audit_leakage.csv", index=False
     )
     assert statements.corpus_sentence(paths) == ""  # of an older run
+    leakage_of([np.nan, np.nan]).to_csv(paths.results / "audit_leakage.csv", index=False)
+    assert statements.corpus_sentence(paths) == ""  # the corpus was not at hand
     leakage_of([0.95, 0.5, 0.49, 0.0]).to_csv(paths.results / "audit_leakage.csv", index=False)
     words = statements.corpus_sentence(paths)
     assert "about 89% identity) make up 50.0% of test (25.0% at 90%)." in words
