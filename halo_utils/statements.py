@@ -85,7 +85,8 @@ def confidence_sentence(paths: RunPaths) -> str:
 def _crossing(row: pd.Series) -> str:
     """Return a row of ``confidence_crossing.csv`` in words; at 1 no range is reliable."""
     start = "at no confidence" if row["reliable above"] == 1 else f"from {row['reliable above']:.0%} confidence on"
-    return f"{start} (95 % interval {row['ci_low']:.0%} to {row['ci_high']:.0%})"
+    ends = (f"{end:.0%}" if end < 1 else "none" for end in row[["ci_low", "ci_high"]])
+    return f"{start} (95 % interval {' to '.join(ends)})"
 
 
 def run_facts(paths: RunPaths) -> str:

@@ -40,6 +40,7 @@ from matplotlib import pyplot as plt
 
 from halo_utils import (
     claims,
+    curves,
     datasets,
     diagrams,
     evaluation,

@@ -39,6 +39,7 @@ from halo_utils.metrics import evaluate, paired_difference, scores
 from halo_utils.paths import RunPaths
 from halo_utils.seeds import across_seeds, overall, remark, runs_with_other_seeds
 from halo_utils.settings import load_settings
+from halo_utils.statements import confidence_sentence
 
 PLACES = ["a", "b", "c", "d"]
 
@@ -444,3 +445,21 @@ def test_reliability_error_of_perfect_calibration_is_small() -> None:
     prob = rng.random((4000, 3))
     table, error = reliability((rng.random((4000, 3)) < prob).astype(int), prob)
     assert error < 0.03 and table["pairs"].sum() == prob.size
+
+
+@pytest.mark.parametrize(
+    ("ours", "words"),
+    [
+        ((0.60, 0.55, 0.65), "from 60% confidence on (95 % interval 55% to 65%) on test and at no confidence"),
+        ((0.70, 0.65, 1.0), "from 70% confidence on (95 % interval 65% to none) on test"),
+    ],
+)
+def test_confidence_sentence_gives_intervals_and_says_whether_the_papers_value_is_inside(
+    root: Path, ours: tuple[float, ...], words: str
+) -> None:
+    paths = RunPaths("demo").make()
+    rows = [("paper", 0.55, np.nan, np.nan), ("ours, test", *ours), ("ours, val", 1.0, 0.9, 1.0)]
+    table = pd.DataFrame(rows, columns=["where", "reliable above", "ci_low", "ci_high"])
+    write_csv(paths.results / "confidence_crossing.csv", table)
+    sentence = confidence_sentence(paths)
+    assert words in sentence and f"{'inside' if ours[1] <= 0.55 else 'outside'} the interval on test" in sentence
