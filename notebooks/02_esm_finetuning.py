@@ -72,7 +72,7 @@ print(f"{settings.run_name}: {settings.title}, {len(table):,} proteins")
 # What is trained, written from the settings of this run, and how much of the proteins it reads.
 
 # %%
-share = pd.read_csv(paths.results / "read_share.csv")
+share = pd.read_csv(settings.source.results / "read_share.csv")
 main_set = datasets.held_out_sets(table)[0]
 display(Markdown(wording.sequence_model(settings)))
 display(Markdown(wording.reading(share, main_set)))
