@@ -77,7 +77,7 @@ class EsmSettings(Block):
     schedule: Literal["plateau", "linear"] = "plateau"  # linear: warm-up, then down to zero at the last step
     plateau_patience: int = Field(3, ge=0)  # epochs without a lower validation loss before the rate falls
     plateau_factor: float = Field(0.5, gt=0, lt=1)
-    compare_heads: bool = True  # train the paper's head and every step from it to this one, where they differ
+    compare_heads: Literal["all", "paper", "none"] = "all"  # also train the paper's head, and all steps from it to ours
 
 
 class FeatureWeightSettings(Block):

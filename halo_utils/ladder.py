@@ -6,6 +6,8 @@ from halo_utils.blocks import EsmSettings, FocalSettings, HeadSettings
 from halo_utils.sequence_stage import finetune, parameter_counts, predict_held_out, prepare
 from halo_utils.settings import Settings
 
+STEPS = {"all": None, "paper": 1, "none": 0}  # how many of the first ones a profile trains
+
 
 def ladder(esm: EsmSettings) -> dict[str, EsmSettings]:
     """Return the settings on the way from the paper's sequence model to ours, ours left out; empty where they agree.
@@ -34,7 +36,7 @@ def climb(settings: Settings, table: pd.DataFrame) -> tuple[dict[str, pd.DataFra
         Predictions outside train and the number of parameters, both by system.
     """
     predictions, parameters = {}, {}
-    for name, esm in ladder(settings.esm).items() if settings.esm.compare_heads else ():
+    for name, esm in list(ladder(settings.esm).items())[: STEPS[settings.esm.compare_heads]]:
         step = prepare(settings.model_copy(update={"esm": esm}), table)
         parameters[name] = parameter_counts(step.classifier)[0]
         predictions[name] = predict_held_out(step, finetune(step))

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils import evaluation, graph_stage, inputs, pairs, report, sequence_stage, statements
+from halo_utils import evaluation, graph_stage, inputs, ladder, pairs, report, sequence_stage, statements
 from halo_utils.blocks import FocalSettings, HeadSettings
 from halo_utils.calibration import Threshold
 from halo_utils.claims import LEAST_ASKED
@@ -151,9 +151,9 @@ def test_embeddings_before_and_after_fine_tuning_are_told_apart(
 
 
 def test_ladder_leads_from_the_head_of_the_paper_to_ours() -> None:
-    assert sequence_stage.ladder(load_settings("demo").esm) == {}
+    assert ladder.ladder(load_settings("demo").esm) == {}
     ours = load_settings("mini").esm
-    steps = sequence_stage.ladder(ours)
+    steps = ladder.ladder(ours)
     assert list(steps) == ["esm_paper_head", "esm_own_loss", "esm_own_pooling"]
     plain = HeadSettings(learning_rate=ours.head.learning_rate)
     assert steps["esm_paper_head"] == ours.model_copy(update={"head": plain, "focal": FocalSettings(gamma=2.0)})
@@ -168,13 +168,14 @@ def test_climb_trains_the_head_of_the_paper_beside_ours(tiny_profile: Path, root
     own = load_settings(str(tiny_profile), esm={"focal": {"gamma": 0.0}})
     stage = quietly_prepared(own, proteome.table)
     ours = sequence_stage.predict_held_out(stage, sequence_stage.finetune(stage))
-    found = sequence_stage.climb(own, stage.table)
-    assert list(found) == ["esm_paper_head"]  # the two other steps are ours
+    found, parameters = ladder.climb(own, stage.table)
+    assert list(found) == list(parameters) == ["esm_paper_head"]  # the two other steps are ours
     paper = quietly_prepared(load_settings(str(tiny_profile)), proteome.table)
     expected = sequence_stage.predict_held_out(paper, sequence_stage.finetune(paper))
     pd.testing.assert_frame_equal(found["esm_paper_head"], expected, check_exact=True)
     assert not np.allclose(found["esm_paper_head"][list(DEEPLOC)], ours[list(DEEPLOC)], atol=1e-4)
-    assert sequence_stage.climb(load_settings(str(tiny_profile), esm={"compare_heads": False}), stage.table) == {}
+    none = load_settings(str(tiny_profile), esm={"focal": {"gamma": 0.0}, "compare_heads": "none"})
+    assert ladder.climb(none, stage.table) == ({}, {})
 
 
 def test_a_graph_network_counts_its_own_parameters(tiny_profile: Path, root: Path, proteome: Inputs) -> None:
