@@ -130,7 +130,7 @@ def finetuning(device: torch.device, shape: str = "8M", proteins: int = 48, budg
     ours = (once + EPOCHS * (ours_train + ours_val)) * per_thousand
     theirs = EPOCHS * (theirs_train * proteins + THRESHOLDS * theirs_val * held) * per_thousand
     note = f"{shape} shape, per 1,000 training proteins, {EPOCHS} epochs extrapolated from one"
-    mixed = "frozen trunk computed once, packing, sorting, batch size, one pass for all thresholds"
+    mixed = "frozen trunk computed once, packed encoder, sorting, batch size, one pass for all thresholds"
     return [
         Row("fine-tuning", "ours", ours, "s", note),
         Row("fine-tuning", "released protocol", theirs, "s", note),

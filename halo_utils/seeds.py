@@ -55,7 +55,7 @@ def remark(spread: pd.DataFrame) -> str:
     if most < MINIMUM:
         have = "1 seed has" if most == 1 else f"{most} seeds have"
         return f"{have} been run; a mean and a range over seeds need {MINIMUM} or more."
-    return f"Fewer than {MINIMUM} seeds have been run of: {', '.join(SYSTEM_TITLES[s] for s in few.index)}." * any(few)
+    return f"Fewer than {MINIMUM} seeds have been run of: {'; '.join(SYSTEM_TITLES[s] for s in few.index)}." * any(few)
 
 
 def overall(spread: pd.DataFrame, split: str, metrics: tuple[str, ...] = ("micro_f1", "macro_f1")) -> pd.DataFrame:

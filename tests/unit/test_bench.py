@@ -99,8 +99,13 @@ def test_embedding_is_compared_with_the_same_batches_in_the_same_precision(
             assert (mine - real).abs().max() < (1e-5 if kind == "fp32" else 0.2) and start < len(lengths)
             start += len(padded)
     assert [m.shape[0] for m in states[unsorted[0]]] == [8, 8, 4]
+    if units:  # so both sides compute in bf16
+        pairs = [[states[f"{who} {k}"][0] for k in kinds] for who in ("ours", "Hugging Face SDPA sorted")]
+        assert all((fp32 - bf16).abs().max() > 1e-4 for fp32, bf16 in pairs)
     mixed = {r.quantity: r.note for r in rows if r.unit == "times"}
-    assert {n for n, what in mixed.items() if what == "packing"} == {f"{k} beside SDPA sorted {k}" for k in kinds}
+    assert {n for n, what in mixed.items() if what == "packed encoder"} == {
+        f"{k} beside SDPA sorted {k}" for k in kinds
+    }
     assert all(("precision" in what) == (n[:4] != n[-4:]) for n, what in mixed.items())
     assert all(("attention kernel" in what) == ("eager" in n) for n, what in mixed.items())
     share = {r.quantity: r.value for r in rows if r.unit == "share"}
@@ -115,7 +120,7 @@ def test_one_case_is_measured_again_and_the_others_stay(root: Path, monkeypatch:
     write_csv(path, table)
     elsewhere = {"cores": 9, "processor": "X", "gpu": None}
     write_json(path.with_suffix(".json"), {n: {"hardware": elsewhere} for n in ("fine-tuning", "embedding")})
-    found = Row("embedding 8M", "fp32 beside SDPA sorted fp32", 1.194, "times", "packing")
+    found = Row("embedding 8M", "fp32 beside SDPA sorted fp32", 1.194, "times", "packed encoder")
     monkeypatch.setattr(bench, "embedding", lambda device: [found])
     monkeypatch.setattr(bench, "machine_name", lambda: "cpu")
     assert bench.main(["--only", "embedding"]) == 0
@@ -123,7 +128,9 @@ def test_one_case_is_measured_again_and_the_others_stay(root: Path, monkeypatch:
     lines = bench_table(path.parent).splitlines()
     assert lines[0] == "| what | compared with | what differs | times faster | measured on |" and len(lines) == 4
     assert lines[2].endswith("| released protocol | frozen trunk | 20.0 | 9 cores (X) |")  # where it was measured
-    assert "| Hugging Face, SDPA attention, sorted, fp32 | packing | 1.19 |" in lines[3] and "(X)" not in lines[3]
+    assert (
+        "| Hugging Face, SDPA attention, sorted, fp32 | packed encoder | 1.19 |" in lines[3] and "(X)" not in lines[3]
+    )
     assert bench.main(["--only", "esm.cpp"]) == 2  # not without its interpreter
 
 
