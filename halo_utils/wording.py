@@ -34,7 +34,7 @@ READABLE = {
     "weights.grid_coord": "coordinate weights tried", "weights.grid_bio": "biochemistry weights tried",
     "weights.grid_epochs": "epochs of a pair of weights",
 }  # fmt: skip
-NOT_OF_THE_MODEL = ("compare_heads",)  # which rows a table gets
+NOT_OF_THE_MODEL = ("compare_heads", "revision")  # which rows a table gets; what the source says already
 # The paper tells neither the size of a batch in these units nor the combinations of weights that it tested.
 UNSTATED = ("tokens_per_batch", "nodes_per_batch", "weights.grid_coord", "weights.grid_bio", "weights.grid_epochs")
 NOT_STATED = "not stated"
@@ -193,8 +193,8 @@ def _flat(block: Block, prefix: str = "") -> dict[str, Any]:
 
 def _shown(value: object, name: str = "") -> str:
     """Return a setting as a reader wants it."""
-    if name in ("source", "revision") and value is not None:
-        return backbone_name(str(value)) if name == "source" else str(value)[:8]
+    if name == "source" and value is not None:
+        return backbone_name(str(value))
     if isinstance(value, RandomShape):
         return f"{value.layers} layers, {value.width} wide, {value.heads} heads"
     if isinstance(value, tuple):

@@ -273,8 +273,6 @@ for name in ("esm", "composition"):
     both.append((name, prob >= evaluation.tune(settings, table, systems[name]).on(main_set), prob))
 differences = evaluation.compare(settings, view, *both)
 write_csv(paths.results / "differences_sequence.csv", differences)
-
-# %%
 display(Markdown(in_short.in_short_02(settings, metrics, differences, deviations, main_set)))
 
 # %%
