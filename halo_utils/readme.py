@@ -144,6 +144,11 @@ BACKBONE_CARD = REPOSITORY / "data" / "checkpoints" / "halo-mini" / "README.md" 
 RUNS = {"deeploc2-mini": deeploc_blocks, "luo2024-mini": luo_blocks}  # the committed runs that README shows
 
 
+def _counted(run: RunPaths) -> bool:
+    """Return whether a run says how much of its proteins was read."""
+    return (run.results / "read_share.csv").is_file()
+
+
 def write_documents() -> None:
     """Write the generated blocks of the documents; those of README.md about a run without results stay as they are."""
     blocks = {}
@@ -158,7 +163,8 @@ def write_documents() -> None:
         card["structures"] = structures_summary(folder / "structures" / "files")
     fill(REPOSITORY / "data" / "README.md", card)
     audited = [run for run in map(RunPaths, RUNS) if (run.results / "audit_leakage.csv").is_file()]
-    fill(BACKBONE_CARD, {"seen": report.corpus_table(audited)})
+    read = [f"In `{run.name}`: {statements.read_sentence(run)}" for run in audited if _counted(run)]
+    fill(BACKBONE_CARD, {"seen": "\n\n".join([report.corpus_table(audited), *read])})
 
 
 def main() -> int:
