@@ -35,6 +35,9 @@ dataset: str = ""  # synthetic, deeploc2 or luo2024
 max_proteins: int = -1  # size of the stratified subset, 0 for all proteins
 seed: int = -1  # seed of data, weights and resampling
 epochs: int = -1  # epochs of fine-tuning
+compare_heads: str = (
+    ""  # all, paper or none: how many steps from the paper's head to this model's are trained beside it
+)
 
 # %%
 import numpy as np
@@ -62,7 +65,14 @@ from halo_utils.errors import LeakError
 from halo_utils.files import write_csv
 from halo_utils.settings import load_settings
 
-settings = load_settings(profile, dataset=dataset, max_proteins=max_proteins, seed=seed, epochs=epochs)
+settings = load_settings(
+    profile,
+    dataset=dataset,
+    max_proteins=max_proteins,
+    seed=seed,
+    epochs=epochs,
+    esm={"compare_heads": compare_heads},
+)
 paths = settings.paths.make()
 table = inputs.load_table(settings)
 print(f"{settings.run_name}: {settings.title}, {len(table):,} proteins")
