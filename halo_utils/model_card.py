@@ -42,9 +42,10 @@ where no pre-trained ESM-2 is at hand. It is not ESM-2: it has {parameters:,} pa
 
 {proteins_trained_on:,} proteins were trained on: sequences of at least 30 residues, exact copies once. A relative
 shares at least 15 % of its 6-mers with the held-out proteins. The collection leaves out every exact copy of a
-validation, test, HPA or luo2024 test sequence, and everything that shares its first or last 60 residues with a test
-sequence. **Near duplicates and more distant homologs of test proteins remain in it**, as they do in UniRef, on which
-ESM-2 was trained. Where evaluation proteins have been compared with the {proteins_trained_on:,}, this is how many have
+validation, test or HPA sequence of DeepLoc 2.0 and of a test sequence of luo2024 (its validation set, drawn from
+training proteins, may be in it), and everything that shares its first or last 60 residues with a test sequence.
+**Near duplicates and more distant homologs of test proteins remain in it**, as they do in UniRef, on which ESM-2 was
+trained. Where evaluation proteins have been compared with the {proteins_trained_on:,}, this is how many have
 half of their 6-mers, or nine tenths, in one of them:
 
 <!-- seen -->
