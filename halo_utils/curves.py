@@ -32,5 +32,5 @@ def containment_curve(curve: pd.DataFrame, title: str) -> Figure:
         ax.set_xticks(range(len(lows)), names, fontsize=10)
         ax.set(xlabel="6-mers in one seen protein; proteins", ylabel="micro F1", ylim=(0, 1.02), title=str(split))
     fig.suptitle(title)
-    fig.legend(loc="outside lower center", ncols=3)
+    fig.legend(loc="outside lower center", ncols=3 if len(panels) > 1 else 1)
     return fig
