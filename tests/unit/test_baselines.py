@@ -29,7 +29,7 @@ def proteins(count: int, seed: int, length: int = 60) -> list[str]:
 def dataset(rows: list[tuple[str, str, list[str]]]) -> pd.DataFrame:
     """Return a dataset table of (sequence, split, locations)."""
     table = pd.DataFrame({"accession": [f"P{i}" for i in range(len(rows))], "sequence": [s for s, _, _ in rows]})
-    table = table.assign(split=[s for _, s, _ in rows], kingdom="", subset="")
+    table = table.assign(split=[s for _, s, _ in rows], kingdom="", subset="", family=range(len(rows)))
     return table.assign(**{p: [int(p in own) for _, _, own in rows] for p in DEEPLOC})
 
 
