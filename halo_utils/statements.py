@@ -22,7 +22,8 @@ def model_sizes(paths: RunPaths) -> dict[str, str]:
     name = "random weights" if source == "random" else source.rsplit("/", 1)[-1]
     esm = {s: f"{name} with head, {n / 1e6:.2f} M" for s, n in records["02"]["parameters"].items()}
     gat = {s: f"GAT, {n / 1e6:.3f} M, on {name}" for s, n in records["04"]["gat_parameters"].items()}
-    return esm | gat | {s: "both" for s in SYSTEM_TITLES if s.startswith("halo")}
+    both = [s for s in SYSTEM_TITLES if s.startswith("halo") or s == "esm_composition_mean"]
+    return esm | gat | dict.fromkeys(both, "both")
 
 
 def protocol_note() -> str:
