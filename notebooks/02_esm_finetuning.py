@@ -65,6 +65,7 @@ from halo_utils.errors import LeakError
 from halo_utils.files import write_csv
 from halo_utils.settings import load_settings
 
+# %%
 settings = load_settings(
     profile,
     dataset=dataset,

@@ -57,6 +57,7 @@ from halo_utils import (
 from halo_utils.files import write_csv
 from halo_utils.settings import load_settings
 
+# %%
 settings = load_settings(
     profile, dataset=dataset, max_proteins=max_proteins, seed=seed, gate_confidence=gate_confidence
 )

@@ -60,6 +60,7 @@ from halo_utils.files import write_csv
 from halo_utils.graph_stage import Variant
 from halo_utils.settings import load_settings
 
+# %%
 settings = load_settings(
     profile,
     dataset=dataset,
