@@ -4,6 +4,7 @@ Times alone mean little on a shared machine; the ratios are measured side by sid
 """
 
 import argparse
+import ast
 import json
 import subprocess
 import sys
@@ -37,10 +38,10 @@ def start_up() -> list[Row]:
     """Return the seconds that the imports of every notebook take in a fresh process, and those of the last demo run."""
     rows = []
     for path in notebooks():
-        lines = path.with_suffix(".py").read_text(encoding="utf-8").splitlines()
-        imports = "\n".join(line for line in lines if line.startswith(("import ", "from ")))
+        nodes = ast.parse(path.with_suffix(".py").read_text(encoding="utf-8")).body
+        imports = [ast.unparse(node) for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", imports], check=True, cwd=REPOSITORY)
+        subprocess.run([sys.executable, "-c", "\n".join(imports)], check=True, cwd=REPOSITORY)
         rows.append(Row("imports", path.stem, time.perf_counter() - start, "s", "fresh process"))
     for path in sorted((RunPaths("demo").results / "provenance").glob("*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
