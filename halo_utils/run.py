@@ -21,7 +21,7 @@ from matplotlib import pyplot as plt
 from halo_utils.errors import HaloError, SettingsError
 from halo_utils.files import atomic_path, remove_unfinished
 from halo_utils.locks import locked
-from halo_utils.paths import NOTEBOOKS, shown
+from halo_utils.paths import NOTEBOOKS, RunPaths, shown
 from halo_utils.ranks import is_first, meet
 from halo_utils.settings import VARIATIONS, Settings, load_settings
 
@@ -135,6 +135,12 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
+def _clean(paths: RunPaths) -> None:
+    """Remove what killed processes left unfinished in the folders of a run."""
+    for folder in (paths.work, paths.results, paths.figures) if is_first() else ():
+        remove_unfinished(folder)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run notebooks from the command line; return the exit code."""
     options = arguments().parse_args(argv)
@@ -147,8 +153,7 @@ def main(argv: list[str] | None = None) -> int:
             check_parameters(notebook, parameters)
         with locked(settings.paths.work / "run.lock", f"run {settings.run_name}", patience=2):
             paths = settings.paths.make()
-            for folder in (paths.work, paths.results, paths.figures) if is_first() else ():
-                remove_unfinished(folder)
+            _clean(paths)
             meet()
             for notebook in chosen:
                 if options.script:
@@ -158,6 +163,7 @@ def main(argv: list[str] | None = None) -> int:
                 output = Path(own) if own else executed_path(settings, notebook)
                 print(f"{notebook.stem} -> {shown(output)}", flush=True)
                 run_notebook(notebook, output, parameters)
+            _clean(paths)  # the kernel of a killed run outlives it by a moment and may have left something since
     except HaloError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
