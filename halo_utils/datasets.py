@@ -4,7 +4,7 @@ Every reader returns ``(table, dropped)``; the two add up to the rows of the inp
 ``accession`` (unique), ``sequence``, ``split``, ``kingdom``, ``subset`` and one 0/1 column per location.
 ``subset`` names a smaller evaluation set inside a split (luo2024's N is part of T) and is empty elsewhere.
 ``inputs`` adds ``containment``, the largest share of a protein's 6-mers in one seen protein, and ``family``, a number
-that near duplicates share (``audits``).
+that relatives of one split share (``kmers``).
 """
 
 from collections.abc import Sequence
