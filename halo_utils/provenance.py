@@ -3,7 +3,6 @@
 Seconds count from the start of the kernel, imports included.
 """
 
-import hashlib
 import os
 import platform
 import resource
@@ -12,7 +11,6 @@ import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import psutil
@@ -33,12 +31,6 @@ PACKAGES = (
     "biopython",
     "gemmi",
 )
-
-
-def code_digest(*modules: ModuleType) -> str:
-    """Return 16 hex digits over the sources of modules, so that a cache notices a changed line."""
-    sources = b"".join(Path(m.__file__).read_bytes() for m in modules if m.__file__)
-    return hashlib.sha256(sources).hexdigest()[:16]
 
 
 def commit() -> str:

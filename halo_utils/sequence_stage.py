@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from halo_utils import backbones, batching, classifiers, encoder, features, learner, losses, pooling, training
+from halo_utils import training
 from halo_utils.backbones import backbone_key, load_backbone, load_tokenizer, token_ids
 from halo_utils.batching import SequenceDataset, collate_proteins, make_loader
 from halo_utils.classifiers import ProteinBatch, SequenceClassifier, residues_of
@@ -29,12 +29,12 @@ from halo_utils.learner import Classifier
 from halo_utils.losses import FocalLoss, log_odds
 from halo_utils.precision import compiles, device, resolve
 from halo_utils.prediction import inference, predict
-from halo_utils.provenance import code_digest
 from halo_utils.residues import ResidueStore, store_of, write_store
 from halo_utils.settings import Settings
 from halo_utils.training import Fit, fit
 from halo_utils.truncation import SPECIAL_TOKENS
 
+CACHE_VERSION = 1  # of what is kept between runs; raised by hand when a change here changes numbers
 BUDGET = "esm.tokens_per_batch"
 PRETRAINED, FINETUNED = "pretrained", "finetuned"  # names of the residue stores
 WARMUP = 0.05  # share of the steps of a linear schedule
@@ -105,14 +105,13 @@ def prepare(settings: Settings, table: pd.DataFrame, report: Callable[[str], Non
         classifier.top.compiled,
         settings.esm.tokens_per_batch,  # the size of a batch changes the last bits of a state
         fingerprint(table),
-        code_digest(backbones, batching, classifiers, encoder, pooling),
+        CACHE_VERSION,
     )
     whole = np.stack([composition(s) for s in table["sequence"]]) if settings.esm.head.composition else None
     key = digest(
         identity,
         settings.esm.model_dump(exclude={"compare_heads"}),
         settings.seed,
-        code_digest(features, losses, learner, training),
     )
     stage = SequenceStage(settings, table, tokens, whole, classifier, None, identity, weights_digest(classifier), key)
     if classifier.trunk_is_frozen and len(classifier.trunk.layers):
