@@ -14,13 +14,13 @@ BIN := .venv/bin
 run: setup ## Run notebooks 01-06 of a profile; a second call re-runs only what is stale.
 	$(BIN)/snakemake --cores $(CORES) --nolock --rerun-incomplete --quiet rules progress --config profile=$(PROFILE) dataset=$(DATASET) \
 	  max_proteins=$(MAX_PROTEINS) seed=$(SEED)
-	@$(BIN)/python -m halo_utils.summary --profile $(PROFILE) --dataset "$(DATASET)" \
+	@$(BIN)/python -m halo_utils summary --profile $(PROFILE) --dataset "$(DATASET)" \
 	  --max-proteins "$(MAX_PROTEINS)" --seed "$(SEED)"
 
 test: setup ## Lint, check the notebook pairs, run unit, integration and notebook tests.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m halo_utils.pairs check
+	$(BIN)/python -m tools.pairs check
 	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 setup: .venv/.installed ## Create .venv and install the pinned requirements.
@@ -33,13 +33,13 @@ setup: .venv/.installed ## Create .venv and install the pinned requirements.
 	@touch $@
 
 bench: setup ## Measure the speed against the released protocol and plain Hugging Face, about ten minutes.
-	$(BIN)/python -m halo_utils.bench
+	$(BIN)/python -m benchmarks.run
 
 notebooks: setup ## For authors: make every .ipynb from its .py and execute it on the demo profile.
-	TQDM_DISABLE=1 $(BIN)/python -m halo_utils.pairs execute
+	TQDM_DISABLE=1 $(BIN)/python -m tools.pairs execute
 
 readme: setup ## For authors: write the results tables into README.md and data/README.md.
-	$(BIN)/python -m halo_utils.readme
+	$(BIN)/python -m tools.readme
 
 clean: ## Remove the demo run, keep the environment.
 	rm -rf data/runs/demo data/results/demo figures/demo

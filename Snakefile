@@ -1,11 +1,11 @@
-# Executes notebooks 01-06 in order through `python -m halo_utils.run`. A notebook is stale when its own file, the
+# Executes notebooks 01-06 in order through `python -m halo_utils run`. A notebook is stale when its own file, the
 # package, the profile or an earlier notebook is newer than its executed copy. With `--config grid=jobs` every pair of
 # notebook 04's weight grid is a job of its own, for clusters (see slurm/config.yaml).
 import sys
 from pathlib import Path
 
-from halo_utils.run import executed_path, notebooks
-from halo_utils.settings import load_settings, profile_path
+from halo_utils run import executed_path, notebooks
+from halo_utils.config import load_settings, profile_path
 
 
 def given(name):
@@ -26,7 +26,7 @@ IS_GRID = SETTINGS.gat.weights.mode == "grid"  # other modes never look at the g
 GRID = SETTINGS.gat.weights.pairs if given("grid") == "jobs" and IS_GRID else []
 PAIRS = [str(SETTINGS.paths.work / "gat" / f"pair_{number}.json") for number in range(len(GRID))]
 OPTIONS = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in OVERRIDES.items() if value != "")
-PACKAGE = [str(path) for path in sorted(Path("halo_utils").glob("*.py"))] + [str(profile_path(PROFILE))]
+PACKAGE = [str(path) for path in sorted(Path("halo_utils").rglob("*.py"))] + [str(profile_path(PROFILE))]
 
 
 rule all:
@@ -50,7 +50,7 @@ for position, book in enumerate(BOOKS):
         params:
             book=book,
         shell:
-            "{sys.executable} -m halo_utils.run --notebook {params.book} --profile {PROFILE} --output {output} {PARAMETERS}"
+            "{sys.executable} -m halo_utils run --notebook {params.book} --profile {PROFILE} --output {output} {PARAMETERS}"
 
 
 rule weight_pair:
@@ -61,4 +61,4 @@ rule weight_pair:
         str(SETTINGS.paths.work / "gat" / "pair_{pair}.json"),
     threads: workflow.cores
     shell:
-        "{sys.executable} -m halo_utils.grid --profile {PROFILE} --pair {wildcards.pair} --output {output} {OPTIONS}"
+        "{sys.executable} -m halo_utils weight-pair --profile {PROFILE} --pair {wildcards.pair} --output {output} {OPTIONS}"

@@ -39,11 +39,15 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from halo_utils import audits, datasets, in_short, inputs, kmers, plots, provenance, truncation, wording
-from halo_utils.files import write_csv
-from halo_utils.labels import locations
-from halo_utils.settings import load_settings
-from halo_utils.truncation import SPECIAL_TOKENS
+from halo_utils.config import load_settings
+from halo_utils.core.files import write_csv
+from halo_utils.data import audit, kmers, splits
+from halo_utils.data.locations import locations
+from halo_utils.embeddings import truncation
+from halo_utils.embeddings.truncation import SPECIAL_TOKENS
+from halo_utils.figures import plots, style
+from halo_utils.runs import artifacts, in_short, prepare, provenance, wording
+from halo_utils.structures import store
 
 settings = load_settings(profile, dataset=dataset, max_proteins=max_proteins, seed=seed)
 paths = settings.paths.make()
@@ -59,9 +63,9 @@ print(settings.description)
 # the row and the remedy.
 
 # %%
-found = inputs.read_inputs(settings)
+found = prepare.read_inputs(settings)
 table = found.table
-inputs.save_table(settings, table)
+artifacts.save_table(settings, table)
 print(f"kept {len(table):,} proteins, left out {len(found.dropped):,}")
 display(table.dtypes.rename("type").to_frame().T)
 
@@ -86,7 +90,7 @@ print("every protein has a location:", bool((table[places].sum(axis=1) > 0).all(
 # macro F1 is decided by the rare locations, micro F1 by the common ones.
 
 # %%
-counts = audits.label_counts(table, places)
+counts = audit.label_counts(table, places)
 write_csv(paths.results / "audit_labels.csv", counts)
 display(counts)
 
@@ -99,10 +103,10 @@ print("rarest location:", table[places].sum().idxmin(), "- most common:", table[
 # Which locations occur together? The diagonal counts all proteins of a location.
 
 # %%
-together = audits.co_occurrence(table, places)
+together = audit.co_occurrence(table, places)
 write_csv(paths.results / "audit_co_occurrence.csv", together.reset_index(names="location"))
 fig = plots.co_occurrence_map(together, f"Locations that occur together ({settings.title})")
-plots.save(fig, paths.figures, "co_occurrence")
+style.save(fig, paths.figures, "co_occurrence")
 plt.show()
 
 # %% [markdown]
@@ -112,7 +116,7 @@ plt.show()
 
 # %%
 max_residues = settings.backbone.max_tokens - SPECIAL_TOKENS
-length_table = audits.lengths(table, max_residues)
+length_table = audit.lengths(table, max_residues)
 write_csv(paths.results / "audit_lengths.csv", length_table)
 print(f"at most {max_residues:,} residues are read, truncation policy {settings.backbone.truncation!r}")
 display(length_table)
@@ -125,10 +129,10 @@ display(length_table)
 # same definition, and how many share nine tenths. They are empty where it is not.
 
 # %%
-leaks = audits.leakage(table, datasets.evaluation_sets(table))
+leaks = audit.leakage(table, splits.evaluation_sets(table))
 write_csv(paths.results / "audit_leakage.csv", leaks)
 display(leaks)
-display(audits.within_split_copies(table))
+display(audit.within_split_copies(table))
 for share in (kmers.NEAR_DUPLICATE, kmers.ALMOST_EQUAL):
     print(f"{share:.0%} of the 6-mers in common means about {kmers.identity(share):.0%} identity")
 
@@ -141,7 +145,7 @@ print("exact copies of seen proteins in the evaluation sets:", int(leaks["exact_
 # directly or through others, are a family.
 
 # %%
-relatives = audits.family_sizes(table, datasets.evaluation_sets(table))
+relatives = audit.family_sizes(table, splits.evaluation_sets(table))
 write_csv(paths.results / "audit_families.csv", relatives)
 print(f"linked from {kmers.FAMILY:.0%} of the distinct {kmers.KMER}-mers of one of the two")
 display(relatives)
@@ -153,7 +157,7 @@ display(relatives)
 # belongs to another sequence (identity under 90 %) or cannot be read: both are counted here and named below.
 
 # %%
-report = inputs.store_structures(settings, table, found.structures)
+report = store.store_structures(settings, table, found.structures)
 by_split = report.merge(table[["accession", "split"]], on="accession", validate="1:1")
 structure_counts = by_split.groupby(["split", "status"]).size().rename("proteins").reset_index()
 write_csv(paths.results / "audit_structures.csv", structure_counts)
@@ -172,7 +176,7 @@ display(pd.Series(fit, name="matched structures").astype(int).to_frame().T)
 share = truncation.read_share(table, settings.backbone, report)
 write_csv(paths.results / "read_share.csv", share)
 display(share.round(3))
-main_set = datasets.held_out_sets(table)[0]
+main_set = splits.held_out_sets(table)[0]
 display(Markdown(wording.reading(share, main_set)))
 
 # %%
@@ -187,7 +191,7 @@ print("structures:", report["status"].value_counts().sort_index().to_dict())
 # pLDDT runs from 0 to 100. Files whose B-factors are something else (some tools overwrite them) count as "pLDDT unknown".
 
 # %% tags=["nbval-check-output"]
-arrays = inputs.load_structure_arrays(settings, table)
+arrays = store.load_structure_arrays(settings, table)
 steps = np.concatenate([np.linalg.norm(np.diff(a[:, :3], axis=0), axis=1) for a in arrays.values()])
 plddt = np.concatenate([a[:, 3] for a in arrays.values()])
 print(f"median C-alpha step: {np.nanmedian(steps):.1f} angstrom")
@@ -216,5 +220,5 @@ display(statement)
 display(Markdown(in_short.in_short_01(settings, table, leaks, share, main_set)))
 
 # %%
-recorded = provenance.record(settings, "01_data_preparation", datasets.fingerprint(table), proteins=len(table))
+recorded = provenance.record(settings, "01_data_preparation", splits.fingerprint(table), proteins=len(table))
 print("provenance written to", recorded.name)

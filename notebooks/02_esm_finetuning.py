@@ -45,25 +45,18 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from halo_utils import (
-    baselines,
-    calibration,
-    datasets,
-    evaluation,
-    export,
-    in_short,
-    inputs,
-    ladder,
-    plots,
-    provenance,
-    reference,
-    sequence_stage,
-    wording,
-)
-from halo_utils.backbones import load_tokenizer, token_ids
-from halo_utils.errors import LeakError
-from halo_utils.files import write_csv
-from halo_utils.settings import load_settings
+from halo_utils.commands import predict
+from halo_utils.config import load_settings
+from halo_utils.core.errors import LeakError
+from halo_utils.core.files import write_csv
+from halo_utils.data import splits
+from halo_utils.embeddings import truncation
+from halo_utils.embeddings.esm2 import load_tokenizer, token_ids
+from halo_utils.evaluation import published, scoring, test_sets, thresholds
+from halo_utils.figures import plots, style
+from halo_utils.models import baselines
+from halo_utils.runs import artifacts, in_short, provenance, wording
+from halo_utils.training import ladder, sequence_data
 
 # %%
 settings = load_settings(
@@ -75,7 +68,7 @@ settings = load_settings(
     esm={"compare_heads": compare_heads},
 )
 paths = settings.paths.make()
-table = inputs.load_table(settings)
+table = artifacts.load_table(settings)
 print(f"{settings.run_name}: {settings.title}, {len(table):,} proteins")
 
 # %% [markdown]
@@ -84,7 +77,7 @@ print(f"{settings.run_name}: {settings.title}, {len(table):,} proteins")
 
 # %%
 share = pd.read_csv(settings.source.results / "read_share.csv")
-main_set = datasets.held_out_sets(table)[0]
+main_set = splits.held_out_sets(table)[0]
 display(Markdown(wording.sequence_model(settings)))
 display(Markdown(wording.reading(share, main_set)))
 
@@ -98,14 +91,14 @@ example = token_ids(["MKV"], load_tokenizer(settings.backbone))[0]
 print("MKV ->", example.tolist())
 
 # %%
-stage = sequence_stage.prepare(settings, table)
-everything, learning = sequence_stage.parameter_counts(stage.classifier)
+stage = sequence_data.prepare(settings, table)
+everything, learning = sequence_data.parameter_counts(stage.classifier)
 print(f"backbone {settings.backbone.source}: {everything:,} parameters, {learning:,} of them learn")
 
 # %% tags=["nbval-check-output"]
 print(
     "tokens minus residues read, per protein:",
-    {len(t) - len(s) for t, s in zip(stage.tokens, inputs.seen_sequences(settings, table), strict=True)},
+    {len(t) - len(s) for t, s in zip(stage.tokens, truncation.seen_sequences(settings, table), strict=True)},
 )
 print("parameters frozen:", learning < everything)
 
@@ -123,7 +116,7 @@ print(f"{len(size)} batches of about {np.mean([s.sum() for s in size]):,.0f} tok
 # Table 1 of the paper compares graph networks on pre-trained and on fine-tuned embeddings, so the first are stored now.
 
 # %%
-pretrained = sequence_stage.embed_residues(stage, "pretrained")
+pretrained = sequence_data.embed_residues(stage, "pretrained")
 print(f"{len(pretrained):,} proteins, {pretrained.width} values per residue")
 
 # %% [markdown]
@@ -132,14 +125,14 @@ print(f"{len(pretrained):,} proteins, {pretrained.width} values per residue")
 # the best validation macro F1 are kept.
 
 # %%
-result = sequence_stage.finetune(stage)
+result = sequence_data.finetune(stage)
 write_csv(paths.results / "esm_training.csv", result.history)
 fig = plots.training_curves({"ESM": result.history}, f"Fine-tuning ({settings.title})")
-plots.save(fig, paths.figures, "esm_training")
+style.save(fig, paths.figures, "esm_training")
 plt.show()
 
 # %% tags=["nbval-check-output"]
-saved = sequence_stage.checkpoint_files(stage)
+saved = sequence_data.checkpoint_files(stage)
 print(f"{len(saved)} checkpoints for {settings.esm.epochs} epochs")
 losses = result.history["train_loss"]
 print("training loss fell:", bool(losses.iloc[-1] < losses.iloc[0]))
@@ -150,17 +143,17 @@ print("training loss fell:", bool(losses.iloc[-1] < losses.iloc[0]))
 # the split it was chosen on.
 
 # %%
-predictions = sequence_stage.predict_held_out(stage, result)
-evaluation.save_predictions(settings, "esm", predictions)
-val = evaluation.evaluation_set(settings, table, "val")
-sweep = calibration.threshold_sweep(val.y, val.join(predictions), settings.evaluation.threshold_step)
+predictions = sequence_data.predict_held_out(stage, result)
+artifacts.save_predictions(settings, "esm", predictions)
+val = test_sets.evaluation_set(settings, table, "val")
+sweep = thresholds.threshold_sweep(val.y, val.join(predictions), settings.evaluation.threshold_step)
 write_csv(paths.results / "threshold_sweep.csv", sweep)
-threshold = evaluation.tune(settings, table, predictions)
+threshold = scoring.tune(settings, table, predictions)
 print(f"chosen on {threshold.chosen_on}: {threshold.value:.2f}")
 
 # %%
 fig = plots.sweep_curve(sweep, threshold.value, f"Threshold sweep on validation ({settings.title})")
-plots.save(fig, paths.figures, "threshold_sweep")
+style.save(fig, paths.figures, "threshold_sweep")
 plt.show()
 
 # %% [markdown]
@@ -188,13 +181,13 @@ steps, parameters = ladder.climb(settings, table)
 systems |= steps | {"esm": predictions}
 systems["esm_composition_mean"] = baselines.mean_of(predictions, systems["composition"])
 for name, found in systems.items():
-    evaluation.save_predictions(settings, name, found)
-metrics = pd.concat([evaluation.measure_plain(settings, table, n, found) for n, found in systems.items()])
+    artifacts.save_predictions(settings, name, found)
+metrics = pd.concat([scoring.measure_plain(settings, table, n, found) for n, found in systems.items()])
 write_csv(paths.results / "metrics_sequence.csv", metrics)
-views = evaluation.held_out_views(settings, table)
+views = test_sets.held_out_views(settings, table)
 main_set = next(iter(views))
-print(evaluation.macro_sentence(views.values()))
-evaluation.headline(metrics, main_set).round(3)
+print(scoring.macro_sentence(views.values()))
+scoring.headline(metrics, main_set).round(3)
 
 # %% [markdown]
 # The demo's bar: on the synthetic test proteins the sequence model must find the planted signals.
@@ -211,11 +204,11 @@ if settings.is_synthetic:
 # on validation, can help. This is an extension: its values stay in a table of their own.
 
 # %%
-label_thresholds, extended = evaluation.measure_label_thresholds(settings, table, "esm", predictions)
+label_thresholds, extended = scoring.measure_label_thresholds(settings, table, "esm", predictions)
 write_csv(paths.results / "metrics_label_thresholds.csv", extended)
 display(pd.Series({place: t.value for place, t in label_thresholds.items()}, name="threshold").to_frame().T)
 both = {"one threshold": metrics[metrics["system"] == "esm"], "one per location": extended}
-display(pd.concat({name: evaluation.headline(m, main_set) for name, m in both.items()}).droplevel(1).round(3))
+display(pd.concat({name: scoring.headline(m, main_set) for name, m in both.items()}).droplevel(1).round(3))
 
 # %% tags=["nbval-check-output"]
 print(
@@ -227,11 +220,11 @@ print(
 # One row per residue, special tokens stripped, in the order of the sequence. The graph networks read these.
 
 # %%
-finetuned = sequence_stage.embed_residues(stage, "finetuned")
+finetuned = sequence_data.embed_residues(stage, "finetuned")
 
 # %% tags=["nbval-check-output"]
 rows = sum(finetuned.length(a) for a in finetuned.accessions)
-print("one row per residue read:", rows == sum(len(s) for s in inputs.seen_sequences(settings, table)))
+print("one row per residue read:", rows == sum(len(s) for s in truncation.seen_sequences(settings, table)))
 
 # %% [markdown]
 # ## Use it elsewhere
@@ -239,11 +232,11 @@ print("one row per residue read:", rows == sum(len(s) for s in inputs.seen_seque
 # with it; here it is tried on a hundred test proteins.
 
 # %%
-folder = export.export_classifier(stage, result, threshold, paths.work / "classifier")
+folder = predict.export_classifier(stage, result, threshold, paths.work / "classifier")
 size = sum(path.stat().st_size for path in folder.iterdir())
 some = table[table["split"] == main_set].head(100)
-again = export.locate_proteins(folder, dict(zip(some["accession"], some["sequence"], strict=True)))
-annotated = ["; ".join(np.array(stage.places)[row]) for row in datasets.label_matrix(some, stage.places).astype(bool)]
+again = predict.locate_proteins(folder, dict(zip(some["accession"], some["sequence"], strict=True)))
+annotated = ["; ".join(np.array(stage.places)[row]) for row in splits.label_matrix(some, stage.places).astype(bool)]
 print(f"{size / 1e6:.1f} MB; all locations right: {(again['predicted'] == annotated).sum()} of {len(some)} proteins")
 
 # %% tags=["nbval-check-output"]
@@ -263,26 +256,26 @@ display(Markdown(wording.deviation_sentence(deviations, wording.SEQUENCE)))
 
 # %%
 source = settings.data.dataset
-comparison = reference.beside_paper(2, metrics, source, main_set, ("esm",))
-print(reference.compared_with(2, source, main_set))
-if 2 in reference.published_columns(source, main_set):
+comparison = published.beside_paper(2, metrics, source, main_set, ("esm",))
+print(published.compared_with(2, source, main_set))
+if 2 in published.published_columns(source, main_set):
     write_csv(paths.results / "esm_beside_paper.csv", comparison)
-display(reference.readable(comparison))
+display(published.readable(comparison))
 
 # %%
-print(f"threshold: paper {reference.text_value('esm_threshold'):.2f}, ours {threshold.value:.2f}")
+print(f"threshold: paper {published.text_value('esm_threshold'):.2f}, ours {threshold.value:.2f}")
 
 # %% [markdown]
 # ## What this run found
 # The difference to the composition baseline is measured on the same resampled proteins.
 
 # %%
-view = evaluation.evaluation_set(settings, table, main_set)
+view = test_sets.evaluation_set(settings, table, main_set)
 both = []
 for name in ("esm", "composition"):
     prob = view.join(systems[name])
-    both.append((name, prob >= evaluation.tune(settings, table, systems[name]).on(main_set), prob))
-differences = evaluation.compare(settings, view, *both)
+    both.append((name, prob >= scoring.tune(settings, table, systems[name]).on(main_set), prob))
+differences = scoring.compare(settings, view, *both)
 write_csv(paths.results / "differences_sequence.csv", differences)
 display(Markdown(in_short.in_short_02(settings, metrics, differences, deviations, main_set)))
 
@@ -290,7 +283,7 @@ display(Markdown(in_short.in_short_02(settings, metrics, differences, deviations
 recorded = provenance.record(
     settings,
     "02_esm_finetuning",
-    datasets.fingerprint(table),
+    splits.fingerprint(table),
     parameters=parameters | {"esm": everything},
     trainable_parameters=learning,
     best_epoch=result.best_epoch,

@@ -42,31 +42,24 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from halo_utils import (
-    calibration,
-    claims,
-    datasets,
-    evaluation,
-    in_short,
-    inputs,
-    plots,
-    provenance,
-    reference,
-    statements,
-)
-from halo_utils.files import write_csv
-from halo_utils.settings import load_settings
+from halo_utils.config import load_settings
+from halo_utils.core.files import write_csv
+from halo_utils.data import splits
+from halo_utils.evaluation import calibration, claims, published, scoring, test_sets
+from halo_utils.figures import plots, style
+from halo_utils.runs import artifacts, in_short, provenance
+from tools import statements
 
 # %%
 settings = load_settings(
     profile, dataset=dataset, max_proteins=max_proteins, seed=seed, gate_confidence=gate_confidence
 )
 paths = settings.paths.make()
-table = inputs.load_table(settings)
-predictions = evaluation.load_predictions(settings, "esm")
-threshold = evaluation.tune(settings, table, predictions)
-main_set = datasets.held_out_sets(table)[0]
-view = evaluation.evaluation_set(settings, table, main_set)
+table = artifacts.load_table(settings)
+predictions = artifacts.load_predictions(settings, "esm")
+threshold = scoring.tune(settings, table, predictions)
+main_set = splits.held_out_sets(table)[0]
+view = test_sets.evaluation_set(settings, table, main_set)
 prob = view.join(predictions)
 print(f"{settings.run_name}: {settings.title}, {len(prob):,} proteins of {main_set}")
 
@@ -83,7 +76,7 @@ display(bins.sort_values("low", ascending=False).round(3))
 # %%
 title = f"Predictions by confidence, {main_set} ({settings.title})"
 fig = plots.confidence_ranges(bins, settings.gate.confident, title, threshold.value)
-plots.save(fig, paths.figures, "fig4_confidence")
+style.save(fig, paths.figures, "fig4_confidence")
 plt.show()
 
 # %% [markdown]
@@ -105,8 +98,8 @@ print("confident predictions are right more often:", bool(accuracy[0] > accuracy
 # count, so the ranges start at its threshold; the interval comes from families of proteins drawn again.
 
 # %%
-level, paper_gate = reference.text_value("accuracy_below_gate"), reference.text_value("gate_confidence")
-val = evaluation.evaluation_set(settings, table, "val")
+level, paper_gate = published.text_value("accuracy_below_gate"), published.text_value("gate_confidence")
+val = test_sets.evaluation_set(settings, table, "val")
 resampling = {"resamples": settings.evaluation.bootstrap, "seed": settings.seed}
 ranges = {
     one.name: calibration.predicted_ranges(
@@ -134,7 +127,7 @@ print("predicted labels counted once:", counted)
 reliability_table, error = calibration.reliability(view.y, prob)
 write_csv(paths.results / "reliability.csv", reliability_table)
 fig = plots.reliability_diagram(reliability_table, error, f"Reliability, {main_set} ({settings.title})")
-plots.save(fig, paths.figures, "reliability")
+style.save(fig, paths.figures, "reliability")
 plt.show()
 print(calibration.calibration_sentence(settings.esm.focal, reliability_table, error))
 
@@ -177,5 +170,5 @@ labels_inside = int(inside.sum())
 display(Markdown(in_short.in_short_03(settings, crossings, error, labels_inside, true_inside, main_set)))
 
 # %%
-recorded = provenance.record(settings, "03_confidence_analysis", datasets.fingerprint(table), threshold=threshold.value)
+recorded = provenance.record(settings, "03_confidence_analysis", splits.fingerprint(table), threshold=threshold.value)
 print("provenance written to", recorded.name)

@@ -44,21 +44,14 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from halo_utils import (
-    datasets,
-    evaluation,
-    graph_stage,
-    in_short,
-    inputs,
-    plots,
-    provenance,
-    reference,
-    seeds,
-    wording,
-)
-from halo_utils.files import write_csv
-from halo_utils.graph_stage import Variant
-from halo_utils.settings import load_settings
+from halo_utils.config import load_settings
+from halo_utils.core.files import write_csv
+from halo_utils.data import splits
+from halo_utils.evaluation import published, scoring, seeds, systems, test_sets
+from halo_utils.figures import plots, style
+from halo_utils.runs import artifacts, in_short, provenance, wording
+from halo_utils.training import graph_data, weight_grid
+from halo_utils.training.graph_data import Variant
 
 # %%
 settings = load_settings(
@@ -70,8 +63,8 @@ settings = load_settings(
     weight_mode=weight_mode,
 )
 paths = settings.paths.make()
-table = inputs.load_table(settings)
-stage = graph_stage.prepare(settings, table)
+table = artifacts.load_table(settings)
+stage = graph_data.prepare(settings, table)
 gat = settings.gat
 print(f"{settings.run_name}: {settings.title}, {len(table):,} proteins, {len(stage.structures):,} with a structure")
 
@@ -110,7 +103,7 @@ print(
 # angstrom act at 20. Here are the edges per residue under both readings.
 
 # %%
-edges = graph_stage.edge_report(stage, gat.cutoff_angstrom, scale=0.5)
+edges = graph_data.edge_report(stage, gat.cutoff_angstrom, scale=0.5)
 summary = (
     edges[["paper", "released_code"]]
     .describe()
@@ -139,7 +132,7 @@ mode = weight_mode or gat.weights.mode
 weights = fixed = (gat.weights.coord, gat.weights.esm, gat.weights.bio)
 grid = pd.DataFrame()
 if mode == "grid":
-    grid = graph_stage.weight_grid(stage)
+    grid = weight_grid.weight_grid(stage)
     write_csv(paths.results / "weight_grid.csv", grid)
     weights = tuple(grid.iloc[0][["coord", "esm", "bio"]])
 display(Markdown(wording.weights_mode(settings)))
@@ -149,7 +142,7 @@ print("coordinates, embedding, biochemistry:", ", ".join(f"{w:g}" for w in weigh
 if mode == "grid":
     epochs = wording.count(gat.weights.grid_epochs, "epoch")
     fig = plots.weight_heatmap(grid, f"Weight grid, {epochs} each\n({settings.title})")
-    plots.save(fig, paths.figures, "weight_grid")
+    style.save(fig, paths.figures, "weight_grid")
     plt.show()
 
 # %% tags=["nbval-check-output"]
@@ -169,15 +162,15 @@ variants = [
     Variant("gat_weighted", "finetuned", weights, learned=mode == "learned"),
     Variant("gat_learned", "finetuned", fixed, learned=True),
 ]
-runs = {variant.name: graph_stage.train_gat(stage, variant) for variant in variants}
-predictions = {name: graph_stage.predict_held_out(stage, run) for name, run in runs.items()}
+runs = {variant.name: graph_data.train_gat(stage, variant) for variant in variants}
+predictions = {name: graph_data.predict_held_out(stage, run) for name, run in runs.items()}
 for name, found in predictions.items():
-    evaluation.save_predictions(settings, name, found)
+    artifacts.save_predictions(settings, name, found)
 
 # %%
 summary = pd.DataFrame(
     {
-        "network": [evaluation.SYSTEM_TITLES[n] for n in runs],
+        "network": [systems.SYSTEM_TITLES[n] for n in runs],
         "best epoch": [r.fit.best_epoch for r in runs.values()],
         "w_coord, w_esm, w_bio": [", ".join(f"{w:.2f}" for w in r.weights) for r in runs.values()],
         "validation macro F1": [round(r.fit.history["val_macro_f1"].max(), 3) for r in runs.values()],
@@ -186,10 +179,10 @@ summary = pd.DataFrame(
 display(summary)
 
 # %%
-histories = {evaluation.SYSTEM_TITLES[name]: run.fit.history for name, run in runs.items()}
+histories = {systems.SYSTEM_TITLES[name]: run.fit.history for name, run in runs.items()}
 write_csv(paths.results / "gat_training.csv", pd.concat([h.assign(system=n) for n, h in histories.items()]))
 fig = plots.training_curves(histories, f"Graph networks ({settings.title})")
-plots.save(fig, paths.figures, "gat_training")
+style.save(fig, paths.figures, "gat_training")
 plt.show()
 
 # %% [markdown]
@@ -209,26 +202,26 @@ print("thresholds between 0 and 1:", bool(learned["threshold"].between(0, 1).all
 
 # %%
 metrics = pd.concat(
-    [evaluation.measure_plain(settings, table, n, p) for n, p in predictions.items()],
+    [scoring.measure_plain(settings, table, n, p) for n, p in predictions.items()],
     ignore_index=True,
 )
 write_csv(paths.results / "metrics_gat.csv", metrics)
-views = evaluation.held_out_views(settings, table)
+views = test_sets.held_out_views(settings, table)
 main_set, view = next(iter(views.items()))
-print(evaluation.macro_sentence(views.values()))
-evaluation.headline(metrics, main_set).round(3)
+print(scoring.macro_sentence(views.values()))
+scoring.headline(metrics, main_set).round(3)
 
 
 # %%
 def system(name):
     prob = view.join(predictions[name])
-    return name, prob >= evaluation.tune(settings, table, predictions[name]).on(main_set), prob
+    return name, prob >= scoring.tune(settings, table, predictions[name]).on(main_set), prob
 
 
-predictions["composition"] = evaluation.load_predictions(settings, "composition")
+predictions["composition"] = artifacts.load_predictions(settings, "composition")
 pairs = [("gat_finetuned", "gat_pretrained"), ("gat_weighted", "gat_finetuned"), ("gat_weighted", "gat_pretrained")]
 pairs.append(("gat_weighted", "composition"))
-differences = pd.concat([evaluation.compare(settings, view, system(a), system(b)) for a, b in pairs], ignore_index=True)
+differences = pd.concat([scoring.compare(settings, view, system(a), system(b)) for a, b in pairs], ignore_index=True)
 write_csv(paths.results / "differences_gat.csv", differences)
 differences[differences["metric"] == "macro_f1"].round(3)
 
@@ -254,17 +247,17 @@ display(Markdown(wording.deviation_sentence(deviations, wording.GAT)))
 
 # %%
 source = settings.data.dataset
-table1 = reference.beside_paper(1, metrics, source, main_set, ("gat_pretrained", "gat_finetuned", "gat_weighted"))
-print(reference.compared_with(1, source, main_set))
-if 1 in reference.published_columns(source, main_set):
+table1 = published.beside_paper(1, metrics, source, main_set, ("gat_pretrained", "gat_finetuned", "gat_weighted"))
+print(published.compared_with(1, source, main_set))
+if 1 in published.published_columns(source, main_set):
     write_csv(paths.results / "table1.csv", table1)
-display(reference.readable(table1))
+display(published.readable(table1))
 
 # %% [markdown]
 # ## What this run found
 
 # %%
-noise = seeds.validation_spread(paths, evaluation.SYSTEM_TITLES["gat_finetuned"])
+noise = seeds.validation_spread(paths, systems.SYSTEM_TITLES["gat_finetuned"])
 chosen = in_short.chosen_weights(weights, grid, noise)
 display(Markdown(in_short.in_short_04(settings, metrics, differences, chosen, deviations, main_set)))
 
@@ -272,7 +265,7 @@ display(Markdown(in_short.in_short_04(settings, metrics, differences, chosen, de
 recorded = provenance.record(
     settings,
     "04_gat_weighting",
-    datasets.fingerprint(table),
+    splits.fingerprint(table),
     weights=list(weights),
     with_structure=len(stage.structures),
     gat_parameters={name: run.parameters for name, run in runs.items()},

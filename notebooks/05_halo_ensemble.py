@@ -42,29 +42,21 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from halo_utils import (
-    datasets,
-    evaluation,
-    gate,
-    in_short,
-    inputs,
-    metrics,
-    plots,
-    provenance,
-    reference,
-    second_opinions,
-    wording,
-)
-from halo_utils.calibration import Threshold
-from halo_utils.files import write_csv
-from halo_utils.settings import load_settings
+from halo_utils.config import load_settings
+from halo_utils.core.files import write_csv
+from halo_utils.data import splits
+from halo_utils.evaluation import metrics, published, scoring, second_opinions, test_sets
+from halo_utils.evaluation.thresholds import Threshold
+from halo_utils.figures import plots, style
+from halo_utils.models import gate
+from halo_utils.runs import artifacts, in_short, provenance, wording
 
 settings = load_settings(profile, dataset=dataset, max_proteins=max_proteins, seed=seed, gate_rule=gate_rule)
 paths = settings.paths.make()
-table = inputs.load_table(settings)
-esm = evaluation.load_predictions(settings, "esm")
-gat = evaluation.load_predictions(settings, "gat_weighted")
-views = evaluation.held_out_views(settings, table)
+table = artifacts.load_table(settings)
+esm = artifacts.load_predictions(settings, "esm")
+gat = artifacts.load_predictions(settings, "gat_weighted")
+views = test_sets.held_out_views(settings, table)
 main_set = next(iter(views))
 print(f"{settings.run_name}: {settings.title}; test sets: {', '.join(views)}")
 
@@ -74,7 +66,7 @@ print(f"{settings.run_name}: {settings.title}; test sets: {', '.join(views)}")
 # label stays only if the graph network predicts it too. Both thresholds come from validation.
 
 # %%
-own_gate = gate.make_gate(settings.gate, evaluation.tune(settings, table, esm), evaluation.tune(settings, table, gat))
+own_gate = gate.make_gate(settings.gate, scoring.tune(settings, table, esm), scoring.tune(settings, table, gat))
 own_system = gate.SYSTEMS[own_gate.rule]
 print(
     f"rule {own_gate.rule}: band [{own_gate.esm_threshold.value:.2f}, {own_gate.confident:.2f}), GAT threshold {own_gate.gat_threshold.value:.2f}"
@@ -133,7 +125,7 @@ display(own_changes.groupby("decision", sort=False)[["labels", "true"]].sum())
 
 # %%
 fig = plots.gate_changes(own_changes, f"What the gate decided inside the band, {main_set} ({settings.title})")
-plots.save(fig, paths.figures, "gate_changes")
+style.save(fig, paths.figures, "gate_changes")
 plt.show()
 
 # %% tags=["nbval-check-output"]
@@ -161,17 +153,17 @@ released = gate.make_gate(
 alone = gate.make_gate(
     settings.gate.model_copy(update={"rule": "sequence_only"}), own_gate.esm_threshold, own_gate.gat_threshold
 )
-parts = [evaluation.read_metrics(settings.source.results / f"metrics_{name}.csv") for name in ("sequence", "gat")]
+parts = [scoring.read_metrics(settings.source.results / f"metrics_{name}.csv") for name in ("sequence", "gat")]
 for name, one in views.items():
     systems = {own_system: (own_gate, halo[name]), "halo_released_code": (released, apply(released, one)),
                "halo_gat_for_all": (own_gate, apply(own_gate, one, everyone=True)),
                "halo_sequence_only": (alone, apply(alone, one))}  # fmt: skip
     for system, (rule_gate, found) in systems.items():
-        parts.append(evaluation.measure(settings, one, system, found.labels, found.score, rule_gate.esm_threshold))
+        parts.append(scoring.measure(settings, one, system, found.labels, found.score, rule_gate.esm_threshold))
 all_metrics = pd.concat(parts, ignore_index=True)
 write_csv(paths.results / "metrics.csv", all_metrics)
-headline = evaluation.headline(all_metrics, main_set)
-print(evaluation.macro_sentence(views.values()))
+headline = scoring.headline(all_metrics, main_set)
+print(scoring.macro_sentence(views.values()))
 headline.round(3)
 
 # %% tags=["nbval-check-output"]
@@ -179,7 +171,7 @@ print("sequence-only mode is the fine-tuned ESM:", bool((apply(alone, view).labe
 
 # %%
 fig = plots.score_bars(headline, all_metrics, main_set, f"Systems on {main_set} ({settings.title})")
-plots.save(fig, paths.figures, "systems")
+style.save(fig, paths.figures, "systems")
 plt.show()
 
 # %% [markdown]
@@ -193,7 +185,7 @@ halo_system = (own_system, result.labels, result.score)
 esm_system = ("esm", esm_labels, esm_prob)
 gat_system = ("gat_weighted", gat_prob >= own_gate.gat_threshold.on(main_set), gat_prob)
 pairs = [(halo_system, esm_system), (esm_system, gat_system), (gat_system, esm_system)]
-differences = pd.concat([evaluation.compare(settings, view, a, b) for a, b in pairs], ignore_index=True)
+differences = pd.concat([scoring.compare(settings, view, a, b) for a, b in pairs], ignore_index=True)
 write_csv(paths.results / "differences_halo.csv", differences)
 shown = differences[(differences["first"] == own_system) & (differences["label"] == "")]
 display(shown[["metric", "difference", "ci_low", "ci_high", "resampled"]].round(4))
@@ -227,7 +219,7 @@ print("vetoes as counted above:", int(beside_random["vetoed"].iloc[0]) == int(co
 
 # %%
 names = ("esm", "gat_weighted", "composition")
-found = {name: evaluation.load_predictions(settings, name) for name in names}
+found = {name: artifacts.load_predictions(settings, name) for name in names}
 opinions = second_opinions.second_opinions(settings, table, view, own_gate, found)
 write_csv(paths.results / "second_opinions.csv", opinions)
 display(opinions[["asks about", "second opinion", "asked", "vetoed", *second_opinions.METRICS]].round(3))
@@ -237,9 +229,9 @@ display(opinions[["asks about", "second opinion", "asked", "vetoed", *second_opi
 # The gate can act on these alone, so here is the question on its own ground.
 
 # %%
-part = evaluation.restrict(view, view.join(gat, ["has_structure"])[:, 0].astype(bool), "with structure")
+part = test_sets.restrict(view, view.join(gat, ["has_structure"])[:, 0].astype(bool), "with structure")
 print(f"{len(part.y):,} of {len(view.y):,} test proteins have a structure")
-print(evaluation.macro_sentence([part]))
+print(scoring.macro_sentence([part]))
 
 # %%
 on_structures = pd.DataFrame()
@@ -251,12 +243,12 @@ if part.y.any():
     joined = gate.halo_gate(probs["esm"], probs["gat_weighted"], everyone, own_gate, main_set)
     found[own_system] = (joined.labels, joined.score)
     on_structures = pd.concat(
-        [evaluation.measure(settings, part, n, *system, cuts[n]) for n, system in found.items()], ignore_index=True
+        [scoring.measure(settings, part, n, *system, cuts[n]) for n, system in found.items()], ignore_index=True
     )
-    gains = evaluation.compare(settings, part, (own_system, *found[own_system]), ("esm", *found["esm"]))
+    gains = scoring.compare(settings, part, (own_system, *found[own_system]), ("esm", *found["esm"]))
     write_csv(paths.results / "metrics_with_structure.csv", on_structures)
     write_csv(paths.results / "differences_with_structure.csv", gains)
-    display(evaluation.headline(on_structures, part.name).round(3))
+    display(scoring.headline(on_structures, part.name).round(3))
     display(gains[gains["metric"].isin(["micro_f1", "macro_f1"])].round(4))
 
 # %% [markdown]
@@ -294,23 +286,23 @@ for model in (wording.SEQUENCE, wording.GAT):
 
 # %%
 source, joined = settings.data.dataset, (own_system, "esm", "gat_weighted")
-published = reference.published_columns(source, main_set)
-number = 2 if 2 in published else 4
-comparison = reference.beside_paper(number, all_metrics, source, main_set, joined)
-print(reference.compared_with(number, source, main_set))
+paper_columns = published.published_columns(source, main_set)
+number = 2 if 2 in paper_columns else 4
+comparison = published.beside_paper(number, all_metrics, source, main_set, joined)
+print(published.compared_with(number, source, main_set))
 if number == 2:
     write_csv(paths.results / "table2.csv", comparison)
-display(reference.readable(comparison))
+display(published.readable(comparison))
 
 # %%
-column = {ours: paper for paper, ours in published.get(number, {}).items()}
+column = {ours: paper for paper, ours in paper_columns.get(number, {}).items()}
 fig = plots.mcc_per_label(
     all_metrics[all_metrics["split"] == main_set],
-    reference.published_table(number),
+    published.published_table(number),
     {name: column.get(name, "") for name in joined},
     f"MCC per location, {main_set} ({settings.title})",
 )
-plots.save(fig, paths.figures, "mcc_per_label")
+style.save(fig, paths.figures, "mcc_per_label")
 plt.show()
 
 # %% [markdown]
@@ -325,7 +317,7 @@ display(Markdown(in_short.in_short_05(settings, own_changes, shown, own_gate, ma
 recorded = provenance.record(
     settings,
     "05_halo_ensemble",
-    datasets.fingerprint(table),
+    splits.fingerprint(table),
     gate={
         "rule": own_gate.rule,
         "esm": own_gate.esm_threshold.value,

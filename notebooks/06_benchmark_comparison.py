@@ -38,30 +38,19 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from halo_utils import (
-    claims,
-    curves,
-    datasets,
-    diagrams,
-    evaluation,
-    in_short,
-    inputs,
-    kmers,
-    plots,
-    provenance,
-    reference,
-    seeds,
-    similarity,
-    summary,
-)
-from halo_utils.files import write_csv
-from halo_utils.settings import load_settings
+from halo_utils.commands import summary
+from halo_utils.config import load_settings
+from halo_utils.core.files import write_csv
+from halo_utils.data import kmers, splits
+from halo_utils.evaluation import claims, containment, published, scoring, seeds
+from halo_utils.figures import curves, diagrams, style
+from halo_utils.runs import artifacts, in_short, provenance
 
 settings = load_settings(profile, dataset=dataset, max_proteins=max_proteins, seed=seed)
 paths = settings.paths.make()
-table = inputs.load_table(settings)
-metrics = evaluation.read_metrics(paths.results / "metrics.csv")
-test_sets = datasets.held_out_sets(table)
+table = artifacts.load_table(settings)
+metrics = scoring.read_metrics(paths.results / "metrics.csv")
+test_sets = splits.held_out_sets(table)
 main_set = test_sets[0]
 print(f"{settings.run_name}: {settings.title}; test sets: {', '.join(test_sets)}")
 
@@ -69,7 +58,7 @@ print(f"{settings.run_name}: {settings.title}; test sets: {', '.join(test_sets)}
 # ## Every system of this run
 
 # %%
-headline = evaluation.headline(metrics, main_set)
+headline = scoring.headline(metrics, main_set)
 display(headline.round(3))
 
 # %% tags=["nbval-check-output"]
@@ -85,14 +74,14 @@ print("interval ends in order:", bool((known["ci_low"] <= known["ci_high"]).all(
 
 # %%
 source = settings.data.dataset
-table3 = reference.beside_paper(3, metrics, source, main_set, ("halo", "esm", "gat_weighted"))
-print(reference.compared_with(3, source, main_set))
-if 3 in reference.published_columns(source, main_set):
+table3 = published.beside_paper(3, metrics, source, main_set, ("halo", "esm", "gat_weighted"))
+print(published.compared_with(3, source, main_set))
+if 3 in published.published_columns(source, main_set):
     write_csv(paths.results / "table3.csv", table3)
-display(reference.readable(table3))
+display(published.readable(table3))
 
 # %% tags=["nbval-check-output"]
-print("rows of Table 3:", len(reference.readable(table3)), "- columns:", table3["system"].nunique())
+print("rows of Table 3:", len(published.readable(table3)), "- columns:", table3["system"].nunique())
 
 # %% [markdown]
 # ## Table 4: Swiss-Prot and TrEMBL
@@ -100,13 +89,13 @@ print("rows of Table 3:", len(reference.readable(table3)), "- columns:", table3[
 # published values stand alone.
 
 # %%
-parts = [reference.beside_paper(4, metrics, "luo2024", name, ("halo",)) for name in reference.LUO_SETS]
+parts = [published.beside_paper(4, metrics, "luo2024", name, ("halo",)) for name in published.LUO_SETS]
 table4 = pd.concat(parts, ignore_index=True)
 write_csv(paths.results / "table4.csv", table4)
-display(reference.readable(table4))
+display(published.readable(table4))
 
 # %% tags=["nbval-check-output"]
-print("rows of Table 4:", len(reference.readable(table4)), "- columns:", table4["system"].nunique())
+print("rows of Table 4:", len(published.readable(table4)), "- columns:", table4["system"].nunique())
 print("our values in Table 4:", int(table4["ours"].notna().sum()))
 
 # %% [markdown]
@@ -115,7 +104,7 @@ print("our values in Table 4:", int(table4["ours"].notna().sum()))
 # the others. It does, so the paper's values count it as 1, as the released code does (`zero_division=1`); ours count 0.
 
 # %%
-bounds = reference.precision_bounds()
+bounds = published.precision_bounds()
 write_csv(paths.results / "table4_precision_bounds.csv", bounds)
 display(bounds.round(4))
 
@@ -126,7 +115,7 @@ print("macro precision above what zero_division=0 allows:", ", ".join(bounds.loc
 # The other place is accuracy, which is not the same quantity in every column.
 
 # %%
-print(reference.accuracy_sentence())
+print(published.accuracy_sentence())
 
 # %% [markdown]
 # ## What near duplicates add
@@ -134,14 +123,14 @@ print(reference.accuracy_sentence())
 # set holds many, as T of luo2024 does, its metrics are also measured without them.
 
 # %%
-leaking = {name.removesuffix(datasets.CLEAN): name for name in test_sets if name.endswith(datasets.CLEAN)}
+leaking = {name.removesuffix(splits.CLEAN): name for name in test_sets if name.endswith(splits.CLEAN)}
 sizes = pd.read_csv(paths.results / "audit_leakage.csv").set_index("set")[["proteins", "near_duplicate_share"]]
 leaks = metrics[
     metrics["split"].isin([*leaking, *leaking.values()]) & metrics["metric"].isin(["accuracy", "micro_f1", "macro_f1"])
 ]
 leaks = leaks.merge(sizes, left_on="split", right_index=True)
 write_csv(paths.results / "leaks.csv", leaks)
-print(f"test sets with {datasets.LEAKING:.0%} near duplicates or more:", ", ".join(leaking) or "none")
+print(f"test sets with {splits.LEAKING:.0%} near duplicates or more:", ", ".join(leaking) or "none")
 if leaking:
     display(leaks.pivot_table("value", ["system"], ["metric", "split"], sort=False).round(3))
 
@@ -150,11 +139,11 @@ if leaking:
 # protein; the table beside it accumulates: all proteins with less than that share.
 
 # %%
-found = {system: evaluation.load_predictions(settings, system) for system in ("nearest", "composition", "esm")}
-curve = similarity.by_containment(settings, table, found)
+found = {system: artifacts.load_predictions(settings, system) for system in ("nearest", "composition", "esm")}
+curve = containment.by_containment(settings, table, found)
 write_csv(paths.results / "containment_curve.csv", curve)
 fig = curves.containment_curve(curve, f"Scores against what was seen ({settings.title})")
-plots.save(fig, paths.figures, "containment_curve")
+style.save(fig, paths.figures, "containment_curve")
 plt.show()
 
 # %%
@@ -168,7 +157,7 @@ print(f"{kmers.NEAR_DUPLICATE:.0%} of the 6-mers in common means about {half:.0%
 # the proteins that have a near duplicate in it; composition, which read none of it, says how much easier the rest is.
 
 # %%
-corpus_leak = similarity.without_near_duplicates(
+corpus_leak = containment.without_near_duplicates(
     settings, table, {name: found[name] for name in ("esm", "composition")}
 )
 write_csv(paths.results / "corpus_leak.csv", corpus_leak)
@@ -201,7 +190,7 @@ print("every system of this run is among them:", set(metrics["system"]) <= set(s
 
 # %%
 differences = pd.concat(
-    [evaluation.read_metrics(paths.results / f"differences_{name}.csv") for name in ("gat", "halo")], ignore_index=True
+    [scoring.read_metrics(paths.results / f"differences_{name}.csv") for name in ("gat", "halo")], ignore_index=True
 )
 vetoes = pd.read_csv(paths.results / "random_veto.csv")
 weights = next(r["weights"] for r in summary.provenance(paths) if r["notebook"].startswith("04"))
@@ -227,7 +216,7 @@ display(pd.read_csv(paths.results / "confidence_claims.csv"))
 # %%
 for name, draw in (("fig1_halo", diagrams.figure_1), ("fig2_esm", diagrams.figure_2), ("fig3_gat", diagrams.figure_3)):
     fig = draw(settings)
-    plots.save(fig, paths.figures, name)
+    style.save(fig, paths.figures, name)
     plt.show()
 
 # %% tags=["nbval-check-output"]
@@ -242,5 +231,5 @@ print("figures of the paper:", made)
 display(Markdown(in_short.in_short_06(settings, ledger, len(runs), main_set)))
 
 # %%
-recorded = provenance.record(settings, "06_benchmark_comparison", datasets.fingerprint(table))
+recorded = provenance.record(settings, "06_benchmark_comparison", splits.fingerprint(table))
 print("provenance written to", recorded.name)

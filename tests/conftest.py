@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils.labels import DEEPLOC
-from halo_utils.paths import data_dir
+from halo_utils.core.paths import data_dir
+from halo_utils.data.locations import DEEPLOC
 
 TINY_PROFILE = """\
 description: Synthetic proteome of a few dozen proteins for the tests.

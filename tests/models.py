@@ -6,8 +6,8 @@ from pathlib import Path
 import gemmi
 import numpy as np
 
-from halo_utils.folds import build_backbone, confidence_of
-from halo_utils.synthetic import _gemmi_structure
+from halo_utils.data.synthetic.folds import build_backbone, confidence_of
+from halo_utils.data.synthetic.proteome import _gemmi_structure
 
 SEQUENCE = "MKVLAAGHWYTDESPLKQRN"
 

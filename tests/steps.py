@@ -9,10 +9,13 @@ import signal
 import sys
 from typing import Any
 
-from halo_utils import evaluation, graph_stage, inputs, sequence_stage
-from halo_utils.files import remove_unfinished, write_csv
-from halo_utils.graph_stage import Variant
-from halo_utils.settings import load_settings
+from halo_utils.config import load_settings
+from halo_utils.core.files import remove_unfinished, write_csv
+from halo_utils.evaluation import scoring
+from halo_utils.runs import artifacts, prepare
+from halo_utils.structures import store
+from halo_utils.training import graph_data, sequence_data
+from halo_utils.training.graph_data import Variant
 
 PROFILE = """\
 description: Synthetic proteome for the recovery tests; the learning rate falls, and dropout is at work.
@@ -53,20 +56,20 @@ def run(profile: str) -> None:
     """Do what notebooks 01, 02 and 04 do, and write predictions and metrics."""
     settings = load_settings(profile)
     remove_unfinished(settings.paths.make().work)
-    found = inputs.read_inputs(settings)
-    inputs.save_table(settings, found.table)
-    inputs.store_structures(settings, found.table, found.structures)
-    table = inputs.load_table(settings)
-    stage = sequence_stage.prepare(settings, table)
-    sequence_stage.embed_residues(stage, "pretrained")
-    esm = sequence_stage.predict_held_out(stage, sequence_stage.finetune(stage))
-    evaluation.save_predictions(settings, "esm", esm)
-    sequence_stage.embed_residues(stage, "finetuned")
-    graphs = graph_stage.prepare(settings, table)
-    trained = graph_stage.train_gat(graphs, Variant("gat", "finetuned", (0.5, 1.0, 0.5)))
-    gat = graph_stage.predict_held_out(graphs, trained)
-    evaluation.save_predictions(settings, "gat_weighted", gat)
-    metrics = evaluation.measure_plain(settings, table, "gat_weighted", gat)
+    found = prepare.read_inputs(settings)
+    artifacts.save_table(settings, found.table)
+    store.store_structures(settings, found.table, found.structures)
+    table = artifacts.load_table(settings)
+    stage = sequence_data.prepare(settings, table)
+    sequence_data.embed_residues(stage, "pretrained")
+    esm = sequence_data.predict_held_out(stage, sequence_data.finetune(stage))
+    artifacts.save_predictions(settings, "esm", esm)
+    sequence_data.embed_residues(stage, "finetuned")
+    graphs = graph_data.prepare(settings, table)
+    trained = graph_data.train_gat(graphs, Variant("gat", "finetuned", (0.5, 1.0, 0.5)))
+    gat = graph_data.predict_held_out(graphs, trained)
+    artifacts.save_predictions(settings, "gat_weighted", gat)
+    metrics = scoring.measure_plain(settings, table, "gat_weighted", gat)
     write_csv(settings.paths.results / "metrics.csv", metrics)
 
 

@@ -39,12 +39,13 @@ import pandas as pd
 from IPython.display import display
 from matplotlib import pyplot as plt
 
-from halo_utils import masking, model_card, plots, pretrain
-from halo_utils.backbones import load_tokenizer
-from halo_utils.corpus import TRAIN
-from halo_utils.files import write_csv
-from halo_utils.paths import REPOSITORY
-from halo_utils.settings import load_settings
+from halo_utils.config import load_settings
+from halo_utils.core.files import write_csv
+from halo_utils.core.paths import REPOSITORY
+from halo_utils.embeddings.esm2 import load_tokenizer
+from halo_utils.figures import plots, style
+from halo_utils.pretraining import masking, model_card, train
+from halo_utils.pretraining.corpus import TRAIN
 
 settings = load_settings(profile, seed=seed, rounds=rounds)
 paths, own = settings.paths.make(), settings.pretrain
@@ -56,7 +57,7 @@ print(f"{settings.run_name}: {source}; {own.shape.layers} layers, {own.shape.wid
 # Every round ends with the perplexity of the held-out proteins and a checkpoint. What has been trained is read back.
 
 # %%
-done = pretrain.pretrain(settings)
+done = train.pretrain(settings)
 facts = done.facts
 print(f"{facts['parameters']:,} parameters, {facts['tokens']:,} tokens, {facts['seconds']:,} s")
 display(done.corpus.audit)
@@ -92,7 +93,7 @@ print(f"residues to predict: {share:.2f} of all tokens")
 # %%
 write_csv(paths.results / "pretraining.csv", done.history)
 fig = plots.pretraining_figure(done.history, facts["unigram_perplexity"], f"Pre-training ({source})")
-plots.save(fig, paths.figures, "pretraining")
+style.save(fig, paths.figures, "pretraining")
 plt.show()
 
 # %%

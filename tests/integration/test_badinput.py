@@ -10,19 +10,20 @@ import pytest
 import torch
 from transformers import EsmModel
 
-from halo_utils import inputs
-from halo_utils.accessions import check_accession, is_safe, is_uniprot
-from halo_utils.alphafold import Client, RateLimit
-from halo_utils.backbones import backbone_key, esm2_config, load_backbone
-from halo_utils.blocks import BackboneSettings
-from halo_utils.checkpoints import read_checkpoint, resume_point
-from halo_utils.datasets import check_splits, read_deeploc2, read_hpa, read_luo2024
-from halo_utils.downloads import Patience
-from halo_utils.errors import DataError, HaloError, SettingsError, TrainingError
-from halo_utils.labels import DEEPLOC, HPA, LUO2024
-from halo_utils.run import main
-from halo_utils.settings import load_settings
-from halo_utils.tables import read_fasta
+from halo_utils.commands.run import main
+from halo_utils.config import load_settings
+from halo_utils.core.errors import DataError, HaloError, SettingsError, TrainingError
+from halo_utils.data.deeploc import read_deeploc2, read_hpa
+from halo_utils.data.download import Patience
+from halo_utils.data.locations import DEEPLOC, HPA, LUO2024
+from halo_utils.data.luo2024 import read_luo2024
+from halo_utils.data.splits import check_splits
+from halo_utils.data.tables import check_accession, is_safe, is_uniprot, read_fasta
+from halo_utils.embeddings.esm2 import backbone_key, esm2_config, load_backbone
+from halo_utils.profile import BackboneSettings
+from halo_utils.runs import artifacts, prepare
+from halo_utils.structures.alphafold import Client, RateLimit
+from halo_utils.training.checkpoints import read_checkpoint, resume_point
 
 HEADER = ",ACC,Kingdom,Partition,Membrane," + ",".join(DEEPLOC) + ",Sequence"
 ONE = "1.0" + ",0.0" * 9
@@ -407,10 +408,10 @@ def test_badinput_a_malicious_checkpoint_is_never_run(tmp_path: Path, capsys: py
 
 def test_badinput_a_damaged_table_of_an_earlier_notebook(root: Path, tiny_profile: Path) -> None:
     settings = load_settings(str(tiny_profile))
-    inputs.save_table(settings, inputs.read_inputs(settings).table)
+    artifacts.save_table(settings, prepare.read_inputs(settings).table)
     damage(settings.paths.dataset)
     with pytest.raises(HaloError, match="dataset.parquet is damaged .*: run notebook 01_data_preparation"):
-        inputs.load_table(settings)
+        artifacts.load_table(settings)
 
 
 def test_badinput_list_is_long_enough() -> None:

@@ -3,7 +3,7 @@
 import nbformat
 import pytest
 
-from halo_utils.paths import NOTEBOOKS
+from halo_utils.core.paths import NOTEBOOKS
 
 BARS = {
     "02_esm_finetuning": ["micro F1 of the fine-tuned ESM at least 0.70", "ROC AUC (micro) at least 0.85"],

@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from halo_utils.backbones import load_backbone, load_tokenizer, token_ids
-from halo_utils.batching import BudgetBatchSampler, SequenceDataset, collate_proteins, make_loader
-from halo_utils.blocks import BackboneSettings, ComputeSettings
-from halo_utils.classifiers import SequenceClassifier
-from halo_utils.learner import Classifier
-from halo_utils.losses import FocalLoss
-from halo_utils.paths import REPOSITORY
-from halo_utils.training import fit
+from halo_utils.core.paths import REPOSITORY
+from halo_utils.embeddings.esm2 import load_backbone, load_tokenizer, token_ids
+from halo_utils.models.esm_classifier import SequenceClassifier
+from halo_utils.models.losses import FocalLoss
+from halo_utils.profile import BackboneSettings, ComputeSettings
+from halo_utils.training.batching import BudgetBatchSampler, SequenceDataset, collate_proteins, make_loader
+from halo_utils.training.fit import fit
+from halo_utils.training.lightning_module import Classifier
 from tests.conftest import TINY_PROFILE
 
 SETTINGS = BackboneSettings(source="random", random={"layers": 2, "width": 16, "heads": 2})
@@ -56,7 +56,7 @@ def test_shares_of_two_processes_make_the_larger_batch(monkeypatch: pytest.Monke
     whole = BudgetBatchSampler(lengths, 800, shuffle=True, seed=1).batches
     parts = []
     for rank in range(2):
-        monkeypatch.setattr("halo_utils.batching.ranks", lambda rank=rank: (rank, 2))
+        monkeypatch.setattr("halo_utils.training.batching.ranks", lambda rank=rank: (rank, 2))
         parts.append(BudgetBatchSampler(lengths, 400, shuffle=True, seed=1, shared=True).batches)
     assert len(parts[0]) == len(parts[1]) == len(whole)
     assert [sorted(a + b) for a, b in zip(*parts, strict=True)] == [sorted(batch) for batch in whole]
@@ -74,7 +74,7 @@ def test_two_processes_run_the_notebooks_as_one_does(tmp_path: Path) -> None:
         strategy = "ddp" if count > 1 else "auto"
         (root / "tiny.yaml").write_text(f"{text}compute: {{devices: {count}, strategy: {strategy}}}\n")
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
-        command += ["-m", "halo_utils.run", "--script", "--profile", str(root / "tiny.yaml")]
+        command += ["-m", "halo_utils", "run", "--script", "--profile", str(root / "tiny.yaml")]
         environment = {**os.environ, "HALO_ROOT": str(root), "TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
         done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY, timeout=400)
         assert done.returncode == 0, done.stderr[-4000:]

@@ -17,13 +17,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from halo_utils import alphafold, archives
-from halo_utils.downloads import Patience, fetch
-from halo_utils.errors import BusyError, DataError, DownloadError, SettingsError
-from halo_utils.paths import REPOSITORY
-from halo_utils.registry import locate, registry
-from halo_utils.structures import read_structure, structure_index
-from halo_utils.verification import measure
+from halo_utils.core.errors import BusyError, DataError, DownloadError, SettingsError
+from halo_utils.core.paths import REPOSITORY
+from halo_utils.data.download import Patience, fetch
+from halo_utils.data.registry import locate, registry
+from halo_utils.data.verification import measure
+from halo_utils.structures import alphafold, archives
+from halo_utils.structures.reader import read_structure, structure_index
 from tests.models import SEQUENCE, model, text
 from tests.server import Server, serving
 
@@ -298,7 +298,7 @@ def test_structure_fetch_by_two_processes_is_refused(server: Server, root: Path)
 
     (root / "structures").mkdir()
     with FileLock(root / "structures" / ".fetch.lock"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("halo_utils.locks.locked.__wrapped__.__defaults__", (0.1,))
+        patch.setattr("halo_utils.core.locks.locked.__wrapped__.__defaults__", (0.1,))
         with pytest.raises(BusyError, match="the structure folder structures is being written by"):
             fetch_structures(server, root)
 
@@ -310,7 +310,7 @@ def test_structure_fetch_killed_and_repeated_gets_the_rest(server: Server, root:
         server.add_prediction(accession, text(model()[0]))
     table.to_csv(root / "table.csv", index=False)
     code = (
-        "import pandas as pd, sys; from pathlib import Path; from halo_utils import alphafold\n"
+        "import pandas as pd, sys; from pathlib import Path; from halo_utils.structures import alphafold\n"
         "root = Path(sys.argv[1]); table = pd.read_csv(root / 'table.csv')\n"
         "target = root / 'structures'\n"
         "alphafold.fetch_structures(table, [target], target, sys.argv[2], per_second=150.0)"

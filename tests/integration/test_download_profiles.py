@@ -16,12 +16,12 @@ import pytest
 import yaml
 from transformers import EsmModel
 
-from halo_utils.backbones import esm2_config
-from halo_utils.labels import DEEPLOC, HPA
-from halo_utils.paths import PROFILES, REPOSITORY
-from halo_utils.structures import structure_index
-from halo_utils.synthetic import make_proteome, write_structures
-from halo_utils.verification import measure
+from halo_utils.core.paths import PROFILES, REPOSITORY
+from halo_utils.data.locations import DEEPLOC, HPA
+from halo_utils.data.synthetic.proteome import make_proteome, write_structures
+from halo_utils.data.verification import measure
+from halo_utils.embeddings.esm2 import esm2_config
+from halo_utils.structures.reader import structure_index
 from tests.models import text
 from tests.server import Server, serving
 
@@ -108,14 +108,14 @@ def call(module: str, root: Path, world: tuple[Server, Path], *arguments: str) -
     environment = {k: v for k, v in os.environ.items() if k not in hidden} | {"TQDM_DISABLE": "1"}
     environment |= {"HALO_ROOT": str(root), "HALO_SOURCES": str(folder / "sources.yaml")}
     environment |= {"HF_ENDPOINT": server.address, "HF_HOME": str(root / "hub")}
-    command = [sys.executable, "-m", f"halo_utils.{module}", *arguments]
+    command = [sys.executable, "-m", "halo_utils", module, *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY)
 
 
 def test_download_profile_quick_from_fetch_to_the_last_notebook(world: tuple[Server, Path], tmp_path: Path) -> None:
     server, _ = world
     root, profile = tmp_path / "root", str(shrink("quick", tmp_path / "profiles", {}))
-    done = call("sources", root, world, "fetch", "--profile", profile)
+    done = call("fetch", root, world, "fetch", "--profile", profile)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "structures of 70 proteins: found" in done.stdout and ", failed 0, mismatched 0; each one is" in done.stdout
     assert "backbone facebook/esm2_t6_8M_UR50D: on this machine" in done.stdout
@@ -130,9 +130,9 @@ def test_download_profile_quick_from_fetch_to_the_last_notebook(world: tuple[Ser
     assert audit["matched"] > 20 and audit.sum() == 70
     record = json.loads((results / "provenance" / "02_esm_finetuning.json").read_text())
     assert record["profile"]["backbone"]["revision"] == "c731040fcd8d73dceaa04b0a8e6329b345b0f5df"
-    done = call("sources", root, world, "verify")
+    done = call("fetch", root, world, "verify")
     assert done.returncode == 0 and "2 of 2 files are here, 0 problem(s)" in done.stdout
-    assert "sources.yaml" not in call("sources", root, world, "status").stderr
+    assert "sources.yaml" not in call("fetch", root, world, "status").stderr
 
 
 def test_download_profile_paper_with_a_backbone_directory(world: tuple[Server, Path], tmp_path: Path) -> None:
@@ -152,13 +152,13 @@ def test_download_profile_paper_with_a_backbone_directory(world: tuple[Server, P
 def test_download_of_structures_in_bulk_from_the_hub(world: tuple[Server, Path], tmp_path: Path) -> None:
     profile = str(shrink("paper", tmp_path / "profiles", {}))
     arguments = ["fetch", "--profile", profile, "--only", "structures", "--structures-from", "huggingface"]
-    done = call("sources", tmp_path / "root", world, *arguments)
+    done = call("fetch", tmp_path / "root", world, *arguments)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "structures copied to data/raw/structures for 70 proteins" in done.stdout
     assert len(structure_index([tmp_path / "root" / "data" / "raw" / "structures"])) > 20
     fasta = tmp_path / "mine.fasta"
     fasta.write_text(">P00001\nMKV\n>P99999\nMKL\n")
-    done = call("sources", tmp_path / "root", world, "fetch", "--only", "structures", "--fasta", str(fasta))
+    done = call("fetch", tmp_path / "root", world, "fetch", "--only", "structures", "--fasta", str(fasta))
     assert done.returncode == 0, done.stderr[-2000:]
     assert "structures of 2 proteins: found 0, none 1, failed 0, mismatched 1" in done.stdout
 
@@ -169,7 +169,7 @@ def test_download_of_a_changed_table_stops_the_run(world: tuple[Server, Path], t
     whole = server.pages["/data.csv"].body
     server.pages["/data.csv"].body = b"\n".join(whole.splitlines()[:50])
     try:
-        done = call("sources", tmp_path / "root", world, "fetch", "--profile", profile, "--only", "tables")
+        done = call("fetch", tmp_path / "root", world, "fetch", "--profile", profile, "--only", "tables")
     finally:
         server.pages["/data.csv"].body = whole
     assert done.returncode == 2

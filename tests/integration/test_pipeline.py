@@ -13,25 +13,29 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils import evaluation, graph_stage, inputs, ladder, pairs, report, sequence_stage, statements
-from halo_utils.blocks import FocalSettings, HeadSettings
-from halo_utils.calibration import Threshold
-from halo_utils.claims import LEAST_ASKED
-from halo_utils.errors import DataError, HaloError, SettingsError
-from halo_utils.export import export_classifier, locate_proteins
-from halo_utils.graph_stage import Variant
-from halo_utils.inputs import Inputs
-from halo_utils.labels import DEEPLOC
-from halo_utils.paths import REPOSITORY, RunPaths
-from halo_utils.run import check_parameters, find_notebook, main, notebooks
-from halo_utils.sequence_stage import SequenceStage
-from halo_utils.settings import Settings, load_settings
+from halo_utils.commands.predict import export_classifier, locate_proteins
+from halo_utils.commands.run import check_parameters, find_notebook, main, notebooks
+from halo_utils.config import Settings, load_settings
+from halo_utils.core.errors import DataError, HaloError, SettingsError
+from halo_utils.core.paths import REPOSITORY, RunPaths
+from halo_utils.data.locations import DEEPLOC
+from halo_utils.evaluation import scoring
+from halo_utils.evaluation.claims import LEAST_ASKED
+from halo_utils.evaluation.thresholds import Threshold
+from halo_utils.profile import FocalSettings, HeadSettings
+from halo_utils.runs import artifacts, prepare
+from halo_utils.runs.prepare import Inputs
+from halo_utils.structures import store
+from halo_utils.training import graph_data, ladder, sequence_data
+from halo_utils.training.graph_data import Variant
+from halo_utils.training.sequence_data import SequenceStage
 from tests.conftest import TINY_PROFILE
+from tools import pairs, report, statements
 
 
 def run(*arguments: str, root: Path) -> subprocess.CompletedProcess:
     environment = {**os.environ, "HALO_ROOT": str(root), "TQDM_DISABLE": "1"}
-    command = [sys.executable, "-m", "halo_utils.run", *arguments]
+    command = [sys.executable, "-m", "halo_utils", "run", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY)
 
 
@@ -96,12 +100,12 @@ def proteome(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     (folder / "tiny.yaml").write_text(TINY_PROFILE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HALO_ROOT", str(folder))
-        return inputs.read_inputs(load_settings(str(folder / "tiny.yaml")))
+        return prepare.read_inputs(load_settings(str(folder / "tiny.yaml")))
 
 
 def quietly_prepared(settings: Settings, table: pd.DataFrame) -> SequenceStage:
     settings.paths.make()
-    return sequence_stage.prepare(settings, table, report=lambda message: None)
+    return sequence_data.prepare(settings, table, report=lambda message: None)
 
 
 def test_settings_of_head_and_balance_reach_training_and_survive_export(
@@ -118,11 +122,11 @@ def test_settings_of_head_and_balance_reach_training_and_survive_export(
     settings = load_settings(str(tiny_profile), esm={"head": head, "focal": {"balance": 0.5}, "schedule": "linear"})
     table = proteome.table
     stage = quietly_prepared(settings, table)
-    result = sequence_stage.finetune(stage)
+    result = sequence_data.finetune(stage)
     share = (table.loc[table["split"] == "train", list(DEEPLOC)].sum() + 0.5) / ((table["split"] == "train").sum() + 1)
     assert np.allclose(result.module.loss.offset, 0.5 * np.log(share / (1 - share)), atol=1e-5)
     assert result.module.rates == {"pooling": 1e-2, "head": 1e-2, "composition": 1e-2}
-    run = sequence_stage.predict_held_out(stage, result).set_index("accession")
+    run = sequence_data.predict_held_out(stage, result).set_index("accession")
     folder = export_classifier(stage, result, Threshold(0.5, "val"), root / "classifier")
     held_out = table[table["split"] != "train"]
     found = locate_proteins(folder, dict(zip(held_out["accession"], held_out["sequence"], strict=True)))
@@ -136,18 +140,18 @@ def test_embeddings_before_and_after_fine_tuning_are_told_apart(
 ) -> None:
     stage = quietly_prepared(load_settings(str(tiny_profile)), proteome.table)
     with pytest.raises(HaloError, match="call finetune before embedding as 'finetuned'"):
-        sequence_stage.embed_residues(stage, "finetuned")
-    before = sequence_stage.embed_residues(stage, "pretrained")
+        sequence_data.embed_residues(stage, "finetuned")
+    before = sequence_data.embed_residues(stage, "pretrained")
     content, path = before.content, before.path
-    sequence_stage.finetune(stage)
-    after = sequence_stage.embed_residues(stage, "finetuned")
+    sequence_data.finetune(stage)
+    after = sequence_data.embed_residues(stage, "finetuned")
     assert after.content != content
     written = path.stat().st_mtime_ns
-    assert sequence_stage.embed_residues(stage, "pretrained").content == content
+    assert sequence_data.embed_residues(stage, "pretrained").content == content
     assert path.stat().st_mtime_ns == written  # read back
     path.unlink()  # a cell run again after fine-tuning, or in another folder
-    assert sequence_stage.embed_residues(stage, "pretrained").content == content
-    assert sequence_stage.embed_residues(stage, "finetuned").content == after.content
+    assert sequence_data.embed_residues(stage, "pretrained").content == content
+    assert sequence_data.embed_residues(stage, "finetuned").content == after.content
 
 
 def test_ladder_leads_from_the_head_of_the_paper_to_ours() -> None:
@@ -167,11 +171,11 @@ def test_ladder_leads_from_the_head_of_the_paper_to_ours() -> None:
 def test_climb_trains_the_head_of_the_paper_beside_ours(tiny_profile: Path, root: Path, proteome: Inputs) -> None:
     own = load_settings(str(tiny_profile), esm={"focal": {"gamma": 0.0}})
     stage = quietly_prepared(own, proteome.table)
-    ours = sequence_stage.predict_held_out(stage, sequence_stage.finetune(stage))
+    ours = sequence_data.predict_held_out(stage, sequence_data.finetune(stage))
     found, parameters = ladder.climb(own, stage.table)
     assert list(found) == list(parameters) == ["esm_paper_head"]  # the two other steps are ours
     paper = quietly_prepared(load_settings(str(tiny_profile)), proteome.table)
-    expected = sequence_stage.predict_held_out(paper, sequence_stage.finetune(paper))
+    expected = sequence_data.predict_held_out(paper, sequence_data.finetune(paper))
     pd.testing.assert_frame_equal(found["esm_paper_head"], expected, check_exact=True)
     assert not np.allclose(found["esm_paper_head"][list(DEEPLOC)], ours[list(DEEPLOC)], atol=1e-4)
     none = load_settings(str(tiny_profile), esm={"focal": {"gamma": 0.0}, "compare_heads": "none"})
@@ -181,12 +185,12 @@ def test_climb_trains_the_head_of_the_paper_beside_ours(tiny_profile: Path, root
 def test_a_graph_network_counts_its_own_parameters(tiny_profile: Path, root: Path, proteome: Inputs) -> None:
     settings = load_settings(str(tiny_profile))
     stage = quietly_prepared(settings, proteome.table)
-    sequence_stage.embed_residues(stage, "pretrained")
-    inputs.store_structures(settings, proteome.table, proteome.structures)
-    graphs, k = graph_stage.prepare(settings, proteome.table), len(DEEPLOC)
+    sequence_data.embed_residues(stage, "pretrained")
+    store.store_structures(settings, proteome.table, proteome.structures)
+    graphs, k = graph_data.prepare(settings, proteome.table), len(DEEPLOC)
     first, norm, last = (3 + 16 + 4) * 8 + 3 * 8, 2 * 8, 8 * k + 3 * k  # two heads of 4, then one of k; k thresholds
     for learned in (False, True):
-        run = graph_stage.train_gat(graphs, Variant("x", "pretrained", (0.5, 1.0, 0.5), learned), epochs=1)
+        run = graph_data.train_gat(graphs, Variant("x", "pretrained", (0.5, 1.0, 0.5), learned), epochs=1)
         assert run.parameters == first + norm + last + k + 3 * learned
 
 
@@ -227,7 +231,7 @@ def test_collect_takes_what_a_run_commits(finished: Path, root: Path, monkeypatc
 def test_report_reads_what_the_run_wrote(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HALO_ROOT", str(finished))
     paths = RunPaths("tiny")
-    metrics = evaluation.read_metrics(paths.results / "metrics.csv").set_index(["split", "system", "metric", "label"])
+    metrics = scoring.read_metrics(paths.results / "metrics.csv").set_index(["split", "system", "metric", "label"])
     value = metrics.loc[("test", "esm", "micro_f1", ""), "value"]
     row = next(line for line in report.results_table(paths).splitlines() if line.startswith("| fine-tuned ESM, ours"))
     assert "random weights" in row and f"| {value:.3f} [" in row
@@ -248,22 +252,20 @@ def test_second_run_gives_the_same_numbers(finished: Path, root: Path, tiny_prof
     """Everything again in another folder and another process, without a cache: bit for bit on one machine."""
     settings = load_settings(str(tiny_profile))
     settings.paths.make()
-    found = inputs.read_inputs(settings)
-    inputs.save_table(settings, found.table)
-    inputs.store_structures(settings, found.table, found.structures)
-    stage = sequence_stage.prepare(settings, found.table, report=lambda message: None)
-    sequence_stage.embed_residues(stage, "pretrained")
-    esm = sequence_stage.predict_held_out(stage, sequence_stage.finetune(stage))
-    sequence_stage.embed_residues(stage, "finetuned")
-    graphs = graph_stage.prepare(settings, found.table)
-    gat = graph_stage.predict_held_out(
-        graphs, graph_stage.train_gat(graphs, Variant("x", "finetuned", (0.0, 1.0, 0.0)))
-    )
+    found = prepare.read_inputs(settings)
+    artifacts.save_table(settings, found.table)
+    store.store_structures(settings, found.table, found.structures)
+    stage = sequence_data.prepare(settings, found.table, report=lambda message: None)
+    sequence_data.embed_residues(stage, "pretrained")
+    esm = sequence_data.predict_held_out(stage, sequence_data.finetune(stage))
+    sequence_data.embed_residues(stage, "finetuned")
+    graphs = graph_data.prepare(settings, found.table)
+    gat = graph_data.predict_held_out(graphs, graph_data.train_gat(graphs, Variant("x", "finetuned", (0.0, 1.0, 0.0))))
     first = finished / "data" / "runs" / "tiny" / "predictions"
     pd.testing.assert_frame_equal(esm, pd.read_parquet(first / "esm.parquet"), check_exact=True)
     pd.testing.assert_frame_equal(gat, pd.read_parquet(first / "gat_finetuned.parquet"), check_exact=True)
-    metrics = evaluation.measure_plain(settings, found.table, "esm", esm)
-    written = evaluation.read_metrics(finished / "data" / "results" / "tiny" / "metrics_sequence.csv")
+    metrics = scoring.measure_plain(settings, found.table, "esm", esm)
+    written = scoring.read_metrics(finished / "data" / "results" / "tiny" / "metrics_sequence.csv")
     old = written[written["system"] == "esm"]["value"].to_numpy()
     assert abs(metrics["value"].to_numpy() - old)[~pd.isna(old)].max() < 1e-5  # the CSV keeps six digits
 
@@ -272,13 +274,13 @@ def test_second_run_gives_the_same_numbers(finished: Path, root: Path, tiny_prof
 def test_finished_training_is_read_back(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HALO_ROOT", str(finished))
     settings = load_settings(str(finished / "tiny.yaml"))
-    table = inputs.load_table(settings)
-    stage = sequence_stage.prepare(settings, table, report=lambda message: None)
-    files = sequence_stage.checkpoint_files(stage)
+    table = artifacts.load_table(settings)
+    stage = sequence_data.prepare(settings, table, report=lambda message: None)
+    files = sequence_data.checkpoint_files(stage)
     before = [p.stat().st_mtime_ns for p in files]
-    result = sequence_stage.finetune(stage)
+    result = sequence_data.finetune(stage)
     assert len(files) == settings.esm.epochs and [p.stat().st_mtime_ns for p in files] == before
-    esm = sequence_stage.predict_held_out(stage, result)
+    esm = sequence_data.predict_held_out(stage, result)
     old = pd.read_parquet(settings.paths.predictions("esm"))
     pd.testing.assert_frame_equal(esm, old, check_exact=True)
 
@@ -325,7 +327,7 @@ def test_ledger_says_why_and_random_veto_counts_what_the_gate_did(finished: Path
     changes = pd.read_csv(results / "gate_changes.csv").query("split == 'test'").groupby("decision")["labels"].sum()
     assert (veto["vetoed"] == changes["vetoed"]).all() and (veto["asked"] == changes[["agreed", "vetoed"]].sum()).all()
     opinions = pd.read_csv(results / "second_opinions.csv").set_index(["asks about", "second opinion"])
-    scores = evaluation.read_metrics(results / "metrics.csv").query("split == 'test' and metric == 'micro_f1'")
+    scores = scoring.read_metrics(results / "metrics.csv").query("split == 'test' and metric == 'micro_f1'")
     known = scores.set_index("system")["value"]
     assert opinions.loc[("labels with a structure", "GAT"), "micro_f1"] == pytest.approx(known["halo"])
     assert opinions.loc[("all labels in the band", "GAT"), "micro_f1"] == pytest.approx(known["halo_gat_for_all"])
@@ -354,9 +356,9 @@ def test_every_notebook_takes_the_common_parameters(path: Path) -> None:
 def test_notebooks_say_which_one_to_run_first(root: Path, tiny_profile: Path) -> None:
     settings = load_settings(str(tiny_profile))
     with pytest.raises(DataError, match="run notebook 01_data_preparation with profile tiny first"):
-        inputs.load_table(settings)
+        artifacts.load_table(settings)
     with pytest.raises(DataError, match="run notebook 04_gat_weighting"):
-        evaluation.load_predictions(settings, "gat_weighted")
+        artifacts.load_predictions(settings, "gat_weighted")
 
 
 def test_failed_notebook_leaves_its_trace_and_no_result(root: Path) -> None:

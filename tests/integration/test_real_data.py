@@ -8,13 +8,17 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from halo_utils import audits, datasets, inputs, kmers, structures
-from halo_utils.edges import radius_edges, store_edges
-from halo_utils.export import FACTS, locate_proteins
-from halo_utils.labels import DEEPLOC, HPA_SUPPORTED
-from halo_utils.paths import REPOSITORY
-from halo_utils.residues import write_store
-from halo_utils.settings import load_settings
+from halo_utils.commands.predict import FACTS, locate_proteins
+from halo_utils.config import load_settings
+from halo_utils.core.paths import REPOSITORY
+from halo_utils.core.residue_store import write_store
+from halo_utils.data import audit, kmers, luo2024, splits
+from halo_utils.data.deeploc import read_deeploc2, read_hpa
+from halo_utils.data.locations import DEEPLOC, HPA_SUPPORTED
+from halo_utils.embeddings import truncation
+from halo_utils.runs import prepare
+from halo_utils.structures import reader, store
+from halo_utils.structures.edges import radius_edges, store_edges
 
 pytestmark = pytest.mark.real
 
@@ -23,7 +27,7 @@ LABEL_TOTALS = [9870, 9720, 3301, 4187, 2590, 1047, 2180, 1496, 1279, 304]
 
 @pytest.fixture(scope="module")
 def deeploc(real_data: Path) -> pd.DataFrame:
-    table, dropped = datasets.read_deeploc2(real_data / "deeploc2" / "Swissprot_Train_Validation_dataset.csv")
+    table, dropped = read_deeploc2(real_data / "deeploc2" / "Swissprot_Train_Validation_dataset.csv")
     assert dropped.empty
     return table
 
@@ -35,7 +39,7 @@ def test_deeploc_counts(deeploc: pd.DataFrame) -> None:
     length = deeploc["sequence"].str.len()
     assert (int(length.median()), round(length.mean()), length.max()) == (433, 557, 34350)
     assert round((length > 1022).mean(), 3) == 0.107
-    assert audits.lengths(deeploc, 1022)["non_standard_residues"].sum() == 130
+    assert audit.lengths(deeploc, 1022)["non_standard_residues"].sum() == 130
 
 
 def test_deeploc_test_proteins_have_relatives_among_themselves(deeploc: pd.DataFrame) -> None:
@@ -46,31 +50,31 @@ def test_deeploc_test_proteins_have_relatives_among_themselves(deeploc: pd.DataF
 
 
 def test_hpa_counts(real_data: Path) -> None:
-    table, dropped = datasets.read_hpa(real_data / "deeploc2" / "hpa_testset.csv")
+    table, dropped = read_hpa(real_data / "deeploc2" / "hpa_testset.csv")
     assert len(table) + len(dropped) == 1717
     assert dropped["reason"].tolist() == ["in no location with enough proteins"] * 9
     assert set(DEEPLOC) <= set(table.columns) and (table[list(HPA_SUPPORTED)].sum(axis=1) > 0).all()
 
 
 def test_luo_counts_and_leak(real_data: Path) -> None:
-    table, dropped = datasets.read_luo2024({p.stem: p for p in (real_data / "luo2024").glob("*.csv")})
-    sets = datasets.evaluation_sets(table)
+    table, dropped = luo2024.read_luo2024({p.stem: p for p in (real_data / "luo2024").glob("*.csv")})
+    sets = splits.evaluation_sets(table)
     assert len(table) + len(dropped) == 5549 + 2379 + 7280
     assert sets["N"].sum() == 2283 and sets["S"].sum() == 2379
-    table["containment"], table["corpus_containment"] = audits.seen_before(table), float("nan")
-    sets = datasets.evaluation_sets(table)
+    table["containment"], table["corpus_containment"] = audit.seen_before(table), float("nan")
+    sets = splits.evaluation_sets(table)
     assert set(sets) == {"val", "S", "T", "N", "T without near duplicates"}
-    leaks = audits.leakage(table, sets).set_index("set")["near_duplicate_share"]
+    leaks = audit.leakage(table, sets).set_index("set")["near_duplicate_share"]
     assert leaks["T"] == pytest.approx(0.40, abs=0.03) and leaks["S"] < 0.06 and leaks["N"] < 0.01
 
 
 def test_all_real_structures_are_read_and_matched(real_data: Path, deeploc: pd.DataFrame) -> None:
     folder = real_data / "structures" / "files"
-    hpa, _ = datasets.read_hpa(real_data / "deeploc2" / "hpa_testset.csv")
-    luo, _ = datasets.read_luo2024({p.stem: p for p in (real_data / "luo2024").glob("*.csv")})
+    hpa, _ = read_hpa(real_data / "deeploc2" / "hpa_testset.csv")
+    luo, _ = luo2024.read_luo2024({p.stem: p for p in (real_data / "luo2024").glob("*.csv")})
     table = pd.concat([deeploc, hpa, luo])[["accession", "sequence"]].drop_duplicates("accession")
-    table = table[table["accession"].isin(structures.structure_index([folder]))]
-    arrays, report = structures.load_structures(table, [folder])
+    table = table[table["accession"].isin(reader.structure_index([folder]))]
+    arrays, report = reader.load_structures(table, [folder])
     assert report["status"].value_counts().to_dict() == {"matched": 554}
     assert report["identity"].min() > 0.99
     assert report["mean_plddt"].isna().sum() == 14  # files whose B-factors are not pLDDT
@@ -81,12 +85,12 @@ def test_all_real_structures_are_read_and_matched(real_data: Path, deeploc: pd.D
 
 def test_all_real_structures_become_graphs_in_ten_seconds(real_data: Path, root: Path, deeploc: pd.DataFrame) -> None:
     folder = real_data / "structures" / "files"
-    luo, _ = datasets.read_luo2024({p.stem: p for p in (real_data / "luo2024").glob("*.csv")})
-    hpa, _ = datasets.read_hpa(real_data / "deeploc2" / "hpa_testset.csv")
+    luo, _ = luo2024.read_luo2024({p.stem: p for p in (real_data / "luo2024").glob("*.csv")})
+    hpa, _ = read_hpa(real_data / "deeploc2" / "hpa_testset.csv")
     table = pd.concat([deeploc, hpa, luo])[["accession", "sequence"]].drop_duplicates("accession")
-    table = table[table["accession"].isin(structures.structure_index([folder]))]
+    table = table[table["accession"].isin(reader.structure_index([folder]))]
     start = time.perf_counter()
-    arrays, _ = structures.load_structures(table, [folder])
+    arrays, _ = reader.load_structures(table, [folder])
     lengths = [len(a) for a in arrays.values()]
     store = write_store(root / "s.npy", "k", list(arrays), lengths, 4, enumerate(arrays.values()), "float32")
     edges = store_edges(root / "edges.npy", store, 10.0)
@@ -98,17 +102,17 @@ def test_all_real_structures_become_graphs_in_ten_seconds(real_data: Path, root:
 
 def test_mini_profile_prepares_real_proteins(real_data: Path, root: Path) -> None:
     settings = load_settings("mini", max_proteins=400)
-    found = inputs.read_inputs(settings)
+    found = prepare.read_inputs(settings)
     assert len(found.table) + len(found.dropped) == 28303 + 1717
     assert len(found.table) == 400
     read = found.table.set_index("split")["corpus_containment"]
     assert read["train"].isna().all() and read.drop("train").notna().all()  # the corpus is at hand, and is halo-mini's
     # 43 %, where all test proteins have 15 %: this subset keeps every protein with a structure, others drawn.
-    assert (read >= audits.NEAR_DUPLICATE).sum() == 61 and read.notna().sum() == 142
-    report = inputs.store_structures(settings, found.table, found.structures)
+    assert (read >= kmers.NEAR_DUPLICATE).sum() == 61 and read.notna().sum() == 142
+    report = store.store_structures(settings, found.table, found.structures)
     assert (report["status"] == "matched").sum() == 336 + 5  # five of the second test set
-    arrays = inputs.load_structure_arrays(settings, found.table)
-    seen = dict(zip(found.table["accession"], inputs.seen_sequences(settings, found.table), strict=True))
+    arrays = store.load_structure_arrays(settings, found.table)
+    seen = dict(zip(found.table["accession"], truncation.seen_sequences(settings, found.table), strict=True))
     assert all(len(arrays[a]) == len(seen[a]) for a in arrays)
 
 

@@ -20,19 +20,21 @@ import pytest
 import torch
 from jupyter_client.manager import start_new_kernel
 
-from halo_utils import graph_stage, inputs, residues, sequence_stage
-from halo_utils.checkpoints import checkpoint_path, memory_errors
-from halo_utils.downloads import fetch
-from halo_utils.edges import store_edges
-from halo_utils.errors import BusyError, DataError, StorageError, TrainingError
-from halo_utils.evaluation import load_predictions
-from halo_utils.files import HOST, atomic_path, remove_unfinished, write_csv, write_text
-from halo_utils.graph_stage import Variant
-from halo_utils.locks import locked
-from halo_utils.paths import REPOSITORY
-from halo_utils.residues import open_if_current, write_store
-from halo_utils.run import main
-from halo_utils.settings import Settings, load_settings
+from halo_utils.commands.run import main
+from halo_utils.config import Settings, load_settings
+from halo_utils.core import residue_store as residues
+from halo_utils.core.errors import BusyError, DataError, StorageError, TrainingError
+from halo_utils.core.files import HOST, atomic_path, remove_unfinished, write_csv, write_text
+from halo_utils.core.locks import locked
+from halo_utils.core.paths import REPOSITORY
+from halo_utils.core.residue_store import open_if_current, write_store
+from halo_utils.data.download import fetch
+from halo_utils.runs import artifacts, prepare
+from halo_utils.runs.artifacts import load_predictions
+from halo_utils.structures.edges import store_edges
+from halo_utils.training import graph_data, sequence_data
+from halo_utils.training.checkpoints import checkpoint_path, memory_errors
+from halo_utils.training.graph_data import Variant
 from tests.server import serving
 from tests.steps import PROFILE
 
@@ -76,18 +78,18 @@ def assert_same_results(root: Path, expected: Path) -> None:
 
 # One run after another in one folder, each killed further on; module:function:call[:after it returned].
 KILL_POINTS = {
-    "while structures are written": "halo_utils.synthetic:build_backbone:40",
+    "while structures are written": "halo_utils.data.synthetic.proteome:build_backbone:40",
     "before the data set's table has its name": "pandas:DataFrame.to_parquet:1:after",
-    "while structures are parsed": "halo_utils.residues:_checksum:60",
-    "while the trunk is cached": "halo_utils.residues:_checksum:200",
-    "while residues are embedded": "halo_utils.residues:_checksum:344",
-    "in the second epoch of fine-tuning": "halo_utils.learner:Classifier.training_step:10",
+    "while structures are parsed": "halo_utils.core.residue_store:_checksum:60",
+    "while the trunk is cached": "halo_utils.core.residue_store:_checksum:200",
+    "while residues are embedded": "halo_utils.core.residue_store:_checksum:344",
+    "in the second epoch of fine-tuning": "halo_utils.training.lightning_module:Classifier.training_step:10",
     "while a checkpoint is written": "torch:save:2:after",
-    "before the best weights have their name": "halo_utils.training:save_file:1:after",
-    "before fine-tuning is marked as done": "halo_utils.training:write_json:1",
-    "in the second epoch of the GAT": "halo_utils.learner:Classifier.training_step:9",
-    "after the GAT has stopped early": "halo_utils.training:write_json:1",
-    "before the last predictions are written": "halo_utils.evaluation:write_parquet:2",
+    "before the best weights have their name": "halo_utils.training.fit:save_file:1:after",
+    "before fine-tuning is marked as done": "halo_utils.training.fit:write_json:1",
+    "in the second epoch of the GAT": "halo_utils.training.lightning_module:Classifier.training_step:9",
+    "after the GAT has stopped early": "halo_utils.training.fit:write_json:1",
+    "before the last predictions are written": "halo_utils.runs.artifacts:write_parquet:2",
 }
 
 
@@ -111,7 +113,9 @@ def test_recovery_kill_points_are_enough_and_the_run_is_a_hard_one(undisturbed: 
 
 def test_recovery_of_a_killed_download(tmp_path: Path) -> None:
     body = os.urandom(400_000)
-    code = "import sys, pathlib; from halo_utils.downloads import fetch; fetch(sys.argv[1], pathlib.Path(sys.argv[2]))"
+    code = (
+        "import sys, pathlib; from halo_utils.data.download import fetch; fetch(sys.argv[1], pathlib.Path(sys.argv[2]))"
+    )
     target = tmp_path / "table.bin"
     with serving() as server:
         address = server.add("/table.bin", body, faults=["slow"])
@@ -132,7 +136,16 @@ def test_recovery_of_a_killed_download(tmp_path: Path) -> None:
 
 
 def notebook(root: Path, number: str) -> list[str]:
-    return [sys.executable, "-m", "halo_utils.run", "--profile", str(root / "steps.yaml"), "--notebook", number]
+    return [
+        sys.executable,
+        "-m",
+        "halo_utils",
+        "run",
+        "--profile",
+        str(root / "steps.yaml"),
+        "--notebook",
+        number,
+    ]
 
 
 def run_notebook(root: Path, number: str) -> None:
@@ -188,7 +201,7 @@ def test_recovery_from_ctrl_c_in_a_notebook(undisturbed: Path, tmp_path: Path) -
 
         execute(f"""
             from tests import steps
-            from halo_utils.learner import Classifier
+            from halo_utils.training.lightning_module import Classifier
             step, profile = Classifier.training_step, {str(root / "steps.yaml")!r}
             def slow(self, batch, index):
                 import time
@@ -214,7 +227,7 @@ def test_recovery_from_ctrl_c_in_a_notebook(undisturbed: Path, tmp_path: Path) -
 def test_recovery_lock_refuses_a_second_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], root: Path) -> None:
     work = load_settings("demo").paths.work
     code = (
-        "import sys, time; from pathlib import Path; from halo_utils.locks import locked\n"
+        "import sys, time; from pathlib import Path; from halo_utils.core.locks import locked\n"
         "with locked(Path(sys.argv[1]), 'x'): print('held', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen(
@@ -235,7 +248,7 @@ def test_recovery_lock_refuses_a_second_run(tmp_path: Path, capsys: pytest.Captu
 
 def test_recovery_locks_are_waited_for(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from halo_utils.locks import locked\n"
+        "import sys, time; from pathlib import Path; from halo_utils.core.locks import locked\n"
         "with locked(Path(sys.argv[1]), 'x'): print('held', flush=True); time.sleep(1)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "l")]
@@ -281,8 +294,8 @@ def test_recovery_from_a_full_disk_while_downloading(tmp_path: Path, small_disk:
 
 
 def test_recovery_from_a_full_disk_while_training(tmp_path: Path, small_disk: None) -> None:
-    from halo_utils.blocks import ComputeSettings
-    from halo_utils.training import fit
+    from halo_utils.profile import ComputeSettings
+    from halo_utils.training.fit import fit
     from tests.unit.test_training import loader, module
 
     big = module()
@@ -373,7 +386,7 @@ def test_recovery_of_synthetic_structures_that_are_damaged_or_of_another_seed(ro
     settings = load_settings("demo", data={"synthetic_proteins": 60})
 
     def contents(chosen: Settings) -> dict[str, bytes]:
-        (folder,) = inputs.read_inputs(chosen).structures
+        (folder,) = prepare.read_inputs(chosen).structures
         return {path.name: path.read_bytes() for path in folder.glob("*.pdb")}
 
     first = contents(settings)
@@ -407,12 +420,12 @@ def test_recovery_names_the_notebook_for_damaged_predictions(copied: Path) -> No
         load_predictions(settings, "esm")
     damage(settings.paths.work / "structures.npy")
     with pytest.raises(DataError, match="structures.npy is missing, damaged or made from other proteins: run notebook"):
-        graph_stage.prepare(settings, inputs.load_table(settings))
+        graph_data.prepare(settings, artifacts.load_table(settings))
 
 
 def keys(settings: Settings) -> dict[str, str]:
     """Return the key of every cached thing of the sequence model."""
-    stage = sequence_stage.prepare(settings, inputs.load_table(settings), report=lambda message: None)
+    stage = sequence_data.prepare(settings, artifacts.load_table(settings), report=lambda message: None)
     return {"trunk": stage.backbone_key, "finetuned": stage.key}
 
 
@@ -448,11 +461,11 @@ def test_recovery_nothing_is_computed_twice(copied: Path) -> None:
     assert steps(copied).returncode == 0
     assert stamps() == before and len(before) == 6
     settings = load_settings(str(copied / "steps.yaml"))
-    graphs = graph_stage.prepare(settings, inputs.load_table(settings))
-    graph_stage.train_gat(graphs, Variant("gat", "finetuned", (0.25, 1.0, 0.5)), epochs=1)
+    graphs = graph_data.prepare(settings, artifacts.load_table(settings))
+    graph_data.train_gat(graphs, Variant("gat", "finetuned", (0.25, 1.0, 0.5)), epochs=1)
     assert len(stamps()) == 7 and before.items() <= stamps().items()
     moved = replace(graphs, edges=store_edges(copied / "edges.npy", graphs.structures, 6.0))
-    graph_stage.train_gat(moved, Variant("gat", "finetuned", (0.25, 1.0, 0.5)), epochs=1)
+    graph_data.train_gat(moved, Variant("gat", "finetuned", (0.25, 1.0, 0.5)), epochs=1)
     assert len(stamps()) == 8
 
 
@@ -460,9 +473,9 @@ def test_recovery_embedding_goes_on_in_the_middle(copied: Path, monkeypatch: pyt
     """Interrupted after three batches: these are not computed again, and every byte is as without the interruption."""
     monkeypatch.setattr(residues, "NOTE_SECONDS", 0)
     settings = load_settings(str(copied / "steps.yaml"))
-    stage = sequence_stage.prepare(settings, inputs.load_table(settings))
+    stage = sequence_data.prepare(settings, artifacts.load_table(settings))
     batches = len(stage.loader(stage.rows()))
-    whole = sequence_stage.embed_residues(stage, "whole")
+    whole = sequence_data.embed_residues(stage, "whole")
     states, calls = stage.classifier.token_states, []
 
     def token_states(batch):
@@ -473,9 +486,9 @@ def test_recovery_embedding_goes_on_in_the_middle(copied: Path, monkeypatch: pyt
 
     monkeypatch.setattr(stage.classifier, "token_states", token_states)
     with pytest.raises(KeyboardInterrupt):
-        sequence_stage.embed_residues(stage, "stopped")
+        sequence_data.embed_residues(stage, "stopped")
     assert not (settings.paths.work / "stopped.npy").exists()
-    resumed = sequence_stage.embed_residues(stage, "stopped")
+    resumed = sequence_data.embed_residues(stage, "stopped")
     assert batches > 5 and len(calls) == 4 + batches - 3
     assert resumed.path.read_bytes() == whole.path.read_bytes() and resumed.content == whole.content
 
@@ -515,8 +528,8 @@ REAL_FULL_DISK = """
 import sys
 from pathlib import Path
 import numpy as np
-from halo_utils.errors import StorageError
-from halo_utils.residues import write_store
+from halo_utils.core.errors import StorageError
+from halo_utils.core.residue_store import write_store
 folder = Path(sys.argv[1])
 try:
     write_store(folder / "s.npy", "k", list("abcd"), [9000] * 4, 64, ((i, np.ones((9000, 64))) for i in range(4)))

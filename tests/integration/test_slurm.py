@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from halo_utils.paths import REPOSITORY
-from halo_utils.run import notebooks
-from halo_utils.settings import load_settings
+from halo_utils.commands.run import notebooks
+from halo_utils.config import load_settings
+from halo_utils.core.paths import REPOSITORY
 
 SCRIPT = REPOSITORY / "tests" / "slurm.sh"
 QUICK = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"]

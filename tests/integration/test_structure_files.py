@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils import inputs
-from halo_utils.errors import StructureError
-from halo_utils.labels import DEEPLOC
-from halo_utils.settings import load_settings
-from halo_utils.structure_audit import audit_files, audit_table
-from halo_utils.structures import load_structures, read_structure, structure_index
-from halo_utils.truncation import seen_residues
+from halo_utils.config import load_settings
+from halo_utils.core.errors import StructureError
+from halo_utils.data.locations import DEEPLOC
+from halo_utils.embeddings import truncation
+from halo_utils.embeddings.truncation import seen_residues
+from halo_utils.structures import store
+from halo_utils.structures.audit import audit_files, audit_table
+from halo_utils.structures.reader import load_structures, read_structure, structure_index
 from tests.models import model, text, write
 
 LONG = "M" + "".join(np.random.default_rng(5).choice(list("ACDEFGHIKLMNPQRSTVY"), 79))  # no W
@@ -187,10 +188,10 @@ def test_structure_and_sequence_are_cut_alike(root: Path, tmp_path: Path) -> Non
     table = table.join(pd.DataFrame(np.eye(1, 10, dtype=int), columns=list(DEEPLOC)))
     for policy in ("head", "head_tail"):
         settings = load_settings("demo", backbone={"max_tokens": 42, "truncation": policy})
-        inputs.store_structures(settings, table, [folder])
-        (seen,) = inputs.seen_sequences(settings, table)
+        store.store_structures(settings, table, [folder])
+        (seen,) = truncation.seen_sequences(settings, table)
         index = seen_residues(len(long), 42, policy)
-        rows = inputs.load_structure_arrays(settings, table)["P1"]
+        rows = store.load_structure_arrays(settings, table)["P1"]
         assert len(seen) == len(rows) == 40 and seen == "".join(long[i] for i in index)
         assert np.allclose(rows[:, :3], backbone[index, 1], atol=1e-3)
     assert index.tolist() == [*range(20), *range(len(long) - 20, len(long))]

@@ -9,9 +9,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from halo_utils import pairs
-from halo_utils.paths import REPOSITORY
-from halo_utils.run import notebooks
+from halo_utils.commands.run import notebooks
+from halo_utils.core.paths import REPOSITORY
+from tools import pairs
 
 PAIRS = [source.with_suffix(".ipynb") for source in pairs.sources()]  # the numbered notebooks and the appendix
 

@@ -8,14 +8,19 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from halo_utils import audits, baselines, curves, evaluation, inputs, kmers, report, similarity, statements
-from halo_utils.calibration import threshold_grid
-from halo_utils.corpus import FACTS, HELD_OUT, corpus_containment, open_corpus, trained_on
-from halo_utils.datasets import fingerprint
-from halo_utils.errors import DataError
-from halo_utils.labels import DEEPLOC
-from halo_utils.paths import RunPaths
-from halo_utils.settings import Settings, load_settings
+from halo_utils.config import Settings, load_settings
+from halo_utils.core.errors import DataError
+from halo_utils.core.paths import RunPaths
+from halo_utils.data import audit, kmers
+from halo_utils.data.locations import DEEPLOC
+from halo_utils.data.splits import fingerprint
+from halo_utils.evaluation import containment, scoring
+from halo_utils.evaluation.thresholds import threshold_grid
+from halo_utils.figures import curves
+from halo_utils.models import baselines
+from halo_utils.pretraining.corpus import FACTS, HELD_OUT, corpus_containment, open_corpus, trained_on
+from halo_utils.runs import prepare
+from tools import report, statements
 
 LETTERS = np.array(list("ACDEFGHIKLMNPQRSTVWY"))
 BASE, OTHER = "ACDEFGHIKLMNPQRSTVWY", "YWVTSRQPNMLKIHGFEDCA"
@@ -63,7 +68,7 @@ def test_no_threshold_of_the_sweep_changes_the_neighbours_labels(settings: Setti
     found = baselines.nearest_neighbour(table, DEEPLOC)
     scores = found[list(DEEPLOC)].to_numpy()
     assert ((scores > 0) == (scores >= threshold_grid()[-1])).all() and (scores <= 1).all()
-    assert evaluation.tune(settings, table, found).value == 0.5
+    assert scoring.tune(settings, table, found).value == 0.5
 
 
 def test_similarity_counts_what_each_protein_has_alone() -> None:
@@ -120,7 +125,7 @@ def measured() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def test_scores_by_containment(settings: Settings, measured: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     table, found = measured
-    curve = similarity.by_containment(settings, table, {"esm": found}, (0, 0.03, 0.1, 0.5, 0.9, 1))
+    curve = containment.by_containment(settings, table, {"esm": found}, (0, 0.03, 0.1, 0.5, 0.9, 1))
     own = curve[curve["metric"] == "accuracy"].set_index(["range", "low", "high"])
     inside, below = own.loc["inside"], own.loc["below"]
     assert inside.index.tolist() == [(0, 0.03), (0.03, 0.1), (0.5, 0.9), (0.9, 1)]  # nothing between 0.1 and 0.5
@@ -135,11 +140,11 @@ def test_scores_by_containment(settings: Settings, measured: tuple[pd.DataFrame,
 
 def test_scores_without_near_duplicates(settings: Settings, measured: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     table, found = measured
-    row = similarity.without_near_duplicates(settings, table, {"esm": found}).set_index("metric").loc["accuracy"]
+    row = containment.without_near_duplicates(settings, table, {"esm": found}).set_index("metric").loc["accuracy"]
     assert (row["all"], row["without"], row["difference"]) == (0.75, 0.5, -0.25)
     assert (row["n"], row["n_without"]) == (4, 2)
     unknown = table.assign(corpus_containment=np.nan)
-    assert similarity.without_near_duplicates(settings, unknown, {"esm": found}).empty
+    assert containment.without_near_duplicates(settings, unknown, {"esm": found}).empty
 
 
 @pytest.fixture
@@ -196,22 +201,22 @@ def test_the_dataset_table_says_what_the_backbone_has_read(
     held = json.loads((model / FACTS).read_text())["held"]
     read = next(s for i, s in enumerate(proteins(40, 4)) if i not in held)
     table = dataset([(read, "train", ["Nucleus"]), (BASE, "val", ["Nucleus"]), (read, "test", ["Nucleus"])])
-    monkeypatch.setattr(inputs, "read_table", lambda _: inputs.Inputs(table, pd.DataFrame(), []))
+    monkeypatch.setattr(prepare, "read_table", lambda _: prepare.Inputs(table, pd.DataFrame(), []))
     profile = tmp_path / "p.yaml"
     profile.write_text(f"description: x\ndata: {{dataset: deeploc2}}\nbackbone: {{source: {model}}}\n")
-    found = inputs.read_inputs(load_settings(str(profile))).table
+    found = prepare.read_inputs(load_settings(str(profile))).table
     assert np.isnan(found.loc[0, "corpus_containment"]) and found["corpus_containment"].tolist()[1:] == [0.0, 1.0]
     assert fingerprint(found) == fingerprint(table)  # what was trained does not depend on the audit
     assert "not counted" not in capsys.readouterr().out
     (model / FACTS).unlink()
-    assert inputs.read_inputs(load_settings(str(profile))).table["corpus_containment"].isna().all()
+    assert prepare.read_inputs(load_settings(str(profile))).table["corpus_containment"].isna().all()
     assert "near duplicates in the pre-training corpus are not counted: model does not say" in capsys.readouterr().out
 
 
 def leakage_of(shares: list[float]) -> pd.DataFrame:
     table = dataset([(BASE, "train", []), *((s, "test", []) for s in proteins(len(shares), 5))])
     table = table.assign(containment=0.0, corpus_containment=[np.nan, *shares])
-    return audits.leakage(table, {"test": (table["split"] == "test").to_numpy()})
+    return audit.leakage(table, {"test": (table["split"] == "test").to_numpy()})
 
 
 def test_leakage_counts_the_corpus_by_the_same_definition() -> None:

@@ -11,18 +11,19 @@ import pytest
 import torch
 from transformers import EsmForMaskedLM
 
-from halo_utils import bench, bench_embedding
-from halo_utils import bench_cases as cases
-from halo_utils.backbones import esm2_config
-from halo_utils.bench_cases import Row
-from halo_utils.bench_embedding import comparisons, embedding, embedding_flops, esm_cpp, matrix_rate
-from halo_utils.bench_graphs import graph_building
-from halo_utils.bench_growth import PeakMemory, exponents, walks
-from halo_utils.edges import radius_edges
-from halo_utils.errors import HaloError, SettingsError
-from halo_utils.files import write_csv, write_json
-from halo_utils.readme import BENCH_LINES, bench_table
-from halo_utils.released import ReleasedClassifier, loop_edges, padded_batches
+from benchmarks import cases, run
+from benchmarks import embedding as bench_embedding
+from benchmarks import run as bench
+from benchmarks.cases import Row
+from benchmarks.embedding import comparisons, embedding, embedding_flops, esm_cpp, matrix_rate
+from benchmarks.graphs import graph_building
+from benchmarks.growth import PeakMemory, exponents, walks
+from benchmarks.released import ReleasedClassifier, loop_edges, padded_batches
+from halo_utils.core.errors import HaloError, SettingsError
+from halo_utils.core.files import write_csv, write_json
+from halo_utils.embeddings.esm2 import esm2_config
+from halo_utils.structures.edges import radius_edges
+from tools.readme import BENCH_LINES, bench_table
 
 CPU = torch.device("cpu")
 
@@ -116,14 +117,14 @@ def test_embedding_is_compared_with_the_same_batches_in_the_same_precision(
 def test_one_case_is_measured_again_and_the_others_stay(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = [("fine-tuning", "ratio", 20.0, "frozen trunk"), ("embedding 8M", "ratio to eager", 11.7, "")]
     table = pd.DataFrame(old, columns=["case", "quantity", "value", "note"]).assign(unit="times")
-    path = bench.PATHS.make().results / "bench_cpu.csv"
+    path = run.PATHS.make().results / "bench_cpu.csv"
     write_csv(path, table)
     elsewhere = {"cores": 9, "processor": "X", "gpu": None}
     write_json(path.with_suffix(".json"), {n: {"hardware": elsewhere} for n in ("fine-tuning", "embedding")})
     found = Row("embedding 8M", "fp32 beside SDPA sorted fp32", 1.194, "times", "packed encoder")
     monkeypatch.setattr(bench, "embedding", lambda device: [found])
     monkeypatch.setattr(bench, "machine_name", lambda: "cpu")
-    assert bench.main(["--only", "embedding"]) == 0
+    assert run.main(["--only", "embedding"]) == 0
     assert pd.read_csv(path)["quantity"].tolist() == ["ratio", "fp32 beside SDPA sorted fp32"]
     lines = bench_table(path.parent).splitlines()
     assert lines[0] == "| what | compared with | what differs | times faster | measured on |" and len(lines) == 4
@@ -131,7 +132,7 @@ def test_one_case_is_measured_again_and_the_others_stay(root: Path, monkeypatch:
     assert (
         "| Hugging Face, SDPA attention, sorted, fp32 | packed encoder | 1.19 |" in lines[3] and "(X)" not in lines[3]
     )
-    assert bench.main(["--only", "esm.cpp"]) == 2  # not without its interpreter
+    assert run.main(["--only", "esm.cpp"]) == 2  # not without its interpreter
 
 
 def test_readme_shows_every_comparison_of_embedding() -> None:

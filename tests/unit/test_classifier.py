@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from halo_utils.backbones import load_backbone, load_tokenizer, token_ids
-from halo_utils.batching import BudgetBatchSampler, SequenceDataset, collate_proteins
-from halo_utils.blocks import BackboneSettings, HeadSettings
-from halo_utils.classifiers import ProteinBatch, SequenceClassifier, residues_of
-from halo_utils.features import STANDARD, composition
-from halo_utils.losses import FocalLoss, log_odds
-from halo_utils.pooling import REGIONS, AttentionPooling, LightAttention, outside_regions
+from halo_utils.embeddings.biochemistry import STANDARD, composition
+from halo_utils.embeddings.esm2 import load_backbone, load_tokenizer, token_ids
+from halo_utils.models.esm_classifier import ProteinBatch, SequenceClassifier, residues_of
+from halo_utils.models.losses import FocalLoss, log_odds
+from halo_utils.models.pooling import REGIONS, AttentionPooling, LightAttention, outside_regions
+from halo_utils.profile import BackboneSettings, HeadSettings
+from halo_utils.training.batching import BudgetBatchSampler, SequenceDataset, collate_proteins
 
 SETTINGS = BackboneSettings(source="random", random={"layers": 3, "width": 16, "heads": 2})
 LIGHT = HeadSettings(pooling="light_attention", channels=3, hidden=8, dropout=0.5)

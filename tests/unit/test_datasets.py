@@ -6,26 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils import audits, kmers
-from halo_utils.audits import (
-    co_occurrence,
-    label_counts,
-    leakage,
-    lengths,
-    seen_before,
-    within_split_copies,
-)
-from halo_utils.datasets import (
-    evaluation_sets,
-    fingerprint,
-    held_out_sets,
-    read_deeploc2,
-    read_hpa,
-    read_luo2024,
-    stratified_subset,
-)
-from halo_utils.kmers import kmer_containment
-from halo_utils.labels import DEEPLOC, HPA, HPA_SUPPORTED, LUO2024, canonical, locations, supported
+from halo_utils.data import audit, kmers
+from halo_utils.data.audit import co_occurrence, label_counts, leakage, lengths, seen_before, within_split_copies
+from halo_utils.data.deeploc import read_deeploc2, read_hpa
+from halo_utils.data.kmers import kmer_containment
+from halo_utils.data.locations import DEEPLOC, HPA, HPA_SUPPORTED, LUO2024, canonical, locations, supported
+from halo_utils.data.luo2024 import read_luo2024
+from halo_utils.data.splits import evaluation_sets, fingerprint, held_out_sets, stratified_subset
 
 HEADER = ",ACC,Kingdom,Partition,Membrane," + ",".join(DEEPLOC) + ",Sequence"
 
@@ -145,7 +132,7 @@ def test_families_are_linked_by_a_share_of_the_six_mers_of_the_poorer_one() -> N
     family = table.set_index("accession")["family"]
     assert family["start"] == family["end"] == family["long"]  # through a third protein
     assert family.nunique() == 6  # a copy in another split belongs to that split's families
-    sizes = audits.family_sizes(table, {"test": (table["split"] == "test").to_numpy()}).iloc[0]
+    sizes = audit.family_sizes(table, {"test": (table["split"] == "test").to_numpy()}).iloc[0]
     assert (sizes["proteins"], sizes["families"], sizes["with_relatives"], sizes["largest_family"]) == (7, 5, 3, 3)
     alone = table.tail(2)
     assert len(set(kmers.families(alone))) == 2 and len(kmers.families(table.head(0))) == 0

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from halo_utils.blocks import GateSettings
-from halo_utils.calibration import Threshold
-from halo_utils.errors import LeakError
-from halo_utils.gate import Decision, Gate, decision_counts, halo_gate, make_gate
+from halo_utils.core.errors import LeakError
+from halo_utils.evaluation.thresholds import Threshold
+from halo_utils.models.gate import Decision, Gate, decision_counts, halo_gate, make_gate
+from halo_utils.profile import GateSettings
 
 SHAPE = (6, 4)
 probs = arrays(np.float64, SHAPE, elements=st.floats(0, 1))

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch_geometric.data import Batch
 
-from halo_utils.blocks import GatSettings
-from halo_utils.edges import radius_edges
-from halo_utils.features import PROPERTIES, biochemistry, composition, raw_properties
-from halo_utils.gat import FeatureWeights, GatClassifier
-from halo_utils.graphs import build_graph, feature_blocks, node_features
+from halo_utils.embeddings.biochemistry import PROPERTIES, biochemistry, composition, raw_properties
+from halo_utils.models.gat import FeatureWeights, GatClassifier
+from halo_utils.profile import GatSettings
+from halo_utils.structures.edges import radius_edges
+from halo_utils.structures.residue_graph import build_graph, feature_blocks, node_features
 
 # Four residues on a line at 0, 6, 12 and 22 angstrom: 0-1 and 1-2 are under 10, 2-3 is exactly 10, 0-2 is 12.
 LINE = np.array([[0.0, 0, 0], [6, 0, 0], [12, 0, 0], [22, 0, 0]], dtype=np.float32)

@@ -7,39 +7,37 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support, roc_auc_score
 
-from halo_utils import inputs, kmers, report
-from halo_utils.blocks import FocalSettings
-from halo_utils.bootstrap import resample_weights, resampled_scores, weighted_auc
-from halo_utils.calibration import (
+from halo_utils.config import load_settings
+from halo_utils.core.errors import DataError, LeakError
+from halo_utils.core.files import write_csv
+from halo_utils.core.paths import RunPaths
+from halo_utils.data import kmers
+from halo_utils.data.splits import fingerprint
+from halo_utils.evaluation.bootstrap import (
+    evaluate,
+    paired_difference,
+    resample_weights,
+    resampled_scores,
+    weighted_auc,
+)
+from halo_utils.evaluation.calibration import calibration_sentence, confidence_bins, predicted_ranges, reliability
+from halo_utils.evaluation.claims import check_confidence
+from halo_utils.evaluation.metrics import scores
+from halo_utils.evaluation.scoring import compare, headline, macro_sentence, measure
+from halo_utils.evaluation.seeds import across_seeds, overall, remark, runs_with_other_seeds
+from halo_utils.evaluation.test_sets import EvaluationSet, evaluation_set, restrict
+from halo_utils.evaluation.thresholds import (
     Threshold,
     best_threshold,
-    calibration_sentence,
     choose_label_thresholds,
     choose_threshold,
-    confidence_bins,
-    predicted_ranges,
-    reliability,
     threshold_grid,
     threshold_sweep,
 )
-from halo_utils.claims import check_confidence
-from halo_utils.datasets import fingerprint
-from halo_utils.errors import DataError, LeakError
-from halo_utils.evaluation import (
-    EvaluationSet,
-    compare,
-    evaluation_set,
-    headline,
-    macro_sentence,
-    measure,
-    restrict,
-)
-from halo_utils.files import write_csv
-from halo_utils.metrics import evaluate, paired_difference, scores
-from halo_utils.paths import RunPaths
-from halo_utils.seeds import across_seeds, overall, remark, runs_with_other_seeds
-from halo_utils.settings import load_settings
-from halo_utils.statements import confidence_sentence
+from halo_utils.profile import FocalSettings
+from halo_utils.runs import prepare
+from tools import report
+from tools.statements import confidence_sentence
 
 PLACES = ["a", "b", "c", "d"]
 
@@ -248,7 +246,7 @@ def test_sets_name_what_macro_averages_leave_out(root: Path, tiny_profile: Path)
 
 def test_families_come_with_the_proteins(root: Path, tiny_profile: Path) -> None:
     settings = load_settings(str(tiny_profile))
-    table = inputs.read_inputs(settings).table
+    table = prepare.read_inputs(settings).table
     assert table["family"].tolist() == kmers.families(table).tolist()
     assert fingerprint(table) == fingerprint(table.drop(columns="family"))
     own = evaluation_set(settings, table, "test")

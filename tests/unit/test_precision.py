@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from halo_utils import precision
-from halo_utils.blocks import ComputeSettings
-from halo_utils.settings import load_settings, profile_names
+from halo_utils.config import load_settings, profile_names
+from halo_utils.core import devices
+from halo_utils.core import devices as precision
+from halo_utils.profile import ComputeSettings
 
 
 @pytest.mark.parametrize(
@@ -20,9 +21,9 @@ from halo_utils.settings import load_settings, profile_names
 def test_auto_follows_the_processor(monkeypatch: pytest.MonkeyPatch, capabilities: dict, expected: str) -> None:
     monkeypatch.setattr(precision, "device", lambda: torch.device("cpu"))
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert precision.resolve("auto") == expected
-    assert [precision.resolve(name) for name in ("32-true", "bf16-mixed")] == ["32-true", "bf16-mixed"]
-    with precision.autocast("auto"):
+    assert devices.resolve("auto") == expected
+    assert [devices.resolve(name) for name in ("32-true", "bf16-mixed")] == ["32-true", "bf16-mixed"]
+    with devices.autocast("auto"):
         product = torch.ones(2, 2) @ torch.ones(2, 2)
     assert (product.dtype == torch.bfloat16) == (expected == "bf16-mixed")
 
@@ -33,15 +34,15 @@ def test_auto_follows_the_gpu(monkeypatch: pytest.MonkeyPatch, emulated: bool) -
     monkeypatch.setattr(
         torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation or not emulated
     )
-    assert precision.resolve("auto") == ("32-true" if emulated else "bf16-mixed")
+    assert devices.resolve("auto") == ("32-true" if emulated else "bf16-mixed")
 
 
 def test_without_a_compiler_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     asked = ComputeSettings(compile=True)
-    monkeypatch.setattr(precision.shutil, "which", lambda name: "/bin/c++" if name == "g++" else None)
-    assert precision.compiles(asked) and not precision.compiles(ComputeSettings())
-    monkeypatch.setattr(precision.shutil, "which", lambda name: None)
-    assert not precision.compiles(asked) and "no C++ compiler here" in capsys.readouterr().out
+    monkeypatch.setattr(devices.shutil, "which", lambda name: "/bin/c++" if name == "g++" else None)
+    assert devices.compiles(asked) and not devices.compiles(ComputeSettings())
+    monkeypatch.setattr(devices.shutil, "which", lambda name: None)
+    assert not devices.compiles(asked) and "no C++ compiler here" in capsys.readouterr().out
 
 
 def test_no_shipped_profile_forces_emulation() -> None:

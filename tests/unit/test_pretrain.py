@@ -17,19 +17,21 @@ from lightning.pytorch.callbacks import Callback
 from torch.nn.utils.rnn import pad_sequence
 from transformers import EsmForMaskedLM
 
-from halo_utils import pretrain as module
-from halo_utils.backbones import esm2_config, load_backbone
-from halo_utils.blocks import BackboneSettings
-from halo_utils.corpus import HELD_OUT, LEFT_OUT, TRAIN, open_corpus, stream_fasta
-from halo_utils.errors import DataError, TrainingError
-from halo_utils.language_model import MaskedLanguageModel
-from halo_utils.learner import linear_schedule
-from halo_utils.masking import MASK, MaskedBatch, MaskedDataset, RoundSampler, crop_tokens, mask_tokens
-from halo_utils.model_card import FACTS, LOG, MOST_BYTES, card, ship
-from halo_utils.paths import REPOSITORY
-from halo_utils.pretrain import main, pretrain
-from halo_utils.settings import Settings, load_settings
-from halo_utils.synthetic import make_proteome
+from halo_utils.config import Settings, load_settings
+from halo_utils.core.errors import DataError, TrainingError
+from halo_utils.core.paths import REPOSITORY
+from halo_utils.data.synthetic.proteome import make_proteome
+from halo_utils.embeddings.esm2 import esm2_config, load_backbone
+from halo_utils.embeddings.packed_encoder import MASK
+from halo_utils.pretraining import train as module
+from halo_utils.pretraining.corpus import FACTS, HELD_OUT, LEFT_OUT, TRAIN, open_corpus, stream_fasta
+from halo_utils.pretraining.language_model import MaskedLanguageModel
+from halo_utils.pretraining.masking import MaskedBatch, MaskedDataset, RoundSampler, crop_tokens, mask_tokens
+from halo_utils.pretraining.model_card import LOG, MOST_BYTES, card, ship
+from halo_utils.pretraining.train import main, pretrain
+from halo_utils.profile import BackboneSettings
+from halo_utils.training import fit
+from halo_utils.training.lightning_module import linear_schedule
 
 SHIPPED = sorted((REPOSITORY / "data" / "checkpoints").glob("*/config.json"))
 LETTERS = np.array(list("ACDEFGHIKLMNPQRSTVWY"))
@@ -91,7 +93,7 @@ def test_corpus_counts_what_it_leaves_out(tmp_path: Path) -> None:
     corpus = open_corpus(files, tmp_path, 0.1, 0)
     rows = corpus.audit.set_index("file").loc[["a.fasta.gz", "b.fasta"], ["records", "too short", "copies", "kept"]]
     assert rows.to_numpy().tolist() == [[32, 1, 1, 30], [11, 0, 1, 10]]
-    letters = (REPOSITORY / "halo_utils" / "esm2_vocab.txt").read_text().split()
+    letters = (REPOSITORY / "halo_utils" / "embeddings" / "esm2_vocab.txt").read_text().split()
     for name, sequence in zip(corpus.store.accessions, first + second, strict=True):
         assert "".join(letters[i] for i in corpus.store.rows(name)[:, 0]) == sequence
     before = corpus.store.path.stat().st_mtime_ns
@@ -209,7 +211,7 @@ class StopAfter(Callback):
 
 
 def test_an_interrupted_run_ends_as_an_undisturbed_one(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    make = module.make_trainer
+    make = fit.make_trainer
     monkeypatch.setattr(module, "make_trainer", lambda c, e, callbacks, **k: make(c, e, [*callbacks, StopAfter()], **k))
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         pretrain(settings)
@@ -277,7 +279,7 @@ def test_it_learns_and_what_ships_loads_like_any_esm2(root: Path, capsys: pytest
 
 
 def without_block(text: str) -> str:
-    """Leave out the table that ``halo_utils.readme`` fills from finished runs."""
+    """Leave out the table that ``tools.readme`` fills from finished runs."""
     return re.sub(r"(<!-- seen -->).*(<!-- /seen -->)", r"\1\2", text, flags=re.DOTALL)
 
 
@@ -315,7 +317,7 @@ def masked_accuracy(folder: Path, sequences: list[str]) -> tuple[float, float]:
     """Return the shares of picked residues that a shipped model and the most frequent residue get right."""
     model = MaskedLanguageModel(EsmForMaskedLM.from_pretrained(folder, dtype=torch.float32)).eval()
     rng = np.random.default_rng(0)
-    letters = (REPOSITORY / "halo_utils" / "esm2_vocab.txt").read_text().split()
+    letters = (REPOSITORY / "halo_utils" / "embeddings" / "esm2_vocab.txt").read_text().split()
     code = {letter: i for i, letter in enumerate(letters)}
     crops = [crop_tokens(np.array([code[a] for a in s]), 256, rng) for s in sequences]
     tokens = np.concatenate(crops)

@@ -6,12 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils import inputs, statements, truncation, wording
-from halo_utils.labels import DEEPLOC
-from halo_utils.paths import RunPaths
-from halo_utils.settings import load_settings
-from halo_utils.truncation import seen_residues
+from halo_utils.config import load_settings
+from halo_utils.core.paths import RunPaths
+from halo_utils.data.locations import DEEPLOC
+from halo_utils.embeddings import truncation
+from halo_utils.embeddings.truncation import seen_residues
+from halo_utils.runs import wording
+from halo_utils.structures import store
 from tests.models import model, write
+from tools import statements
 
 LONG = "M" + "ACDEFGHIKLNPQRSTVWY" * 6
 
@@ -41,7 +44,7 @@ def stored(folder: Path, policy: str) -> tuple[pd.DataFrame, set[tuple[int, int]
     table = pd.DataFrame({"accession": ["P1", "P2"], "sequence": [LONG, "MKVL" * 5], "split": ["train", "test"]})
     table = table.join(pd.DataFrame(np.eye(2, 10, dtype=int), columns=list(DEEPLOC)))
     settings = load_settings("demo", backbone={"max_tokens": 42, "truncation": policy})
-    found = inputs.store_structures(settings, table, [folder])
+    found = store.store_structures(settings, table, [folder])
     return truncation.read_share(table, settings.backbone, found), brute_force(atoms[:, 1], 10.0)
 
 

@@ -7,12 +7,14 @@ import pandas as pd
 import pytest
 from sklearn.metrics import matthews_corrcoef, precision_score
 
-from halo_utils import claims, plots, reference, report, statements
-from halo_utils.files import write_csv
-from halo_utils.labels import DEEPLOC, LUO2024
-from halo_utils.paths import RunPaths
-from halo_utils.reference import beside_paper, published_columns, published_table, readable
-from halo_utils.run import notebooks
+from halo_utils.commands.run import notebooks
+from halo_utils.core.files import write_csv
+from halo_utils.core.paths import RunPaths
+from halo_utils.data.locations import DEEPLOC, LUO2024
+from halo_utils.evaluation import claims, published
+from halo_utils.evaluation.published import beside_paper, published_columns, published_table, readable
+from halo_utils.figures import plots
+from tools import report, statements
 
 GATS = [(1, "ESM", 1e-4), (1, "F-ESM", 5e-3), (1, "WF-ESM", 1e-4), (2, "GAT", 1e-4), (3, "GAT", 1e-4)]
 MACRO = [(n, system) for n in (2, 3) for system in ("HALO", "Fine-tuned ESM")]
@@ -45,7 +47,7 @@ def test_precision_and_recall_of_halo_and_esm_are_macro(number: int, system: str
 
 
 def test_table_4_counts_undefined_precision_as_one() -> None:
-    bounds = reference.precision_bounds().set_index("system")
+    bounds = published.precision_bounds().set_index("system")
     assert bounds["mcc_zero"].to_dict() == {"HALO_S": 2, "RF_S": 0, "MLP_S": 0, "HALO_T": 2, "HALO_N": 3}
     assert bounds.loc[["HALO_S", "HALO_T", "HALO_N"], "bound"].tolist() == pytest.approx([0.8, 0.8, 0.7])
     assert bounds.index[~bounds["possible"]].tolist() == ["HALO_S", "HALO_T", "HALO_N"]
@@ -64,7 +66,7 @@ def test_accuracies_of_table_4_are_two_quantities() -> None:
     table = published_table(4)
     assert set(table.loc[table["metric"] == "accuracy", "system"]) == {"HALO_S", "HALO_T", "HALO_N"}
     assert set(table.loc[table["metric"] == "accuracy_one_vs_rest", "system"]) == {"RF_S", "MLP_S"}
-    sentence = reference.accuracy_sentence()
+    sentence = published.accuracy_sentence()
     assert "RF 0.9555 and MLP 0.9630 are means of 10" in sentence and "HALO's 0.7924 is subset" in sentence
     assert "0.958 to 0.979" in sentence  # 1 - 2 (1 - 0.7924) / 10 and 1 - (1 - 0.7924) / 10
 
@@ -132,7 +134,7 @@ def test_luo2024_stands_beside_its_own_table() -> None:
     assert golgi.loc["fine-tuned ESM", "ours"] == 0.625
     gats = beside_paper(1, metrics, "luo2024", "S", ("gat_pretrained", "gat_weighted"))
     assert gats["published"].isna().all() and gats["ours"].notna().all()
-    assert [part for _, part in readable(gats).columns] == [reference.PARTS[1]] * 2
+    assert [part for _, part in readable(gats).columns] == [published.PARTS[1]] * 2
 
 
 CELLS = [("02", "esm_beside_paper"), ("04", "table1"), ("05", "table2"), ("06", "table3")]
@@ -143,11 +145,11 @@ CELLS = [("02", "esm_beside_paper"), ("04", "table1"), ("05", "table2"), ("06", 
 def test_notebooks_write_deeplocs_tables_for_deeploc_only(number: str, name: str, dataset: str, root: object) -> None:
     source = next(p for p in notebooks() if p.stem.startswith(number)).with_suffix(".py").read_text(encoding="utf-8")
     cells = [cell.partition("\n")[2] for cell in source.split("# %%")]
-    cell = next(cell for cell in cells if f"{name}.csv" in cell and "reference.beside" in cell)
+    cell = next(cell for cell in cells if f"{name}.csv" in cell and "published.beside" in cell)
     metrics = tidy(dataset, "S" if dataset == "luo2024" else "test")
     shown, paths = [], RunPaths("x").make()
     names = {
-        "reference": reference,
+        "published": published,
         "write_csv": write_csv,
         "display": shown.append,
         "paths": paths,

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from halo_utils import residues
-from halo_utils.errors import DataError
-from halo_utils.residues import ResidueStore, open_if_current, write_store
+from halo_utils.core import residue_store as residues
+from halo_utils.core.errors import DataError
+from halo_utils.core.residue_store import ResidueStore, open_if_current, write_store
 
 
 def store(path: Path, key: str = "k") -> ResidueStore:

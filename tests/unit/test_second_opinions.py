@@ -4,14 +4,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils.calibration import Threshold
-from halo_utils.claims import CLAIMS, HALO_ESM, LEAST_ASKED, check_claims
-from halo_utils.evaluation import evaluation_set
-from halo_utils.gate import Decision, Gate, GateResult, asked_labels, halo_gate, random_veto
-from halo_utils.labels import DEEPLOC
-from halo_utils.metrics import paired_difference, scores
-from halo_utils.second_opinions import VETO_METRICS, beside_random_veto, second_opinions, veto_scores, veto_sentence
-from halo_utils.settings import load_settings
+from halo_utils.config import load_settings
+from halo_utils.data.locations import DEEPLOC
+from halo_utils.evaluation.bootstrap import paired_difference
+from halo_utils.evaluation.claims import CLAIMS, HALO_ESM, LEAST_ASKED, check_claims
+from halo_utils.evaluation.metrics import scores
+from halo_utils.evaluation.second_opinions import (
+    VETO_METRICS,
+    beside_random_veto,
+    second_opinions,
+    veto_scores,
+    veto_sentence,
+)
+from halo_utils.evaluation.test_sets import evaluation_set
+from halo_utils.evaluation.thresholds import Threshold
+from halo_utils.models.gate import Decision, Gate, GateResult, asked_labels, halo_gate, random_veto
 
 PLACES = list("abcdefghij")
 HALF = Threshold(0.5, "published")

@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils import claims
-from halo_utils.blocks import GatSettings
-from halo_utils.errors import SettingsError
-from halo_utils.files import digest, write_csv
-from halo_utils.labels import DEEPLOC, LUO2024
-from halo_utils.pairs import sources
-from halo_utils.paths import REPOSITORY, RunPaths, data_dir
-from halo_utils.reference import published_table, text_value
-from halo_utils.settings import VARIATIONS, load_settings, profile_names
+from halo_utils.config import VARIATIONS, load_settings, profile_names
+from halo_utils.core.errors import SettingsError
+from halo_utils.core.files import digest, write_csv
+from halo_utils.core.paths import REPOSITORY, RunPaths, data_dir
+from halo_utils.data.locations import DEEPLOC, LUO2024
+from halo_utils.evaluation import claims
+from halo_utils.evaluation.published import published_table, text_value
+from halo_utils.profile import GatSettings
+from tools.pairs import sources
 
 
 @pytest.mark.parametrize("name", ["demo", "mini", "paper", "quick"])
@@ -170,7 +170,8 @@ def test_paths_do_not_depend_on_the_working_directory(root: Path, monkeypatch: p
 
 
 def test_importing_does_nothing(tmp_path: Path) -> None:
-    modules = [f"halo_utils.{p.stem}" for p in sorted((REPOSITORY / "halo_utils").glob("[a-z]*.py"))]
+    package = sorted((REPOSITORY / "halo_utils").rglob("[a-z]*.py"))
+    modules = [".".join(p.relative_to(REPOSITORY).with_suffix("").parts) for p in package]
     assert len(modules) > 25
     code = (
         "import socket, sys\n"

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils.errors import StructureError
-from halo_utils.structures import (
+from halo_utils.core.errors import StructureError
+from halo_utils.structures.reader import (
     StructureRecord,
     align,
     load_structures,

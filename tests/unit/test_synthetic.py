@@ -7,11 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils.folds import build_backbone, segments_of
-from halo_utils.labels import DEEPLOC
-from halo_utils.settings import Settings, load_settings
-from halo_utils.structures import read_structure
-from halo_utils.synthetic import AMINO_ACIDS, BACKGROUND, STRUCTURE_SHARE, frequencies, make_proteome, write_structures
+from halo_utils.config import Settings, load_settings
+from halo_utils.data.locations import DEEPLOC
+from halo_utils.data.synthetic.folds import build_backbone, segments_of
+from halo_utils.data.synthetic.proteome import (
+    AMINO_ACIDS,
+    BACKGROUND,
+    STRUCTURE_SHARE,
+    frequencies,
+    make_proteome,
+    write_structures,
+)
+from halo_utils.structures.reader import read_structure
 
 
 @pytest.fixture(scope="module")

@@ -9,19 +9,13 @@ import torch
 from safetensors.torch import save_file
 from transformers import EsmForMaskedLM, EsmModel
 
-from halo_utils.backbones import (
-    esm2_config,
-    load_backbone,
-    load_tokenizer,
-    split_backbone,
-    token_ids,
-)
-from halo_utils.batching import SequenceDataset, collate_proteins
-from halo_utils.blocks import BackboneSettings
-from halo_utils.classifiers import residues_of
-from halo_utils.encoder import PackedEncoder, attend, attend_padded
-from halo_utils.errors import SettingsError
-from halo_utils.truncation import seen_residues, truncate
+from halo_utils.core.errors import SettingsError
+from halo_utils.embeddings.esm2 import esm2_config, load_backbone, load_tokenizer, split_backbone, token_ids
+from halo_utils.embeddings.packed_encoder import PackedEncoder, attend, attend_padded
+from halo_utils.embeddings.truncation import seen_residues, truncate
+from halo_utils.models.esm_classifier import residues_of
+from halo_utils.profile import BackboneSettings
+from halo_utils.training.batching import SequenceDataset, collate_proteins
 
 SETTINGS = BackboneSettings(source="random", random={"layers": 3, "width": 16, "heads": 2})
 

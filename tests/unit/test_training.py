@@ -11,16 +11,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
 
-from halo_utils.backbones import load_backbone, load_tokenizer, token_ids
-from halo_utils.batching import SequenceDataset, collate_proteins, make_loader
-from halo_utils.blocks import BackboneSettings, ComputeSettings
-from halo_utils.checkpoints import interruptible
-from halo_utils.classifiers import SequenceClassifier
-from halo_utils.errors import HaloError
-from halo_utils.files import sha256
-from halo_utils.learner import Classifier, scale_rates
-from halo_utils.losses import FocalLoss
-from halo_utils.training import fit
+from halo_utils.core.errors import HaloError
+from halo_utils.core.files import sha256
+from halo_utils.embeddings.esm2 import load_backbone, load_tokenizer, token_ids
+from halo_utils.models.esm_classifier import SequenceClassifier
+from halo_utils.models.losses import FocalLoss
+from halo_utils.profile import BackboneSettings, ComputeSettings
+from halo_utils.training.batching import SequenceDataset, collate_proteins, make_loader
+from halo_utils.training.checkpoints import interruptible
+from halo_utils.training.fit import fit
+from halo_utils.training.lightning_module import Classifier, scale_rates
 
 SETTINGS = BackboneSettings(source="random", random={"layers": 2, "width": 16, "heads": 2})
 

@@ -9,13 +9,17 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from halo_utils import diagrams, gate, in_short, seeds, statements, wording
-from halo_utils.blocks import BackboneSettings, Block, EsmSettings, GatSettings
-from halo_utils.calibration import Threshold
-from halo_utils.labels import DEEPLOC
-from halo_utils.paths import RunPaths
-from halo_utils.run import notebooks
-from halo_utils.settings import load_settings
+from halo_utils.commands.run import notebooks
+from halo_utils.config import load_settings
+from halo_utils.core.paths import RunPaths
+from halo_utils.data.locations import DEEPLOC
+from halo_utils.evaluation import seeds
+from halo_utils.evaluation.thresholds import Threshold
+from halo_utils.figures import diagrams
+from halo_utils.models import gate
+from halo_utils.profile import BackboneSettings, Block, EsmSettings, GatSettings
+from halo_utils.runs import in_short, wording
+from tools import statements
 
 PROFILES = ("demo", "mini", "quick", "paper")
 
@@ -59,13 +63,13 @@ def test_weights_mode_is_the_profiles(profile: str, words: str) -> None:
 
 def test_grid_is_run_where_the_profile_asks_for_it() -> None:
     text = next(p for p in notebooks() if p.stem.startswith("04")).with_suffix(".py").read_text(encoding="utf-8")
-    (cell,) = [part for part in text.split("\n# %%") if "graph_stage.weight_grid(" in part]
+    (cell,) = [part for part in text.split("\n# %%") if "weight_grid.weight_grid(" in part]
     source = cell[cell.index("\n") :]
     scores = pd.DataFrame({"coord": [0.1], "esm": [1.0], "bio": [0.0], "val_macro_f1": [0.5]})
     for profile, weights, runs in (("mini", (0.1, 1.0, 0.0), 1), ("quick", (0.5, 1.0, 0.5), 0)):
         settings, stage = load_settings(profile), Mock()
         stage.weight_grid.return_value = scores
-        names = {"gat": settings.gat, "settings": settings, "weight_mode": "", "graph_stage": stage, "stage": None}
+        names = {"gat": settings.gat, "settings": settings, "weight_mode": "", "weight_grid": stage, "stage": None}
         names |= {"pd": pd, "wording": wording, "write_csv": Mock(), "paths": MagicMock(), "display": Mock()}
         names["Markdown"] = str
         exec(source, names)

@@ -1,0 +1,1 @@
+"""Ground floor: errors, paths, files, devices and the per-residue store."""

@@ -1,0 +1,141 @@
+"""Atomic writing: a file appears whole under its name or not at all, and a full disk says so in one line."""
+
+import errno
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+
+from halo_utils.core.errors import DataError, StorageError
+from halo_utils.core.paths import shown
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+# Unfinished files carry host and process, so that those of a killed process can be told from those being written.
+HOST = f"{zlib.crc32(platform.node().encode()):08x}"
+UNFINISHED = re.compile(r"\.unfinished-(?P<host>[0-9a-f]{8})-(?P<process>\d+)-.+")
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn the system's errors about a full or read-only disk into one clear message.
+
+    Raises:
+        StorageError: naming ``path``, the free space and the remedy.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            folder = next(p for p in [path, *path.parents] if p.is_dir())
+            free = shutil.disk_usage(folder).free / 1e6
+            raise StorageError(
+                f"{shown(path)} cannot be written, the disk is full ({free:,.0f} MB free): make room, or set HALO_ROOT"
+                " to a folder on a larger disk, and run the same command again; finished steps are kept"
+            ) from error
+        if error.errno in READ_ONLY:
+            raise StorageError(
+                f"{shown(path)} cannot be written ({error.strerror}): make its folder writable, or set HALO_ROOT to"
+                " one that is"
+            ) from error
+        raise
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside ``path`` and rename it to ``path`` when the block succeeds.
+
+    The temporary file is removed when the block raises; what a killed process leaves is removed by
+    ``remove_unfinished``. The suffix of ``path`` is kept because writers choose their format by it.
+
+    Raises:
+        StorageError: if the disk is full or the folder read-only.
+    """
+    temporary = path.with_name(f".unfinished-{HOST}-{os.getpid()}-{path.name}")
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> list[str]:
+    """Remove the unfinished files that killed processes of this machine left under ``folder``; return their names."""
+    removed = []
+    for path in folder.rglob(".unfinished-*") if folder.is_dir() else ():
+        found = UNFINISHED.fullmatch(path.name)
+        if found and found["host"] == HOST and not psutil.pid_exists(int(found["process"])):
+            path.unlink(missing_ok=True)
+            removed.append(path.name)
+    return removed
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write ``text`` as UTF-8 and return ``path``."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write ``content`` and return ``path``."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+    return path
+
+
+def write_json(path: Path, value: Any) -> Path:
+    """Write ``value`` as indented JSON with sorted keys and return ``path``."""
+    return write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+
+def write_csv(path: Path, table: pd.DataFrame, decimals: int = 6) -> Path:
+    """Write ``table`` as CSV without its index, numbers rounded to ``decimals``, and return ``path``."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, float_format=f"%.{decimals}g", lineterminator="\n")
+    return path
+
+
+def write_parquet(path: Path, table: pd.DataFrame) -> Path:
+    """Write ``table`` as parquet with page checksums, without its index, and return ``path``."""
+    with atomic_path(path) as temporary:
+        table.to_parquet(temporary, index=False, write_page_checksum=True)
+    return path
+
+
+def read_parquet(path: Path, remedy: str) -> pd.DataFrame:
+    """Read a table of ``write_parquet``, verifying its checksums.
+
+    Raises:
+        DataError: if the file is missing or damaged; the message ends with ``remedy``.
+    """
+    if not path.is_file():
+        raise DataError(f"{shown(path)} not found: {remedy}")
+    try:
+        return pd.read_parquet(path, page_checksum_verification=True)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{shown(path)} is damaged ({str(error).splitlines()[0]}): {remedy}") from error
+
+
+def digest(*parts: Any) -> str:
+    """Return 16 hex digits of the sha256 over the JSON form of ``parts``; the key of content caches."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def sha256(path: Path) -> str:
+    """Return the sha256 of a file, 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,53 @@
+"""TODO."""
+
+import os
+import platform
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from halo_utils.core.paths import REPOSITORY
+
+CODE = ("halo_utils", "notebooks/*.py", "requirements.txt")  # what can change a number
+
+
+def commit() -> str:
+    """Return the commit of the repository, with ``+changes`` where code differs from it, or ``unknown``."""
+    command = ["git", "-C", str(REPOSITORY)]
+    try:
+        head = subprocess.run([*command, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        dirty = subprocess.run(
+            [*command, "status", "--porcelain", "--", *CODE], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
+
+
+def processor() -> str:
+    """Return the processor's name, or the architecture where the system does not tell."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def hardware() -> dict[str, Any]:
+    """Return processor, cores, threads and GPU of this process; where it has not loaded torch it used no GPU."""
+    found = {"processor": processor(), "cores": os.cpu_count(), "threads": os.cpu_count(), "gpu": None}
+    if torch := sys.modules.get("torch"):  # not imported here: that takes longer than most notebooks need
+        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+        found |= {
+            "threads": torch.get_num_threads(),
+            "instructions": torch.backends.cpu.get_cpu_capability(),
+            "gpu": gpu,
+        }
+    return found
+
+
+def peak_memory_mb() -> float:
+    """Return the largest resident memory of this process so far, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)

@@ -1,0 +1,95 @@
+"""Every path of the project, from one root; nobody else builds a path or changes directory.
+
+nbval starts a notebook in its own folder and papermill in the caller's, so nothing here depends on
+the working directory. ``HALO_DATA_DIR`` (relative to the repository root, or absolute) overrides where
+raw inputs are read from; ``HALO_ROOT`` moves everything that is written, which the tests use; ``HALO_SOURCES``
+names another list of addresses.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from halo_utils.core.errors import StorageError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROFILES = Path(__file__).resolve().parents[1] / "profiles"
+REFERENCE = REPOSITORY / "data" / "reference"
+NOTEBOOKS = REPOSITORY / "notebooks"
+
+
+def output_root() -> Path:
+    """Return the folder under which ``data/`` and ``figures/`` are written."""
+    return Path(os.environ.get("HALO_ROOT", REPOSITORY)).resolve()
+
+
+def sources_file() -> Path:
+    """Return the list of raw files: ``data/sources.yaml``, or the one named by ``HALO_SOURCES`` (a mirror's)."""
+    value = os.environ.get("HALO_SOURCES", "")
+    return (REPOSITORY / value).resolve() if value else REPOSITORY / "data" / "sources.yaml"
+
+
+def data_dir() -> Path | None:
+    """Return the folder of real raw inputs named by ``HALO_DATA_DIR``, or None when it is not set."""
+    value = os.environ.get("HALO_DATA_DIR", "")
+    return (REPOSITORY / value).resolve() if value else None
+
+
+def shown(path: Path) -> str:
+    """Return a path as a reader may see it: relative to the repository, the output root or HALO_DATA_DIR if inside."""
+    for root in (output_root(), REPOSITORY):
+        if path.resolve().is_relative_to(root):
+            return str(path.resolve().relative_to(root))
+    if (own := data_dir()) is not None and path.resolve().is_relative_to(own):
+        return str("HALO_DATA_DIR" / path.resolve().relative_to(own))
+    return path.name
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The folders of one run (one profile, data set and size); created on request by ``make``."""
+
+    name: str
+
+    @property
+    def work(self) -> Path:
+        """Large or intermediate files: tables, stores, checkpoints, probabilities. Not tracked."""
+        return output_root() / "data" / "runs" / self.name
+
+    @property
+    def results(self) -> Path:
+        """Small CSV tables, one per table or figure of the paper."""
+        return output_root() / "data" / "results" / self.name
+
+    @property
+    def figures(self) -> Path:
+        """Figures as png and svg."""
+        return output_root() / "figures" / self.name
+
+    @property
+    def dataset(self) -> Path:
+        """The dataset table written by notebook 01."""
+        return self.work / "dataset.parquet"
+
+    def predictions(self, system: str) -> Path:
+        """Probabilities of one system, one parquet file."""
+        return self.work / "predictions" / f"{system}.parquet"
+
+    def make(self) -> "RunPaths":
+        """Create the folders and return self.
+
+        Raises:
+            StorageError: if one cannot be created or written; said now, not after hours of training.
+        """
+        for folder in (self.work, self.results, self.figures, self.work / "predictions"):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                problem = "" if os.access(folder, os.W_OK) else "no permission to write"
+            except OSError as error:
+                problem = error.strerror or str(error)
+            if problem:
+                raise StorageError(
+                    f"{shown(folder)} cannot be written ({problem}): make it writable, or set HALO_ROOT to a folder"
+                    " that is"
+                )
+        return self

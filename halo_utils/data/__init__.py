@@ -1,0 +1,1 @@
+"""Proteins and their locations: data sets, splits, leaks, downloads, and the synthetic proteome."""

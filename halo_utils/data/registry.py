@@ -1,0 +1,125 @@
+"""The raw files: what is listed in ``data/sources.yaml``, and where each is on this machine.
+
+A local folder (``HALO_DATA_DIR``) is looked at first, then ``data/raw``, then the publisher's address.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from halo_utils.core.errors import DataError, DownloadError, SettingsError
+from halo_utils.core.locks import locked
+from halo_utils.core.paths import data_dir, output_root, sources_file
+from halo_utils.data.download import Patience, fetch, refuse_offline, remove_temporaries
+from halo_utils.data.verification import Content, check_content
+
+
+class Entry(BaseModel):
+    """Base of the entries of ``sources.yaml``: an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    what: str
+    address: str | None  # None: not published as one file; it is read from HALO_DATA_DIR where present
+    licence: str
+    citation: str
+
+
+class Source(Entry):
+    """One raw file.
+
+    ``sha256`` where its bytes are known, ``content`` where the publisher may write the same rows in another way.
+    """
+
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
+    content: Content | None = None
+
+
+class Service(Entry):
+    """Where structures come from; ``revision`` pins a hub repository."""
+
+    revision: str | None = None
+
+
+class Registry(BaseModel):
+    """The whole of ``sources.yaml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    files: dict[str, Source]
+    structures: dict[str, Service]
+
+
+def registry() -> Registry:
+    """Return the checked content of ``data/sources.yaml``, or of the file named by ``HALO_SOURCES``.
+
+    Raises:
+        SettingsError: if the file is missing or not valid.
+    """
+    path = sources_file()
+    try:
+        return Registry.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, yaml.YAMLError, ValidationError) as error:
+        raise SettingsError(
+            f"{path.name} is not a valid list of sources ({error}): compare data/sources.yaml"
+        ) from error
+
+
+def raw_dir() -> Path:
+    """Return the folder downloads go to."""
+    return output_root() / "data" / "raw"
+
+
+def raw_folders() -> list[Path]:
+    """Return the folders that hold raw files, ``HALO_DATA_DIR`` first.
+
+    Raises:
+        SettingsError: if ``HALO_DATA_DIR`` is set and is no folder.
+    """
+    own = data_dir()
+    if own is not None and not own.is_dir():
+        raise SettingsError(f"HALO_DATA_DIR names {own}, which is not a folder: correct it, or unset it to download")
+    return [raw_dir()] if own is None else [own, raw_dir()]
+
+
+def local_copy(name: str) -> Path | None:
+    """Return the path of a raw file that is already on this machine, or None."""
+    return next((folder / name for folder in raw_folders() if (folder / name).is_file()), None)
+
+
+def locate(name: str, patience: Patience | None = None) -> Path:
+    """Return the local path of a registered file, downloading and verifying it when no local copy exists.
+
+    Args:
+        name: a key of ``files`` in ``data/sources.yaml``, such as ``deeploc2/hpa_testset.csv``.
+        patience: how long to try.
+
+    Raises:
+        DataError: if the name is unknown or the content is not the published one.
+        DownloadError: if it cannot be fetched. A bad file is never left behind.
+    """
+    files = registry().files
+    if name not in files:
+        raise DataError(f"{name!r} is not in {sources_file().name}: known are {', '.join(files)}")
+    if (path := local_copy(name)) is not None:
+        return path
+    entry, target = files[name], raw_dir() / name
+    if entry.address is None:
+        raise DownloadError(
+            f"{name} has no public address: put it into a folder laid out as in data/README.md and set HALO_DATA_DIR"
+        )
+    refuse_offline(name)
+    check = partial(check_content, expected=entry.content, name=name) if entry.content else None
+    with locked(target.with_name(f".{target.name}.lock"), name):
+        remove_temporaries(target.parent)
+        return fetch(entry.address, target, sha256=entry.sha256, check=check, patience=patience)
+
+
+def structure_folders() -> list[Path]:
+    """Return the existing folders of structure files: ``HALO_DATA_DIR/structures/files``, ``data/raw/structures``."""
+    inside = [raw_dir() / "structures"]
+    if len(raw_folders()) > 1:
+        inside.insert(0, raw_folders()[0] / "structures" / "files")
+    return [folder for folder in inside if folder.is_dir()]

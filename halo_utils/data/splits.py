@@ -1,0 +1,107 @@
+"""Readers of the data sets: publisher's files in, one checked table out, with a list of what was left out.
+
+Every reader returns ``(table, dropped)``; the two add up to the rows of the input. The table holds
+``accession`` (unique), ``sequence``, ``split``, ``kingdom``, ``subset`` and one 0/1 column per location.
+``subset`` names a smaller evaluation set inside a split (luo2024's N is part of T) and is empty elsewhere.
+``inputs`` adds ``containment``, the largest share of a protein's 6-mers in one seen protein, and ``family``, a number
+that relatives of one split share (``kmers``).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from halo_utils.core.errors import DataError
+from halo_utils.core.files import digest
+from halo_utils.data.kmers import NEAR_DUPLICATE
+from halo_utils.data.tables import Read
+
+AUDIT_COLUMNS = ("kingdom", "subset", "containment", "corpus_containment", "family")
+CLEAN = " without near duplicates"  # ending of the name of what remains of a leaking test set
+LEAKING = 0.05  # share of near duplicates from which a test set is also measured without them
+
+
+def evaluation_sets(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return the sets a model is evaluated on: name -> boolean mask over the rows of ``table``.
+
+    Every split but ``train`` is one; a named subset inside a split is one more, and so is what remains of a leaking
+    test set without its near duplicates of seen proteins.
+    """
+    masks = {s: (table["split"] == s).to_numpy() for s in pd.unique(table["split"]) if s != "train"}
+    subsets = {s: (table["subset"] == s).to_numpy() for s in pd.unique(table["subset"]) if s}
+    clean = {}
+    if "containment" in table:
+        near = (table["containment"] >= NEAR_DUPLICATE).to_numpy()
+        leaking = [s for s in masks if s != "val" and near[masks[s]].mean() >= LEAKING]
+        clean = {f"{s}{CLEAN}": masks[s] & ~near for s in leaking}
+    return masks | subsets | clean
+
+
+def held_out_sets(table: pd.DataFrame) -> list[str]:
+    """Return the names of the evaluation sets that no choice may look at, in order of appearance."""
+    return [name for name in evaluation_sets(table) if name != "val"]
+
+
+def stratified_subset(
+    table: pd.DataFrame,
+    places: Sequence[str],
+    max_proteins: int,
+    seed: int,
+    keep: frozenset[str] = frozenset(),
+) -> Read:
+    """Draw a subset with the same shares of splits and label sets.
+
+    Args:
+        table: dataset table.
+        places: the K location columns.
+        max_proteins: size of the subset; 0 or a larger number keeps all rows.
+        seed: seed of the draw.
+        keep: accessions that stay whatever the draw says (proteins with a structure).
+
+    Returns:
+        Kept rows in their old order and dropped rows with the reason ``not in the subset``.
+    """
+    if not max_proteins or len(table) <= max_proteins:
+        return table, pd.DataFrame(columns=["accession", "split", "reason", "file"])
+    label_set = table[list(places)].astype(str).agg("".join, axis=1)
+    forced = table["accession"].isin(keep)
+    rng = np.random.default_rng([seed, 40])
+    # Within a stratum forced proteins come first, the others in random order; every stratum then gives the
+    # same share. The random offset lets strata of one or two proteins be drawn at that share too.
+    order = pd.Series(rng.random(len(table)), index=table.index).where(~forced, -1.0)
+    strata = order.groupby([table["split"], label_set])
+    position = (strata.rank(method="first") - rng.random(len(table))) / strata.transform("size")
+    chosen = position.where(~forced, -1.0).nsmallest(max_proteins).index
+    kept = table.loc[table.index.isin(chosen)].reset_index(drop=True)
+    rest = table.loc[~table.index.isin(chosen), ["accession", "split"]]
+    return kept, rest.assign(reason="not in the subset", file="").reset_index(drop=True)
+
+
+def check_splits(table: pd.DataFrame, source: str) -> None:
+    """Refuse a table without proteins to learn from, to choose with, or to test on.
+
+    Raises:
+        DataError: naming the missing split.
+    """
+    present = set(table["split"])
+    missing = [s for s in ("train", "val") if s not in present] + ([] if present - {"train", "val"} else ["test"])
+    if missing:
+        raise DataError(
+            f"{source}: {len(table)} proteins, none of them in {', '.join(missing)}; every split needs some: use more"
+            " proteins (max_proteins), or correct the column that gives the split"
+        )
+
+
+def fingerprint(table: pd.DataFrame) -> str:
+    """Return 16 hex digits over accession, sequence, split and labels in accession order.
+
+    Columns that only audits and evaluation read are left out: what was trained does not depend on them.
+    """
+    ordered = table.sort_values("accession").drop(columns=list(AUDIT_COLUMNS), errors="ignore")
+    return digest(ordered.to_dict("list"))
+
+
+def label_matrix(table: pd.DataFrame, places: Sequence[str]) -> np.ndarray:
+    """Return the 0/1 labels, [B, K] int8, rows in table order."""
+    return table[list(places)].to_numpy(dtype=np.int8)

@@ -1,0 +1,1 @@
+"""The synthetic proteome of the demo: sequences with planted signals, and folds."""

@@ -1,0 +1,231 @@
+"""The synthetic demo proteome: proteins with the field's known sorting signals, folds and pLDDT.
+
+Everything is drawn from one seed. A *family* shares an ancestor (secondary structure, sequence, location);
+its members differ by substitutions and by freshly drawn signals. Families, never proteins, are dealt to
+train, validation and test. No sequence here occurs in nature and no result on them says anything about
+real proteins; they exist so that every step of the pipeline can be run and tested offline.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gemmi
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from halo_utils.core.files import atomic_path, digest, sha256, write_json
+from halo_utils.data.locations import DEEPLOC
+from halo_utils.data.synthetic.folds import build_backbone, confidence_of
+from halo_utils.data.synthetic.signals import C_SIGNALS, N_SIGNALS, PAIR_HEADS, PAIR_TAILS, Piece, pick, plain_start
+
+CACHE_VERSION = 1  # of what is kept between runs; raised by hand when a change here changes numbers
+MADE = "made.json"
+AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
+# Swiss-Prot composition in per cent (UniProtKB/Swiss-Prot release statistics, 2024), order of AMINO_ACIDS.
+BACKGROUND = np.array(
+    [8.25, 1.38, 5.46, 6.72, 3.86, 7.07, 2.27, 5.91, 5.80, 9.64]
+    + [2.41, 4.06, 4.74, 3.93, 5.53, 6.65, 5.36, 6.86, 1.10, 2.92]
+)
+# How a location's composition departs from the background, as factors per residue. Directions follow
+# Cedano et al. 1997 and Andrade et al. 1998 (acid and lysine inside, cysteine and threonine outside, serine,
+# proline and lysine in nuclear proteins, aliphatic residues in membranes). ER, lysosome and Golgi share one
+# composition on purpose, and so do cytoplasm and peroxisome: signals and folds tell them apart.
+SECRETED = {"C": 3.0, "T": 1.5, "N": 1.4, "G": 1.4, "Y": 1.3, "K": 0.7, "E": 0.6}
+LUMENAL = {"C": 2.2, "T": 1.4, "N": 1.4, "G": 1.2, "Y": 1.3, "K": 0.7, "E": 0.7}
+CYTOSOLIC = {"E": 1.35, "K": 1.25, "D": 1.2, "C": 0.7}
+COMPOSITION: dict[str, dict[str, float]] = {
+    "Cytoplasm": CYTOSOLIC,
+    "Nucleus": {"S": 1.6, "P": 1.4, "K": 1.4, "R": 1.4, "Q": 1.2, "F": 0.6, "I": 0.6, "V": 0.7},
+    "Extracellular": SECRETED,
+    "Cell membrane": {"L": 1.2, "F": 1.3, "W": 1.3, "I": 1.2, "E": 0.7, "D": 0.8},
+    "Mitochondrion": {"A": 1.3, "R": 1.3, "V": 1.15, "G": 1.15, "D": 0.75, "E": 0.8, "C": 0.7},
+    "Plastid": {"S": 1.3, "A": 1.25, "V": 1.25, "G": 1.2, "K": 1.1, "Q": 0.7, "C": 0.7},
+    "Endoplasmic reticulum": LUMENAL,
+    "Lysosome/Vacuole": LUMENAL,
+    "Golgi apparatus": LUMENAL,
+    "Peroxisome": CYTOSOLIC,
+}
+# The usual fold of a location: (repeating unit of secondary structure, style of the trace).
+FOLDS: dict[str, tuple[str, str]] = {
+    "Cytoplasm": ("HHHHHHHHHHHHCCCCEEEEEECCCC", "compact"),
+    "Nucleus": ("HHHHHHHHHHHCCCC", "compact"),
+    "Extracellular": ("EEEEEEECCCC", "compact"),
+    "Cell membrane": ("HHHHHHHHHHHHHHHHHHHHHHCCCCCC", "membrane"),
+    "Mitochondrion": ("EEEEECCCCHHHHHHHHHHHHCCCC", "compact"),
+    "Plastid": ("EEEEECCCCHHHHHHHHHHCCCC", "compact"),
+    "Endoplasmic reticulum": ("HHHHHHHHHHHHHHCCCC", "compact"),
+    "Lysosome/Vacuole": ("EEEEECCCHHHHHHHHHCCC", "compact"),
+    "Golgi apparatus": ("HHHHHHHHHHHHHHHHHHHHHHHHHHHHHHCC", "elongated"),
+    "Peroxisome": ("EEEEEECCC", "elongated"),
+}
+# Families by location set, in proportion to the proteins of DeepLoc 2.0 (rare sets enlarged so that every
+# location occurs in every split); 21-25 % of the proteins carry two locations.
+FAMILY_SHARE: dict[tuple[str, ...], float] = {
+    ("Cytoplasm",): 34, ("Nucleus",): 34, ("Cytoplasm", "Nucleus"): 26, ("Extracellular",): 20,
+    ("Cell membrane",): 19, ("Mitochondrion",): 16, ("Plastid",): 9, ("Endoplasmic reticulum",): 9,
+    ("Lysosome/Vacuole",): 8, ("Golgi apparatus",): 8, ("Cytoplasm", "Cell membrane"): 6,
+    ("Peroxisome",): 8, ("Endoplasmic reticulum", "Golgi apparatus"): 5, ("Cell membrane", "Lysosome/Vacuole"): 5,
+    ("Cytoplasm", "Mitochondrion"): 5,
+}  # fmt: skip
+# Families are dealt in this order. Validation and test are large, as inference is cheap: thresholds and the gate's band
+# then rest on about 200 proteins each and do not change with the last bits of a processor's arithmetic.
+SPLITS = ("train", "train", "val", "test")
+FAMILY_SIZES = (2, 1)
+SUBSTITUTION_RATE = 0.3  # share of ancestral residues that a member changes
+STRUCTURE_SHARE = 0.85  # the others have no structure file, as in real life
+USUAL_FOLD = 0.85  # chance that a family has the usual fold of its location
+
+
+def frequencies(location: str) -> np.ndarray:
+    """Return the residue frequencies of a location, [20], in the order of AMINO_ACIDS, summing to one."""
+    factor = np.array([COMPOSITION[location].get(a, 1.0) for a in AMINO_ACIDS])
+    return BACKGROUND * factor / (BACKGROUND * factor).sum()
+
+
+def _domain(places: tuple[str, ...], rng: np.random.Generator) -> tuple[str, str, str]:
+    """Return ancestral sequence, states and trace style of the folded part of a family."""
+    fold_of = places[0] if rng.random() < USUAL_FOLD else str(rng.choice(list(FOLDS)))
+    if "Cell membrane" in places:
+        fold_of = "Cell membrane"
+    unit, style = FOLDS[fold_of]
+    states = (unit * 20)[: int(rng.integers(60, 105))]
+    share = np.mean([frequencies(p) for p in places], axis=0)
+    residues = list(rng.choice(list(AMINO_ACIDS), size=len(states), p=share))
+    if style == "membrane":
+        for i, state in enumerate(states):
+            residues[i] = pick(rng, "LLLIVFAGLW", 1) if state == "H" else pick(rng, "KRSGTNQKR", 1)
+    for i, state in enumerate(states):
+        if state in "HE" and residues[i] == "P":  # proline breaks helix and strand
+            residues[i] = "A" if state == "H" else "V"
+    return "".join(residues), states, style
+
+
+def _mutate(sequence: str, states: str, share: np.ndarray, rng: np.random.Generator) -> str:
+    """Substitute residues of the ancestor; helices and strands receive no proline."""
+    changed = rng.random(len(sequence)) < SUBSTITUTION_RATE
+    drawn = rng.choice(list(AMINO_ACIDS), size=len(sequence), p=share)
+    drawn = ["A" if s in "HE" and a == "P" else a for a, s in zip(drawn, states, strict=True)]
+    return "".join(new if c else old for old, new, c in zip(sequence, drawn, changed, strict=True))
+
+
+def _member(places: tuple[str, ...], domain: tuple[str, str, str], rng: np.random.Generator) -> Piece:
+    """Return one protein of a family: signals of its locations around a mutated copy of the domain."""
+    sequence, states, style = domain
+    share = np.mean([frequencies(p) for p in places], axis=0)
+    if style == "membrane":  # substitutions keep the helices hydrophobic
+        share = np.where([a in "LIVFAGW" for a in AMINO_ACIDS], 4.0, 0.4) * share
+        share /= share.sum()
+    body = _mutate(sequence, states, share, rng)
+    head = PAIR_HEADS.get(places) or next((N_SIGNALS[p] for p in places if p in N_SIGNALS), plain_start)
+    tail = PAIR_TAILS.get(places) or next((C_SIGNALS[p] for p in places if p in C_SIGNALS), None)
+    pieces = [head(rng), Piece(body, states)] + ([tail(rng)] if tail else [])
+    return Piece("".join(p.sequence for p in pieces), "".join(p.states for p in pieces))
+
+
+def _family_counts(n_proteins: int) -> dict[tuple[str, ...], int]:
+    """Return how many families each location set gets; at least one per split."""
+    n_families = n_proteins / np.mean(FAMILY_SIZES)
+    total = sum(FAMILY_SHARE.values())
+    return {places: max(len(SPLITS), round(n_families * s / total)) for places, s in FAMILY_SHARE.items()}
+
+
+def make_proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
+    """Draw the synthetic proteome.
+
+    Args:
+        n_proteins: wished number of proteins; the result differs by the rounding to families.
+        seed: the same seed gives the same proteome.
+
+    Returns:
+        The dataset table (accession, sequence, split, kingdom, family, ten 0/1 columns) and, for the
+        proteins that get a structure, accession -> (states, trace style).
+    """
+    rng = np.random.default_rng([seed, 20])
+    rows, folds = [], {}
+    family = 0
+    for places, count in _family_counts(n_proteins).items():
+        for index in range(count):
+            domain = _domain(places, rng)
+            for _ in range(FAMILY_SIZES[(index // len(SPLITS)) % len(FAMILY_SIZES)]):
+                member = _member(places, domain, rng)
+                accession = f"SYN{len(rows):05d}"
+                kingdom = "Viridiplantae" if "Plastid" in places else str(rng.choice(["Metazoa", "Fungi", "Other"]))
+                row = {
+                    "accession": accession,
+                    "sequence": member.sequence,
+                    "split": SPLITS[index % len(SPLITS)],
+                }
+                row |= {"kingdom": kingdom, "family": family} | {p: int(p in places) for p in DEEPLOC}
+                rows.append(row)
+                if rng.random() < STRUCTURE_SHARE:
+                    folds[accession] = (member.states, domain[2])
+            family += 1
+    return pd.DataFrame(rows), folds
+
+
+def write_structures(table: pd.DataFrame, folds: dict[str, tuple[str, str]], folder: Path, seed: int) -> int:
+    """Build and write one PDB file per protein with a fold, pLDDT in the B-factor column.
+
+    Files that are whole and were made by the same code and seed are kept, so a killed run goes on where it stopped;
+    damaged ones are made again.
+
+    Args:
+        table: dataset table with ``accession`` and ``sequence``.
+        folds: accession -> (states, trace style), from ``make_proteome``.
+        folder: where ``<accession>.pdb`` files go, with ``made.json``, what made them and their checksums.
+        seed: seed of the proteome; every protein has a stream of its own.
+
+    Returns:
+        The number of files in the folder that belong to ``table``.
+    """
+    sequences = table.set_index("accession")["sequence"]
+    made = _made_before(folder, digest(seed, sequences.to_dict(), CACHE_VERSION))
+    for number, (accession, (states, style)) in enumerate(tqdm(folds.items(), desc="structures", leave=False)):
+        path = folder / f"{accession}.pdb"
+        known = made["sha256"].get(path.name)
+        if path.is_file() and known in (None, sha256(path)):
+            continue
+        rng = np.random.default_rng([seed, 30, number])
+        backbone = build_backbone(states, style, rng)
+        model = _gemmi_structure(accession, sequences[accession], backbone, confidence_of(states, rng))
+        with atomic_path(path) as temporary:
+            model.write_pdb(str(temporary))
+    files = [folder / f"{accession}.pdb" for accession in folds]
+    write_json(folder / MADE, {"key": made["key"], "sha256": {path.name: sha256(path) for path in files}})
+    return sum((folder / f"{accession}.pdb").exists() for accession in sequences.index)
+
+
+def _made_before(folder: Path, key: str) -> dict[str, Any]:
+    """Return what ``made.json`` says; another key, or none, empties the folder first."""
+    try:
+        made = json.loads((folder / MADE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        made = {"key": ""}
+    if made["key"] != key:
+        for path in folder.glob("*.pdb"):
+            path.unlink()
+        made = {"key": key, "sha256": {}}
+        write_json(folder / MADE, made)
+    return made
+
+
+def _gemmi_structure(name: str, sequence: str, backbone: np.ndarray, plddt: np.ndarray) -> gemmi.Structure:
+    """Return a gemmi structure with one chain A from N/CA/C positions [L, 3, 3] and pLDDT [L]."""
+    structure, model, chain = gemmi.Structure(), gemmi.Model(1), gemmi.Chain("A")
+    structure.name = f"{name} SYNTHETIC"
+    three_letters = gemmi.expand_one_letter_sequence(sequence, gemmi.ResidueKind.AA)
+    for i, residue_name in enumerate(three_letters):
+        residue = gemmi.Residue()
+        residue.name, residue.seqid = residue_name, gemmi.SeqId(i + 1, " ")
+        for atom_name, element, position in zip(("N", "CA", "C"), ("N", "C", "C"), backbone[i], strict=True):
+            atom = gemmi.Atom()
+            atom.name, atom.element, atom.b_iso = atom_name, gemmi.Element(element), float(plddt[i])
+            atom.pos = gemmi.Position(*map(float, position))
+            residue.add_atom(atom)
+        chain.add_residue(residue)
+    model.add_chain(chain)
+    structure.add_model(model)
+    structure.setup_entities()
+    return structure

@@ -1,0 +1,1 @@
+"""Sequence in, numbers per residue out."""

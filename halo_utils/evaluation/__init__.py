@@ -1,0 +1,1 @@
+"""Numbers from stored probabilities; imports no network."""

@@ -1,0 +1,178 @@
+"""Thresholds and confidence: everything that is read off stored probabilities without running a network."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from halo_utils.evaluation.bootstrap import resample_weights
+from halo_utils.evaluation.thresholds import SWEEP_LOW
+from halo_utils.profile import FocalSettings
+
+TOLERANCE = 1e-9  # of edges, which are sums of steps
+BIN_EDGES = np.round(np.arange(0.40, 1.0001, 0.05), 2)  # Fig. 4: 40-45 % ... 95-100 %
+
+
+def confidence_bins(y: np.ndarray, prob: np.ndarray, edges: np.ndarray = BIN_EDGES) -> pd.DataFrame:
+    """Return, per confidence range, the predictions made and how many are wrong (Fig. 4).
+
+    A prediction is a (protein, label) pair with probability at or above the lowest edge, read as "the protein
+    is there"; it is wrong where the label is 0.
+
+    Args:
+        y: [B, K] 0/1 labels.
+        prob: [B, K] probabilities.
+        edges: increasing bin edges; the last bin includes its upper edge.
+
+    Returns:
+        One row per bin from low to high: low, high, total, wrong, accuracy (NaN for an empty bin) and its
+        95 % Wilson interval.
+    """
+    p, truth = np.asarray(prob).ravel(), np.asarray(y).ravel().astype(bool)
+    index = np.digitize(p, edges[1:-1])
+    rows = []
+    for i, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        inside = (index == i) & (p >= edges[0])
+        total, right = int(inside.sum()), int(truth[inside].sum())
+        interval = binomtest(right, total).proportion_ci(method="wilson") if total else (np.nan, np.nan)
+        row = {"low": low, "high": high, "total": total, "wrong": total - right}
+        rows.append(
+            row | {"accuracy": right / total if total else np.nan, "ci_low": interval[0], "ci_high": interval[1]}
+        )
+    return pd.DataFrame(rows)
+
+
+class Estimate(NamedTuple):
+    """A value on the proteins at hand and the 2.5 % and 97.5 % quantiles under resampling; NaN where undefined."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class PredictedRanges:
+    """How often predicted labels are right, per range of confidence, on a set and on resamples of it.
+
+    Attributes:
+        edges: [M + 1] the model's threshold, then the steps of Fig. 4 above it.
+        total: [M] predicted labels.
+        accuracy: [1 + R, M] share that is right on the set, then on every resample; NaN for an empty range.
+    """
+
+    edges: np.ndarray
+    total: np.ndarray
+    accuracy: np.ndarray
+
+    def crossing(self, level: float) -> Estimate:
+        """Return the confidence below which accuracy falls under ``level``; 1 if no range reaches it.
+
+        It is the lowest edge of a range from which on upwards every range reaches ``level``, the reading of Fig. 4
+        from which the paper takes 0.55 for 60 %.
+        """
+        filled = np.isfinite(self.accuracy)
+        good = np.where(filled, self.accuracy >= level, True)
+        reliable = np.logical_and.accumulate(good[:, ::-1], axis=1)[:, ::-1] & filled
+        first = self.edges[reliable.argmax(axis=1)]
+        return _estimate(np.where(reliable.any(axis=1), first, 1.0))
+
+    def above(self, confidence: float) -> tuple[Estimate, int]:
+        """Return the accuracy of the worst range from ``confidence`` on, and the labels there.
+
+        It reaches a level in exactly those resamples whose ``crossing`` is not above ``confidence``.
+        """
+        inside = self.edges[:-1] >= confidence - TOLERANCE
+        return _estimate(_extreme(np.fmin, self.accuracy[:, inside])), int(self.total[inside].sum())
+
+    def below(self, confidence: float) -> tuple[Estimate, int]:
+        """Return the accuracy of the best range under ``confidence``, and the labels there.
+
+        Where it misses a level, ``crossing`` is not below ``confidence``.
+        """
+        inside = self.edges[1:] <= confidence + TOLERANCE
+        return _estimate(_extreme(np.fmax, self.accuracy[:, inside])), int(self.total[inside].sum())
+
+
+def _extreme(choose: np.ufunc, accuracy: np.ndarray) -> np.ndarray:
+    """Return the smallest or largest of [1 + R, m] per row, empty ranges left out; NaN where none is filled."""
+    return choose.reduce(accuracy, axis=1, initial=np.nan)
+
+
+def _estimate(values: np.ndarray) -> Estimate:
+    """Return the first value and the quantiles of the others, which are values that occurred."""
+    drawn = values[1:][np.isfinite(values[1:])]
+    ends = np.quantile(drawn, [0.025, 0.975], method="inverted_cdf") if len(drawn) else (np.nan, np.nan)
+    return Estimate(float(values[0]), float(ends[0]), float(ends[1]))
+
+
+def predicted_ranges(
+    y: np.ndarray,
+    prob: np.ndarray,
+    threshold: float,
+    *,
+    resamples: int,
+    seed: int,
+    groups: np.ndarray | None = None,
+) -> PredictedRanges:
+    """Return the accuracy of predicted labels per confidence range; a label the model does not predict counts nowhere.
+
+    Args:
+        y: [B, K] 0/1 labels.
+        prob: [B, K] probabilities.
+        threshold: probability from which on the model predicts a label.
+        resamples: R, bootstrap resamples of proteins.
+        seed: seed of the resampling.
+        groups: [B] families; they are resampled in the place of proteins.
+    """
+    steps = np.round(np.arange(SWEEP_LOW, 1.0001, 0.05), 2)
+    edges = np.r_[threshold, steps[steps > threshold + TOLERANCE]]
+    drawn = resample_weights(len(y), resamples, seed, groups)
+    weights = np.concatenate([np.ones((1, len(y)), drawn.dtype), drawn]).astype(float)
+    index = np.digitize(prob, edges[1:-1])[:, :, None] == np.arange(len(edges) - 1)  # [B, K, M]
+    index &= (np.asarray(prob) >= threshold)[:, :, None]
+    total = weights @ index.sum(axis=1)
+    right = weights @ (index & (np.asarray(y)[:, :, None] == 1)).sum(axis=1)
+    accuracy = np.divide(right, total, out=np.full_like(total, np.nan), where=total > 0)
+    return PredictedRanges(edges, total[0].astype(int), accuracy)
+
+
+def reliability(y: np.ndarray, prob: np.ndarray, n_bins: int = 10) -> tuple[pd.DataFrame, float]:
+    """Return the reliability diagram over all (protein, label) pairs and the expected calibration error.
+
+    Returns:
+        One row per bin of equal width over 0..1 (mean probability, observed frequency, pairs), and the mean
+        absolute difference of the two weighted by pairs.
+    """
+    p, truth = np.asarray(prob).ravel(), np.asarray(y).ravel().astype(float)
+    index = np.minimum((p * n_bins).astype(int), n_bins - 1)
+    frame = pd.DataFrame({"bin": index, "probability": p, "observed": truth})
+    table = frame.groupby("bin").agg(
+        probability=("probability", "mean"), observed=("observed", "mean"), pairs=("bin", "size")
+    )
+    gap = (table["probability"] - table["observed"]).abs()
+    return table.reset_index(), float((gap * table["pairs"]).sum() / table["pairs"].sum())
+
+
+def calibration_sentence(focal: FocalSettings, table: pd.DataFrame, error: float) -> str:
+    """Return what the loss does to probabilities, from its settings, and what is seen of it.
+
+    Args:
+        focal: loss of the model.
+        table: bins of ``reliability``.
+        error: expected calibration error of ``reliability``.
+    """
+    away = (table["observed"] - 0.5).abs() > (table["probability"] - 0.5).abs()
+    share = float(table.loc[away, "pairs"].sum() / table["pairs"].sum())
+    if focal.gamma:
+        loss = (
+            f"Focal loss with gamma {focal.gamma:g} stops rewarding a label once it is safely right, which keeps"
+            " probabilities nearer to one half than the labels are"
+        )
+    else:
+        loss = "The loss is plain binary cross-entropy (focal loss with gamma 0), which pulls probabilities nowhere"
+    return (
+        f"{loss}. Here {share:.0%} of the pairs lie in ranges whose true share is further from one half than their"
+        f" probability, and the expected calibration error is {error:.3f}."
+    )

@@ -1,0 +1,204 @@
+"""The paper's tables as published, and tables that put our values beside them."""
+
+from functools import cache
+
+import pandas as pd
+
+from halo_utils.core.paths import REFERENCE
+from halo_utils.data.locations import canonical
+from halo_utils.evaluation.systems import SYSTEM_TITLES
+
+# The paper writes "ROC AUC" without saying which average; its released code computes the micro average.
+PUBLISHED_METRIC = {"roc_auc": "roc_auc_micro"}
+# Columns of Table 3 that are quoted from five-fold cross-validation on Swiss-Prot (github.com/TviNet/DeepLoc-2.0:
+# "Compute metrics on the SwissProt CV dataset"), with thresholds of their own.
+CROSS_VALIDATED = ("DeepLoc 1.0", "DeepLoc 2.0 (ESM1b)", "DeepLoc 2.0 (ProtT5)")
+# Number of a table about DeepLoc -> published column -> our system, "" where it has no counterpart.
+DEEPLOC_COLUMNS = {
+    1: {"ESM": "gat_pretrained", "F-ESM": "gat_finetuned", "WF-ESM": "gat_weighted"},
+    2: {"HALO": "halo", "Fine-tuned ESM": "esm", "GAT": "gat_weighted"},
+    3: dict.fromkeys(CROSS_VALIDATED, "") | {"HALO": "halo", "Fine-tuned ESM": "esm", "GAT": "gat_weighted"},
+}
+LUO_SETS = ("S", "T", "N")  # the test sets of luo2024 that Table 4 is about
+METRIC_TITLES = {
+    "accuracy": "Accuracy (subset)", "accuracy_argmax": "Accuracy (argmax)",
+    "accuracy_one_vs_rest": "Accuracy (mean of one against rest)", "macro_f1_argmax": "Macro F1 (argmax)",
+    "micro_f1_argmax": "Micro F1 (argmax)", "jaccard": "Jaccard index", "micro_f1": "Micro F1", "macro_f1": "Macro F1",
+    "macro_precision": "Macro precision", "macro_recall": "Macro recall", "micro_precision": "Micro precision",
+    "micro_recall": "Micro recall", "roc_auc_micro": "ROC AUC (micro)", "roc_auc_macro": "ROC AUC (macro)",
+    "mcc_overall": "Overall MCC", "mcc": "MCC", "f1": "F1", "roc_auc": "ROC AUC",
+}  # fmt: skip
+
+
+@cache
+def _read(name: str) -> pd.DataFrame:
+    return pd.read_csv(REFERENCE / f"{name}.csv", keep_default_na=False, na_values={})
+
+
+def published_table(number: int) -> pd.DataFrame:
+    """Return a table of the paper in tidy form.
+
+    Args:
+        number: 1 to 4.
+
+    Returns:
+        Columns metric, label, system, published; rows in the paper's order, cells printed as a dash left out.
+
+    Source: Tables 1-4 of the paper, transcribed digit by digit into ``data/reference``.
+    """
+    wide = _read(f"table{number}").copy()
+    wide["label"] = wide["label"].map(canonical)
+    wide["metric"] = wide["metric"].replace(PUBLISHED_METRIC)
+    # Melted row by row, so that a row that only some systems have keeps its place.
+    tidy = wide.melt(["metric", "label"], var_name="system", value_name="published", ignore_index=False)
+    tidy = tidy.sort_index(kind="stable")
+    tidy["published"] = pd.to_numeric(tidy["published"], errors="coerce")
+    return tidy.dropna(subset="published").reset_index(drop=True)
+
+
+def text_value(name: str) -> float:
+    """Return a number that the paper gives in its text."""
+    return float(_read("text_values").set_index("name").loc[name, "value"])
+
+
+def published_columns(dataset: str, split: str) -> dict[int, dict[str, str]]:
+    """Return what the paper publishes about a test set; the one place that decides what a run is compared with.
+
+    Args:
+        dataset: synthetic, deeploc2 or luo2024. The synthetic demo is compared with DeepLoc's tables as a rehearsal.
+        split: name of the test set.
+
+    Returns:
+        Number of a table -> published column -> our system, "" for a column without counterpart. Empty where the
+        paper has nothing about the set.
+    """
+    if dataset == "luo2024":
+        return {4: {f"HALO_{split}": "halo", f"RF_{split}": "", f"MLP_{split}": ""}} if split in LUO_SETS else {}
+    return DEEPLOC_COLUMNS if split == "test" else {}
+
+
+def compared_with(number: int, dataset: str, split: str) -> str:
+    """Return the sentence that says what a table of the paper is to a run."""
+    if number not in published_columns(dataset, split):
+        return f"Table {number} of the paper has nothing about {split} of {dataset}: our values stand alone."
+    if dataset == "synthetic":
+        return f"Compared with Table {number} of the paper as a rehearsal: the proteins are synthetic."
+    return f"Compared with Table {number} of the paper, {split} of {dataset}."
+
+
+COMPARED = ["metric", "label", "system", "published", "ours", "ci_low", "ci_high", "difference"]
+
+
+def beside_published(number: int, metrics: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
+    """Put our metrics beside columns of a published table.
+
+    Args:
+        number: table of the paper.
+        metrics: tidy metrics of one evaluation set.
+        columns: published column -> our system, "" for a column that stands alone; others are left out.
+
+    Returns:
+        Columns metric, label, system, published, ours, ci_low, ci_high, difference (ours minus published),
+        in the paper's order.
+    """
+    table = published_table(number)
+    table = table[table["system"].isin(list(columns))]
+    ours = metrics[["metric", "label", "system", "value", "ci_low", "ci_high"]].rename(columns={"value": "ours"})
+    merged = table.assign(key=table["system"].map(columns)).merge(
+        ours,
+        how="left",
+        left_on=["metric", "label", "key"],
+        right_on=["metric", "label", "system"],
+        suffixes=("", "_own"),
+    )
+    return merged.assign(difference=merged["ours"] - merged["published"])[COMPARED]
+
+
+def beside_paper(
+    number: int, metrics: pd.DataFrame, dataset: str, split: str, systems: tuple[str, ...]
+) -> pd.DataFrame:
+    """Put our systems beside a table of the paper, or alone where the table has no column for them on this set.
+
+    Args:
+        number: table of the paper; its metrics are the rows.
+        metrics: tidy metrics of a run.
+        dataset: data set of the run.
+        split: test set.
+        systems: ours, in the order to be shown.
+
+    Returns:
+        As ``beside_published``; systems without a published column follow, with ``published`` empty.
+    """
+    own = metrics[metrics["split"] == split]
+    columns = published_columns(dataset, split).get(number, {})
+    table = beside_published(number, own, {c: s for c, s in columns.items() if not s or s in systems})
+    alone = own[own["metric"].isin(set(published_table(number)["metric"]))].rename(columns={"value": "ours"})
+    left = [s for s in systems if s not in columns.values()]
+    rest = [alone[alone["system"] == s].assign(system=SYSTEM_TITLES[s]).reindex(columns=COMPARED) for s in left]
+    return pd.concat([part for part in (table, *rest) if len(part)], ignore_index=True)
+
+
+def row_title(metric: str, label: str) -> str:
+    """Return how a row of a table is called: the location for MCC, else the metric."""
+    return f"MCC {label}" if metric == "mcc" else METRIC_TITLES[metric]
+
+
+PARTS = ("published", "ours [95\u00a0%]", "difference")  # no-break spaces: cells stay on one line
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a compared table as a reader wants it: a row per metric; published, ours, difference per system.
+
+    A part that a system has no value for, such as ours beside DeepLoc 1.0, has no column.
+    """
+    rows: dict[str, dict[tuple[str, str], str]] = {}
+    for row in table.itertuples():
+        cells = rows.setdefault(row_title(row.metric, row.label), {})
+        known = dict(zip(PARTS, (row.published, row.ours, row.difference), strict=True))
+        interval = f"[{row.ci_low:.3f}, {row.ci_high:.3f}]"
+        texts = (f"{row.published:.3f}", f"{row.ours:.3f} {interval}".replace(" ", "\u00a0"), f"{row.difference:+.3f}")
+        cells |= {(row.system, p): t for p, t in zip(PARTS, texts, strict=True) if pd.notna(known[p])}
+    columns = [(s, p) for s in pd.unique(table["system"]) for p in PARTS if any((s, p) in c for c in rows.values())]
+    body = [[cells.get(column, "–") for column in columns] for cells in rows.values()]
+    return pd.DataFrame(body, index=list(rows), columns=pd.MultiIndex.from_tuples(columns))
+
+
+def precision_bounds() -> pd.DataFrame:
+    """Return how large the macro precisions of Table 4 can be where an undefined precision counts as 0.
+
+    A location with MCC 0 is never predicted (or no better than by chance), so its precision is undefined (or as small
+    as its frequency). ``zero_division`` decides what enters the mean: with 0, the mean of K cannot exceed the share of
+    the other locations.
+
+    Returns:
+        Columns system, locations (K), mcc_zero, published, bound (with ``zero_division=0``), possible,
+        published_less_ones (the published value without the ones that ``zero_division=1`` adds).
+    """
+    values = published_table(4).set_index("metric")
+    precision = values.loc["macro_precision"].set_index("system")["published"]
+    mcc = values.loc["mcc"].groupby("system")["published"]
+    table = pd.DataFrame({"locations": mcc.size(), "mcc_zero": mcc.agg(lambda v: int((v == 0).sum()))})
+    table = table.loc[precision.index].assign(published=precision)
+    share = table["mcc_zero"] / table["locations"]
+    table = table.assign(bound=1 - share, possible=precision <= 1 - share, published_less_ones=precision - share)
+    return table.rename_axis("system").reset_index()
+
+
+def accuracy_sentence() -> str:
+    """Return why the accuracies of Table 4 do not compare, with HALO's in the terms of the others.
+
+    RF's and MLP's cannot be subset accuracies: with 4.45 % of the proteins wrong, the MCC of Nucleus, a third of S,
+    could not fall under 0.89, and RF's is 0.73. Each protein of S has one location, so one that is wrong has one wrong
+    label (none predicted, or one too many) or two (another one predicted), which bounds HALO's mean of the ten.
+    """
+    table = published_table(4)
+    found = table[table["label"] == ""].set_index(["metric", "system"])["published"]
+    places = table.loc[table["metric"] == "mcc", "label"].nunique()
+    forest, perceptron = (found["accuracy_one_vs_rest", f"{name}_S"] for name in ("RF", "MLP"))
+    halo = found["accuracy", "HALO_S"]
+    low, high = (1 - wrong * (1 - halo) / places for wrong in (2, 1))
+    return (
+        f"Accuracy on S: RF {forest:.4f} and MLP {perceptron:.4f} are means of {places} one-against-rest accuracies,"
+        f" HALO's {halo:.4f} is subset accuracy of labels at a threshold. In the terms of the others HALO"
+        f" would have {low:.3f} to {high:.3f}, with two or one wrong labels in each protein that is not right."
+    )

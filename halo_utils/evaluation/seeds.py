@@ -1,0 +1,88 @@
+"""Several runs that differ in their seed only: how far do their metrics spread?"""
+
+import re
+
+import pandas as pd
+
+from halo_utils.core.paths import RunPaths
+from halo_utils.evaluation.published import METRIC_TITLES
+from halo_utils.evaluation.scoring import read_metrics
+from halo_utils.evaluation.systems import SYSTEM_TITLES
+
+MARK = re.compile(r"-seed\d+")  # part of the name that load_settings gives a run with another seed than the profile's
+KEYS = ["split", "system", "metric", "label"]
+SPREAD = ["mean", "sd", "lowest", "highest"]
+MINIMUM = 3  # seeds; the spread of fewer says nothing
+TABLES = ("metrics.csv", "metrics_sequence.csv")  # of a whole run, or of its notebook 02 alone
+
+
+def runs_with_other_seeds(paths: RunPaths) -> list[RunPaths]:
+    """Return the runs of this family that have metrics, this one included, in order of their names.
+
+    A run that ended with notebook 02 counts: it holds the sequence models and the composition baseline.
+    """
+    family = MARK.sub("", paths.name)
+    folders = sorted(f for f in paths.results.parent.glob("*") if MARK.sub("", f.name) == family)
+    return [RunPaths(f.name) for f in folders if any((f / name).is_file() for name in TABLES)]
+
+
+def across_seeds(runs: list[RunPaths]) -> pd.DataFrame:
+    """Return mean, standard deviation and range of every metric over runs.
+
+    Args:
+        runs: from ``runs_with_other_seeds``; at least one.
+
+    Returns:
+        Columns split, system, metric, label, seeds (runs that have the value), mean, sd (of a sample), lowest and
+        highest; the last four are empty below ``MINIMUM`` seeds.
+    """
+    found = [next(p for name in TABLES if (p := run.results / name).is_file()) for run in runs]
+    values = pd.concat([read_metrics(path) for path in found], ignore_index=True).groupby(KEYS, sort=False)["value"]
+    spread = values.agg(["count", "mean", "std", "min", "max"]).set_axis(["seeds", *SPREAD], axis=1).reset_index()
+    spread[SPREAD] = spread[SPREAD].where(spread["seeds"] >= MINIMUM)
+    return spread
+
+
+def seeds_of_systems(spread: pd.DataFrame) -> pd.Series:
+    """Return how many seeds every system has, by its key, in the order of ``SYSTEM_TITLES``."""
+    seeds = spread.groupby("system")["seeds"].max()
+    return seeds[[system for system in SYSTEM_TITLES if system in seeds.index]]
+
+
+def remark(spread: pd.DataFrame) -> str:
+    """Return a sentence on what has too few seeds for a mean and a range; empty where nothing has."""
+    seeds = seeds_of_systems(spread)
+    most, few = seeds.max(), seeds[seeds < MINIMUM]
+    if most < MINIMUM:
+        have = "1 seed has" if most == 1 else f"{most} seeds have"
+        return f"{have} been run; a mean and a range over seeds need {MINIMUM} or more."
+    return f"Fewer than {MINIMUM} seeds have been run of: {'; '.join(SYSTEM_TITLES[s] for s in few.index)}." * any(few)
+
+
+def overall(spread: pd.DataFrame, split: str, metrics: tuple[str, ...] = ("micro_f1", "macro_f1")) -> pd.DataFrame:
+    """Return the systems with enough seeds on one set: their number of seeds and ``mean ± SD (range)`` per metric."""
+    seeds = seeds_of_systems(spread)
+    own = spread[(spread["split"] == split) & (spread["label"] == "")].set_index(["system", "metric"])
+    rows = {
+        SYSTEM_TITLES[system]: [count, *(_cell(own.loc[(system, metric)]) for metric in metrics)]
+        for system, count in seeds[seeds >= MINIMUM].items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["seeds", *(METRIC_TITLES[m] for m in metrics)])
+
+
+def _cell(row: pd.Series) -> str:
+    return "{mean:.3f} ± {sd:.3f} ({lowest:.3f} to {highest:.3f})".format(**row)
+
+
+def validation_spread(paths: RunPaths, title: str) -> tuple[int, float]:
+    """Return over how many seeds of a run's family a network was trained, and the range of its best validation score.
+
+    Args:
+        paths: any run of the family.
+        title: the network as ``gat_training.csv`` names it.
+    """
+    family = MARK.sub("", paths.name)
+    folders = [f for f in paths.results.parent.glob("*") if MARK.sub("", f.name) == family]
+    tables = [pd.read_csv(f / "gat_training.csv") for f in folders if (f / "gat_training.csv").is_file()]
+    best = [table.loc[table["system"] == title, "val_macro_f1"].max() for table in tables]
+    return len(best), float(max(best) - min(best)) if best else float("nan")

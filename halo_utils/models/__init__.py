@@ -1,0 +1,1 @@
+"""Every network, one file each, built from plain arguments."""

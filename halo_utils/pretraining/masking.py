@@ -1,0 +1,172 @@
+"""Batches of masked-language-model training: crops of the corpus, packed, with ESM-2's masks."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from halo_utils.core.residue_store import ResidueStore
+from halo_utils.embeddings.packed_encoder import MASK
+from halo_utils.pretraining.corpus import STANDARD_TOKENS
+from halo_utils.training.batching import BudgetBatchSampler
+
+CLS, EOS = 0, 2
+PICKED, MASKED, SWAPPED = 0.15, 0.8, 0.1  # share of residues to predict; of these masked, replaced; the rest stays
+VALIDATION = 0  # the stream of random numbers of validation; training takes 1 up
+Job = tuple[int, list[int]]  # number of the stream of random numbers, positions of the proteins
+
+
+@dataclass
+class MaskedBatch:
+    """Crops laid end to end, with residues to predict.
+
+    Attributes:
+        lengths: tokens per crop, [B] list of int, rising; N is their sum.
+        tokens: [N] int64, masked.
+        picked: [M] int64, positions in ``tokens`` to predict.
+        target: [M] int64, the tokens that were there.
+    """
+
+    lengths: list[int]
+    tokens: Tensor
+    picked: Tensor
+    target: Tensor
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "MaskedBatch":
+        """Return the batch on another device; Lightning calls this."""
+        names = ("tokens", "picked", "target")
+        return MaskedBatch(self.lengths, *(getattr(self, n).to(device, non_blocking=non_blocking) for n in names))
+
+
+class RoundSampler(Sampler[Job]):
+    """Batches of one round of training, a fixed number of steps; passes over the corpus go on from round to round.
+
+    Everything is a function of the seed and the step, so a resumed run repeats it.
+
+    Args:
+        lengths: tokens per crop, [B].
+        budget: tokens per batch and process.
+        steps: steps per round.
+        seed: seed of the order.
+    """
+
+    def __init__(self, lengths: Sequence[int], budget: int, steps: int, seed: int) -> None:
+        """Start with the first round."""
+        self.passes = BudgetBatchSampler(lengths, budget, shuffle=True, seed=seed, shared=True)
+        self.steps, self.round = steps, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the round; Lightning calls this before each one."""
+        self.round = epoch
+
+    def __iter__(self) -> Iterator[Job]:
+        """Yield the step, from 1, and the positions of its proteins."""
+        size, number, batches = len(self.passes), -1, []
+        for step in range(self.round * self.steps, (self.round + 1) * self.steps):
+            if step // size != number:
+                number = step // size
+                self.passes.set_epoch(number)
+                batches = self.passes.batches
+            yield step + 1, batches[step % size]
+
+    def __len__(self) -> int:
+        """Steps per round."""
+        return self.steps
+
+
+class MaskedDataset(Dataset):
+    """Masked batches of a corpus; an item is a whole batch.
+
+    Args:
+        store: the tokens of the corpus.
+        names: the B proteins in use.
+        crop: most tokens of a crop, <cls> and <eos> included where the crop reaches an end of the protein.
+        seed: seed of crops and masks.
+    """
+
+    def __init__(self, store: ResidueStore, names: Sequence[str], crop: int, seed: int) -> None:
+        """Keep references; nothing is copied."""
+        self.store, self.names, self.crop, self.seed = store, list(names), crop, seed
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens per crop, [B]."""
+        return [min(self.store.length(name) + 2, self.crop) for name in self.names]
+
+    def __getitem__(self, job: Job) -> MaskedBatch:
+        """Return the batch of a job; the same job gives the same batch."""
+        stream, positions = job
+        rng = np.random.default_rng([self.seed, 61, stream, positions[0]])
+        crops = [crop_tokens(self.store.rows(self.names[i])[:, 0], self.crop, rng) for i in positions]
+        crops.sort(key=len)  # neighbours of equal length share one attention call
+        tokens = np.concatenate(crops)
+        masked, picked = mask_tokens(tokens, rng)
+        parts = (torch.from_numpy(x) for x in (masked, picked, tokens[picked]))
+        return MaskedBatch([len(c) for c in crops], *parts)
+
+
+def crop_tokens(residues: np.ndarray, crop: int, rng: np.random.Generator) -> np.ndarray:
+    """Return a window of at most ``crop`` tokens of <cls>, residues, <eos>, as int64.
+
+    The window is drawn from beyond both ends and pushed inside, so that the ends, where sorting signals are, are
+    seen as often as the middle.
+
+    Args:
+        residues: [L] tokens of a protein.
+        crop: most tokens.
+        rng: source of the draw.
+    """
+    whole = np.concatenate([[CLS], residues, [EOS]]).astype(np.int64)
+    room = len(whole) - crop
+    if room <= 0:
+        return whole
+    start = int(np.clip(rng.integers(-crop // 2, room + crop // 2 + 1), 0, room))
+    return whole[start : start + crop]
+
+
+def mask_tokens(tokens: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return the masked tokens, [N], and the positions to predict, [M] (Lin et al. 2023, as in BERT).
+
+    15 % of the residues are picked; of these 80 % become <mask>, 10 % another residue, 10 % stay.
+
+    Args:
+        tokens: [N] int64; special tokens are never picked.
+        rng: source of the draw.
+    """
+    picked = np.flatnonzero((rng.random(len(tokens)) < PICKED) & (tokens >= STANDARD_TOKENS.start))
+    if not len(picked):  # a loss needs at least one
+        picked = np.flatnonzero(tokens >= STANDARD_TOKENS.start)[:1]
+    fate = rng.random(len(picked))
+    masked = tokens.copy()
+    masked[picked[fate < MASKED]] = MASK
+    swapped = picked[(fate >= MASKED) & (fate < MASKED + SWAPPED)]
+    masked[swapped] = rng.integers(STANDARD_TOKENS.start, STANDARD_TOKENS.stop, len(swapped))
+    return masked, picked
+
+
+class _HeldOut(Sampler[Job]):
+    """The same batches of held-out proteins every time, shared among the processes that train together."""
+
+    def __init__(self, lengths: Sequence[int], budget: int) -> None:
+        self.parts = BudgetBatchSampler(lengths, budget, shuffle=False, shared=True)
+
+    def __iter__(self) -> Iterator[Job]:
+        yield from ((VALIDATION, part) for part in self.parts.batches)
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+
+def training_loader(dataset: MaskedDataset, budget: int, steps: int, seed: int, workers: int) -> DataLoader:
+    """Return the loader of a round; ``workers`` processes prepare batches, 0 for none."""
+    sampler = RoundSampler(dataset.lengths, budget, steps, seed)
+    pin = torch.cuda.is_available()
+    return DataLoader(dataset, sampler=sampler, batch_size=None, num_workers=workers, pin_memory=pin)
+
+
+def validation_loader(dataset: MaskedDataset, budget: int) -> DataLoader:
+    """Return the loader of the held-out proteins, every time with the same crops and masks."""
+    return DataLoader(dataset, sampler=_HeldOut(dataset.lengths, budget), batch_size=None)

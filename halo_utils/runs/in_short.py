@@ -1,0 +1,213 @@
+"""The last paragraph of every notebook, written from the results of this run."""
+
+import pandas as pd
+
+from halo_utils.config import Settings
+from halo_utils.data.audit import SEEN
+from halo_utils.data.locations import locations
+from halo_utils.evaluation.published import text_value
+from halo_utils.models.gate import Gate
+from halo_utils.runs.wording import GAT, NOT_STATED, SEQUENCE, count, reading
+
+MARK = "**In short.**"
+TITLES = {"micro_f1": "micro F1", "macro_f1": "macro F1"}
+SYNTHETIC = "The proteins are synthetic: the numbers show that the procedure works, not how good HALO is."
+
+
+def percent(share: float) -> str:
+    """Return a share as ``12.3 %``."""
+    return f"{100 * share:.1f} %"
+
+
+def _paragraph(settings: Settings, *sentences: str) -> str:
+    """Return the sentences as one paragraph; synthetic proteins are called that."""
+    return " ".join([MARK, *(s for s in sentences if s), *([SYNTHETIC] if settings.is_synthetic else [])])
+
+
+def score(metrics: pd.DataFrame, split: str, system: str) -> str:
+    """Return micro and macro F1 of a system on a set, with intervals."""
+    own = metrics[(metrics["split"] == split) & (metrics["system"] == system)].set_index("metric")
+    cells = (
+        f"{title} {{value:.3f}} [{{ci_low:.3f}}, {{ci_high:.3f}}]".format(**own.loc[m]) for m, title in TITLES.items()
+    )
+    return " and ".join(cells)
+
+
+def gap(differences: pd.DataFrame, first: str, second: str) -> str:
+    """Return the difference of two systems in micro and macro F1, with intervals."""
+    own = differences[(differences["first"] == first) & (differences["second"] == second)].set_index("metric")
+    text = "{difference:+.3f} [{ci_low:+.3f}, {ci_high:+.3f}]"
+    return " and ".join(f"{text.format(**own.loc[m])} in {title}" for m, title in TITLES.items())
+
+
+def in_short_01(settings: Settings, table: pd.DataFrame, leaks: pd.DataFrame, share: pd.DataFrame, split: str) -> str:
+    """Return what the data of a run are.
+
+    Args:
+        settings: profile.
+        table: dataset table.
+        leaks: from ``audits.leakage``.
+        share: from ``truncation.read_share``.
+        split: main test set.
+    """
+    labels = table[list(locations(settings.data.dataset))]
+    sizes = ", ".join(f"{n:,} {name}" for name, n in table["split"].value_counts(sort=False).items())
+    near = ", ".join(f"{percent(s)} of {n}" for n, s in zip(leaks["set"], leaks["near_duplicate_share"], strict=True))
+    structures = share.set_index("split").loc[split, "structures"]
+    return _paragraph(
+        settings,
+        f"{len(table):,} proteins ({sizes}), {percent((labels.sum(axis=1) > 1).mean())} of them in several locations;"
+        f" the rarest, {labels.sum().idxmin()}, has {labels.sum().min():,}.",
+        f"Near duplicates of proteins that the models have seen ({' and '.join(SEEN)}): {near}. 6-mers miss distant"
+        " homologs, so these shares are lower bounds.",
+        reading(share, split),
+        "" if structures else f"No {split} protein has a structure.",
+    )
+
+
+def in_short_02(
+    settings: Settings, metrics: pd.DataFrame, differences: pd.DataFrame, deviations: pd.DataFrame, split: str
+) -> str:
+    """Return how good sequence alone is.
+
+    Args:
+        settings: profile.
+        metrics: tidy metrics with the systems esm and composition.
+        differences: from ``evaluation.compare`` of the two.
+        deviations: from ``wording.deviations``.
+        split: test set.
+    """
+    own = metrics[(metrics["split"] == split) & (metrics["system"] == "esm")].iloc[0]
+    return _paragraph(
+        settings,
+        f"On {split} ({own['n']:,} proteins) the fine-tuned ESM reaches {score(metrics, split, 'esm')} at the threshold"
+        f" {own['threshold']:.2f}, chosen on validation; the composition baseline reaches"
+        f" {score(metrics, split, 'composition')}.",
+        f"The difference is {gap(differences, 'esm', 'composition')}.",
+        _apart(deviations, SEQUENCE),
+    )
+
+
+def _apart(deviations: pd.DataFrame, model: str) -> str:
+    """Return how many settings of a model are not what the paper states."""
+    number = int(((deviations["model"] == model) & (deviations["paper"] != NOT_STATED)).sum())
+    if not number:
+        return f"The {model} has every setting that the paper states."
+    return f"The {model} differs from the paper's in {count(number, 'setting')}: published values are another model's."
+
+
+def in_short_03(settings: Settings, crossings: pd.DataFrame, error: float, inside: int, true: int, split: str) -> str:
+    """Return where confidence can be relied on.
+
+    Args:
+        settings: profile.
+        crossings: columns ``where`` and ``reliable above`` (NaN where no range is), the paper's row first.
+        error: expected calibration error.
+        inside: labels in the band of the gate.
+        true: how many of them are true.
+        split: test set.
+    """
+    found = zip(crossings["where"], crossings["reliable above"], strict=True)
+    words = "; ".join(f"{where} {f'{100 * value:.0f} %' if value == value else 'none'}" for where, value in found)
+    level = f"{100 * text_value('accuracy_below_gate'):.0f} %"
+    share = f", {percent(true / inside)} of them true" if inside else ""
+    return _paragraph(
+        settings,
+        f"The confidence from which on every range is right at least {level} of the time: {words}.",
+        f"The expected calibration error on {split} is {error:.3f}, and the band of the gate holds"
+        f" {count(inside, 'label')}{share}.",
+    )
+
+
+def in_short_04(
+    settings: Settings,
+    metrics: pd.DataFrame,
+    differences: pd.DataFrame,
+    weights: str,
+    deviations: pd.DataFrame,
+    split: str,
+) -> str:
+    """Return what the graph networks add.
+
+    Args:
+        settings: profile.
+        metrics: tidy metrics of the graph networks.
+        differences: from ``evaluation.compare``, among them the weighted network and the composition baseline.
+        weights: from ``chosen_weights``.
+        deviations: from ``wording.deviations``.
+        split: test set.
+    """
+    return _paragraph(
+        settings,
+        f"On {split} the GAT on weighted, fine-tuned features reaches {score(metrics, split, 'gat_weighted')}.",
+        f"Against the composition baseline that is {gap(differences, 'gat_weighted', 'composition')}; against the GAT"
+        f" on embeddings before fine-tuning {gap(differences, 'gat_weighted', 'gat_pretrained')}; against fine-tuned"
+        f" embeddings alone {gap(differences, 'gat_weighted', 'gat_finetuned')}.",
+        weights,
+        _apart(deviations, GAT),
+    )
+
+
+def chosen_weights(weights: tuple[float, ...], grid: pd.DataFrame, seeds: tuple[int, float]) -> str:
+    """Return the weights that are used and whether the grid tells them from the noise of training.
+
+    Args:
+        weights: of coordinates, embedding and biochemistry.
+        grid: from ``graph_stage.weight_grid``, empty where none was run.
+        seeds: from ``seeds.validation_spread``: number of seeds, and the range of the same score over them.
+    """
+    used = f"Its weights of coordinates, embedding and biochemistry are {', '.join(f'{w:g}' for w in weights)}"
+    if grid.empty:
+        return f"{used}."
+    scores, (number, noise) = grid["val_macro_f1"], seeds
+    spread = scores.max() - scores.min()
+    text = (
+        f"{used}, the best of {count(len(grid), 'pair')} whose macro F1 on validation runs from {scores.min():.3f} to"
+        f" {scores.max():.3f}"
+    )
+    if number < 2:
+        return f"{text}; one seed does not tell whether this spread of {spread:.3f} is more than noise."
+    verdict = "more" if spread > noise else "no more"
+    return f"{text}: a spread of {spread:.3f}, {verdict} than the {noise:.3f} between {number} seeds of one network."
+
+
+def in_short_05(settings: Settings, changes: pd.DataFrame, differences: pd.DataFrame, gate: Gate, split: str) -> str:
+    """Return what the gate did.
+
+    Args:
+        settings: profile.
+        changes: from ``gate.decision_counts`` on one set.
+        differences: from ``evaluation.compare`` of HALO, under whatever name, and the fine-tuned ESM.
+        gate: the gate with its numbers.
+        split: test set.
+    """
+    first, second = differences[["first", "second"]].iloc[0]
+    labels, true = (changes.groupby("decision")[column].sum() for column in ("labels", "true"))
+    asked = labels["agreed"] + labels["vetoed"]
+    vetoed = f"vetoed {labels['vetoed']:,}, {true['vetoed']:,} of them true"
+    return _paragraph(
+        settings,
+        f"Of {labels.sum():,} decisions on {split} {asked + labels['no_structure']:,} lie where the gate looks"
+        f" (rule `{gate.rule}`, below {gate.confident:.2f}); {labels['no_structure']:,} of them belong to proteins"
+        f" without a structure, so the GAT was asked about {count(asked, 'label')}: it kept {labels['agreed']:,} and"
+        f" {vetoed}.",
+        f"HALO minus the fine-tuned ESM: {gap(differences, first, second)}.",
+    )
+
+
+def in_short_06(settings: Settings, ledger: pd.DataFrame, runs: int, split: str) -> str:
+    """Return how the paper's claims fared.
+
+    Args:
+        settings: profile.
+        ledger: from ``claims.check_claims``.
+        runs: runs of this profile that differ in their seed, this one included.
+        split: test set.
+    """
+    kinds = ledger["verdict"].str.split(":").str[0].value_counts()
+    verdicts = "; ".join(f"{verdict} ({number})" for verdict, number in kinds.items())
+    return _paragraph(
+        settings,
+        f"{count(len(ledger), 'claim')} of the paper, checked on {split} of {settings.title} with"
+        f" {count(runs, 'seed')}: {verdicts}.",
+    )

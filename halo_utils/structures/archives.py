@@ -1,0 +1,131 @@
+"""Structures in bulk: from a folder, tar or zip the user has, the Hugging Face data set, or Foldcomp's Swiss-Prot.
+
+Only the files of wanted proteins are taken, under ``<accession>.<pdb|cif>.gz``; nothing is ever unpacked by the
+path that stands in an archive.
+"""
+
+import tarfile
+import zipfile
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from halo_utils.core.errors import DataError, DownloadError
+from halo_utils.core.locks import locked
+from halo_utils.core.paths import shown
+from halo_utils.data.download import Patience, fetch, offline, refuse_offline
+from halo_utils.structures.alphafold import pack
+from halo_utils.structures.reader import FILE_NAME, structure_index
+
+FOLDCOMP_FILES = ("", ".index", ".dbtype", ".lookup", ".source")
+Member = tuple[str, Callable[[], bytes]]  # file name without folders, and how to read it
+
+
+def import_structures(origin: Path, wanted: Collection[str], target: Path) -> list[str]:
+    """Copy the structures of the wanted proteins that ``target`` lacks out of a folder, archive or data base.
+
+    Args:
+        origin: folder, ``.tar`` (plain or compressed), ``.zip``, or a Foldcomp data base.
+        wanted: accessions.
+        target: where ``<accession>.<pdb|cif>.gz`` go.
+
+    Returns:
+        The accessions that were copied.
+
+    Raises:
+        DataError: if the origin does not exist, is damaged, or is nothing of these.
+        BusyError: if another process fetches into the same folder.
+    """
+    with locked(target / ".fetch.lock", f"the structure folder {target.name}"):
+        missing = set(wanted) - set(structure_index([target]))
+        copied: dict[str, int] = {}
+        try:
+            for name, read in tqdm(_members(origin, missing), desc=origin.name, leave=False):
+                parts = FILE_NAME.fullmatch(name)
+                if parts is None or parts["accession"] not in missing:
+                    continue
+                accession, fragment = parts["accession"], int(parts["fragment"] or 1)
+                if fragment < copied.get(accession, 10**6):  # of several fragments the first one stays
+                    pack(target / f"{accession}.{parts['format']}.gz", read())
+                    copied[accession] = fragment
+        except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+            raise DataError(
+                f"{origin.name} is damaged or cut off after {len(copied):,} structures ({error}); those are kept,"
+                " fetch the archive again and repeat the command"
+            ) from error
+    return sorted(copied)
+
+
+def _members(origin: Path, wanted: Collection[str]) -> Iterator[Member]:
+    """Yield the files of an origin, whatever it is."""
+    if origin.is_dir():
+        for path in sorted(p for p in origin.rglob("*") if p.is_file()):
+            yield from _members(path, wanted) if path.suffix in (".tar", ".zip") else [(path.name, path.read_bytes)]
+    elif not origin.is_file():
+        raise DataError(f"{origin} does not exist: expected a folder, a .tar, a .zip or a Foldcomp data base")
+    elif zipfile.is_zipfile(origin):
+        with zipfile.ZipFile(origin) as archive:
+            for member in archive.infolist():
+                yield PurePosixPath(member.filename).name, lambda member=member: archive.read(member)
+    elif origin.with_name(origin.name + ".dbtype").is_file():
+        yield from _foldcomp_members(origin, wanted)
+    elif ".tar" in origin.suffixes or origin.suffix == ".tgz" or tarfile.is_tarfile(origin):
+        with tarfile.open(origin, "r|*") as archive:  # a stream: proteome archives hold gigabytes
+            for member in archive:
+                file = archive.extractfile(member) if member.isfile() else None
+                if file is not None:
+                    yield PurePosixPath(member.name).name, file.read
+    else:
+        raise DataError(f"{origin.name}: expected a folder, a .tar, a .zip or a Foldcomp data base")
+
+
+def _foldcomp_members(database: Path, wanted: Collection[str]) -> Iterator[Member]:
+    """Yield the wanted entries of a Foldcomp data base as PDB files."""
+    try:
+        import foldcomp
+    except ImportError as error:
+        raise DataError(
+            f"{database.name} is a Foldcomp data base: install the optional package with pip install foldcomp"
+        ) from error
+    lookup = database.with_name(database.name + ".lookup").read_text(encoding="utf-8")
+    names = (line.split("\t")[1] for line in lookup.splitlines())
+    stems = {name: name.removesuffix(".fcz").removesuffix(".pdb").removesuffix(".cif") for name in names}
+    chosen = [n for n, stem in stems.items() if (m := FILE_NAME.fullmatch(f"{stem}.pdb")) and m["accession"] in wanted]
+    if chosen:
+        with foldcomp.open(str(database), ids=chosen) as entries:
+            for name, pdb in zip(chosen, (entry[1] for entry in entries), strict=True):
+                yield f"{stems[name]}.pdb", lambda pdb=pdb: pdb.encode()
+
+
+def fetch_foldcomp(address: str, folder: Path, patience: Patience | None = None) -> Path:
+    """Download a Foldcomp data base (about 3 GB for Swiss-Prot), resuming where it stopped; return its path."""
+    database = folder / address.rstrip("/").rsplit("/", 1)[-1]
+    for suffix in FOLDCOMP_FILES:
+        path = database.with_name(database.name + suffix)
+        if not path.is_file():
+            fetch(address + suffix, path, patience=patience)
+    return database
+
+
+def fetch_hub_dataset(repository: str, revision: str | None) -> Path:
+    """Download a Hugging Face data set of structure files into the hub's own cache and return its folder.
+
+    Raises:
+        DownloadError: if it cannot be reached and is not in the cache.
+    """
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(repository, repo_type="dataset", revision=revision, local_files_only=offline()))
+    except Exception as error:  # the hub's client raises many kinds, its own, httpx's and the system's
+        refuse_offline(f"the data set {repository}")
+        raise DownloadError(
+            f"{repository} could not be fetched from the Hugging Face hub ({type(error).__name__}): check the network,"
+            " or fetch it elsewhere and pass its folder or archive with --structures-from"
+        ) from error
+
+
+def describe(origin: Path, copied: list[str], wanted: Collection[str], target: Path) -> str:
+    """Return one line on what an import found."""
+    return f"{origin.name}: {len(copied):,} structures copied to {shown(target)} for {len(wanted):,} proteins"

@@ -1,0 +1,200 @@
+"""Structure files (PDB or mmCIF, gzipped or not) to one record per protein, aligned to its sequence.
+
+What is read: of several models the first; of several chains the one that fits the sequence best; of alternative
+locations the first; hetero residues that stand for an amino acid (MSE, SEC, PYL) as their letter. Residues without
+a C-alpha, waters and ligands are passed over. Of a protein that AlphaFold cut into fragments, the first is used.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import gemmi
+import numpy as np
+import pandas as pd
+from Bio.Align import PairwiseAligner
+from tqdm import tqdm
+
+from halo_utils.core.errors import StructureError
+
+BACKBONE = ("N", "CA", "C")
+MIN_IDENTITY = 0.9  # identical residues over the shorter of the two sequences; below it is another protein
+MIN_PLACED = 30  # residues a structure must place, or half of a protein shorter than twice that
+WILDCARDS = frozenset("XBZ")  # letters of a sequence that stand for several residues and so fit any of them
+# P04637.cif.gz, AF-P04637-F1-model_v6.cif, AF-P04637-2-F1-model_v6.pdb.gz
+FILE_NAME = re.compile(
+    r"(?:AF-)?(?P<accession>[A-Za-z0-9][A-Za-z0-9_.-]*?)(?:-F(?P<fragment>\d+))?(?:-model_v(?P<version>\d+))?"
+    r"\.(?P<format>pdb|cif)(?P<gz>\.gz)?"
+)
+
+
+@dataclass(frozen=True)
+class StructureRecord:
+    """One protein's backbone as read from a file.
+
+    Attributes:
+        sequence: one-letter residues that have a C-alpha, in file order; length L.
+        backbone: [L, 3, 3] float32, N, CA, C in angstrom; NaN where an N or C is missing.
+        plddt: [L] float32, pLDDT 0..100 from the B-factor of the C-alpha; NaN where the file carries none.
+    """
+
+    sequence: str
+    backbone: np.ndarray
+    plddt: np.ndarray
+
+    @property
+    def ca(self) -> np.ndarray:
+        """C-alpha positions, [L, 3] float32, angstrom."""
+        return self.backbone[:, 1]
+
+
+def structure_index(folders: Iterable[Path]) -> dict[str, Path]:
+    """Return accession -> structure file over several folders.
+
+    Where a protein has several files, an earlier folder wins, then the first fragment, then a file without a
+    version in its name, then the newest version.
+    """
+    found: dict[str, tuple[tuple[int, int, int], Path]] = {}
+    for order, folder in enumerate(folders):
+        for path in sorted(folder.iterdir()):
+            name = FILE_NAME.fullmatch(path.name)
+            if name is None or path.name.startswith("."):
+                continue
+            rank = (order, int(name["fragment"] or 1), -int(name["version"] or 10**6))
+            if name["accession"] not in found or rank < found[name["accession"]][0]:
+                found[name["accession"]] = rank, path
+    return {accession: path for accession, (_, path) in found.items()}
+
+
+def read_structure(path: Path, sequence: str | None = None) -> StructureRecord:
+    """Read one chain of the first model of a file.
+
+    Args:
+        path: PDB or mmCIF file, gzipped or not.
+        sequence: of several protein chains, the one that fits this sequence best is read, else the first.
+
+    Raises:
+        StructureError: if the file cannot be parsed or holds no C-alpha.
+    """
+    try:
+        structure = gemmi.read_structure(str(path), merge_chain_parts=False)
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = str(error).splitlines()[0].replace(str(path), path.name)
+        raise StructureError(f"{path.name}: not a readable PDB or mmCIF file ({reason}); fetch it again") from error
+    records = []
+    for chain in structure[0] if len(structure) else ():
+        residues = [(r, r.find_atom("CA", "*", gemmi.Element("C"))) for r in chain]
+        residues = [(r, ca) for r, ca in residues if ca is not None]
+        if residues:
+            records.append(_record(path, residues))
+    if not records:
+        raise StructureError(f"{path.name}: no C-alpha atom; expected a protein model, fetch it again")
+    if sequence is None or len(records) == 1:
+        return records[0]
+    return max(records, key=lambda record: align(record, sequence)[1])
+
+
+def _record(path: Path, residues: list[tuple[gemmi.Residue, gemmi.Atom]]) -> StructureRecord:
+    """Turn residues with their C-alpha into arrays."""
+    backbone = np.full((len(residues), 3, 3), np.nan, dtype=np.float32)
+    letters = []
+    for i, (residue, _) in enumerate(residues):
+        letter = gemmi.find_tabulated_residue(residue.name).one_letter_code.upper()
+        letters.append(letter if letter.isalpha() else "X")
+        for j, name in enumerate(BACKBONE):
+            atom = residue.find_atom(name, "*")
+            if atom is not None:
+                backbone[i, j] = atom.pos.tolist()
+    if not np.isfinite(backbone[:, 1]).all():
+        raise StructureError(f"{path.name}: a C-alpha without finite coordinates; fetch the file again")
+    b_factors = np.array([ca.b_iso for _, ca in residues], dtype=np.float32)
+    return StructureRecord("".join(letters), backbone, plddt_from_b_factors(b_factors))
+
+
+def plddt_from_b_factors(b_factors: np.ndarray) -> np.ndarray:
+    """Return pLDDT 0..100 from the B-factors of a predicted structure, [L] float32.
+
+    ESMFold writes 0..1, which is scaled; files rewritten by other tools carry something else there (values below
+    0 or above 100), and their pLDDT is unknown: NaN for every residue, never a wrong number.
+    """
+    if b_factors.min() < 0 or b_factors.max() > 100:
+        return np.full_like(b_factors, np.nan)
+    return b_factors * 100 if b_factors.max() <= 1 else b_factors
+
+
+def align(record: StructureRecord, sequence: str) -> tuple[np.ndarray, float]:
+    """Match the residues of a structure with those of the data set's sequence.
+
+    Returns:
+        [L] int64, for every residue of ``sequence`` the index of its residue in the record or -1, and the
+        identity: fitting pairs over the length of the shorter sequence. X, B and Z in the sequence fit anything.
+    """
+    if record.sequence == sequence:
+        return np.arange(len(sequence)), 1.0
+    aligner = PairwiseAligner(mode="global", match_score=2, mismatch_score=-1, open_gap_score=-5, extend_gap_score=-0.2)
+    aligner.wildcard = "X"
+    aligner.end_gap_score = 0.0  # a fragment or a longer construct costs nothing at its ends
+    alignment = aligner.align(sequence, record.sequence)[0]
+    index = np.full(len(sequence), -1)
+    for (start, end), (other, _) in zip(*alignment.aligned, strict=True):
+        index[start:end] = np.arange(other, other + end - start)
+    fits = len(sequence) - count_mismatches(record, sequence, index) - int((index < 0).sum())
+    return index, fits / min(len(sequence), len(record.sequence))
+
+
+def count_mismatches(record: StructureRecord, sequence: str, index: np.ndarray) -> int:
+    """Return the residues that the structure places but names otherwise."""
+    pairs = ((letter, record.sequence[i]) for letter, i in zip(sequence, index, strict=True) if i >= 0)
+    return sum(a != b and a not in WILDCARDS for a, b in pairs)
+
+
+def load_structures(table: pd.DataFrame, folders: Sequence[Path]) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
+    """Read the structures of a data set.
+
+    Args:
+        table: dataset table with ``accession`` and ``sequence``.
+        folders: folders of structure files, first come first served; none when there are no structures.
+
+    Returns:
+        accession -> [L, 4] float32 per residue of the data set's sequence: C-alpha x, y, z in angstrom and
+        pLDDT, NaN where the structure lacks the residue; and one report row per protein: status
+        (``matched``, ``none``, ``mismatched``, ``unreadable``), file, identity, residues, placed, mismatches,
+        extra (residues of the structure that the sequence lacks), mean pLDDT, problem.
+        Only matched proteins are in the mapping; the others run without structure.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    rows = []
+    files = structure_index(folders)
+    proteins = zip(table["accession"], table["sequence"], strict=True)
+    for accession, sequence in tqdm(proteins, total=len(table), desc="structures", leave=False):
+        path = files.get(accession)
+        row = {"accession": accession, "status": "none", "file": path.name if path else ""}
+        if path:
+            row |= load_one(path, accession, sequence, arrays)
+        rows.append(row)
+    columns = ["accession", "status", "file", "identity", "residues", "placed", "mismatches", "extra", "mean_plddt"]
+    return arrays, pd.DataFrame(rows).reindex(columns=[*columns, "problem"])
+
+
+def load_one(path: Path, accession: str, sequence: str, arrays: dict[str, np.ndarray]) -> dict[str, object]:
+    """Read and align one file; add it to ``arrays`` when it matches and return its report values."""
+    try:
+        record = read_structure(path, sequence)
+    except StructureError as error:
+        return {"status": "unreadable", "problem": str(error)}
+    index, identity = align(record, sequence)
+    placed = int((index >= 0).sum())
+    values = {"identity": identity, "residues": len(sequence), "placed": placed}
+    values |= {"mismatches": count_mismatches(record, sequence, index), "extra": len(record.sequence) - placed}
+    values["mean_plddt"] = float(record.plddt.mean())  # NaN where the file carries no pLDDT
+    needed = min(MIN_PLACED, len(sequence) // 2)
+    if identity < MIN_IDENTITY or placed < needed:
+        problem = (
+            f"{path.name}: {accession} has identity {identity:.2f} with it and {placed} residues placed, at least"
+            f" {MIN_IDENTITY} and {needed} expected; it runs without structure"
+        )
+        return {"status": "mismatched", "problem": problem, **values}
+    rows = np.column_stack([record.ca, record.plddt])
+    arrays[accession] = np.where(index[:, None] >= 0, rows[index], np.nan).astype(np.float32)
+    return {"status": "matched", **values}

@@ -1,0 +1,1 @@
+"""Fine-tuning, graph training and prediction with Lightning."""

@@ -1,0 +1,43 @@
+"""The steps from the paper's sequence model to this run's: what does every addition bring on the same backbone?"""
+
+import pandas as pd
+
+from halo_utils.config import Settings
+from halo_utils.profile import EsmSettings, FocalSettings, HeadSettings
+from halo_utils.training.sequence_data import finetune, parameter_counts, predict_held_out, prepare
+
+STEPS = {"all": None, "paper": 1, "none": 0}  # how many of the first ones a profile trains
+
+
+def ladder(esm: EsmSettings) -> dict[str, EsmSettings]:
+    """Return the settings on the way from the paper's sequence model to ours, ours left out; empty where they agree.
+
+    The first step has the paper's pooling, head and loss (section 2.1) and our learning rates, schedule and epochs;
+    every other adds one thing to the one before: our loss, then our pooling and hidden layer, then (ours) the network
+    on composition.
+    """
+    ours, plain = esm.head, HeadSettings(learning_rate=esm.head.learning_rate)
+    steps = {
+        "esm_paper_head": esm.model_copy(update={"head": plain, "focal": FocalSettings()}),
+        "esm_own_loss": esm.model_copy(update={"head": plain}),
+        "esm_own_pooling": esm.model_copy(update={"head": ours.model_copy(update={"composition": 0})}),
+    }
+    different: dict[str, EsmSettings] = {}
+    for name, step in steps.items():
+        if step != esm and step not in different.values():
+            different[name] = step
+    return different
+
+
+def climb(settings: Settings, table: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
+    """Train every step of ``ladder`` as the model itself is trained.
+
+    Returns:
+        Predictions outside train and the number of parameters, both by system.
+    """
+    predictions, parameters = {}, {}
+    for name, esm in list(ladder(settings.esm).items())[: STEPS[settings.esm.compare_heads]]:
+        step = prepare(settings.model_copy(update={"esm": esm}), table)
+        parameters[name] = parameter_counts(step.classifier)[0]
+        predictions[name] = predict_held_out(step, finetune(step))
+    return predictions, parameters

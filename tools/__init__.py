@@ -1,0 +1,1 @@
+"""For authors: notebook pairs, README tables; not part of the package."""

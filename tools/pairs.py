@@ -1,0 +1,126 @@
+"""The two halves of each notebook: the ``.py`` is the source, the ``.ipynb`` is made from it and executed.
+
+``check`` fails when a pair disagrees or an ``.ipynb`` is not executed; ``execute`` remakes them all on the demo;
+``collect RUN`` copies the executed notebooks and the fine-tuned model of a finished run to where they are committed.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode
+
+from halo_utils.commands.run import run_notebook
+from halo_utils.core.errors import DataError
+from halo_utils.core.files import write_bytes, write_text
+from halo_utils.core.paths import NOTEBOOKS, REPOSITORY, RunPaths, shown
+
+MACHINE_PATH = re.compile(r"/(root|home|work|tmp|Users)/\w")
+MAX_BYTES = 1_000_000
+EXECUTED = NOTEBOOKS / "executed"  # notebooks of runs on real data, for reading
+
+
+def sources() -> list[Path]:
+    """Return the percent-format halves in reading order."""
+    return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.py")) + sorted(NOTEBOOKS.glob("appendix/A[0-9]_*.py"))
+
+
+def _inputs(notebook: NotebookNode) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Return kind, source and tags of every cell; what the two halves must share."""
+    return [(c.cell_type, c.source.strip(), tuple(c.metadata.get("tags", []))) for c in notebook.cells]
+
+
+def pair_problems(source: Path) -> list[str]:
+    """Return what is wrong with one pair, empty when nothing is."""
+    path = source.with_suffix(".ipynb")
+    if not path.is_file():
+        return [f"{path.name} is missing: run `make notebooks`"]
+    notebook, problems = nbformat.read(path, as_version=4), []
+    if _inputs(notebook) != _inputs(jupytext.read(source)):
+        problems.append(f"{path.name} and {source.name} disagree: run `make notebooks`")
+    counts = [c.execution_count for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
+    if counts != list(range(1, len(counts) + 1)):
+        problems.append(f"{path.name} is not executed from 1 to {len(counts)} in order: run `make notebooks`")
+    if path.stat().st_size > MAX_BYTES:
+        problems.append(f"{path.name} has {path.stat().st_size:,} bytes, at most {MAX_BYTES:,} are allowed")
+    text = path.read_text(encoding="utf-8")
+    if found := MACHINE_PATH.search(text):
+        problems.append(f"{path.name} shows a machine path near {text[found.start() : found.start() + 40]!r}")
+    return problems
+
+
+def clean(notebook: NotebookNode) -> NotebookNode:
+    """Remove timings, standard error and papermill's records; keep results and cell tags."""
+    kept = {"kernelspec", "jupytext"}
+    notebook.metadata = NotebookNode({k: v for k, v in notebook.metadata.items() if k in kept})
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = NotebookNode({"tags": tags} if tags else {})
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+    return notebook
+
+
+def _write(notebook: NotebookNode, path: Path) -> Path:
+    """Write a cleaned notebook; stable cell ids keep differences small."""
+    for index, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{index:02d}"
+    return write_text(path, nbformat.writes(notebook) + "\n")
+
+
+def execute(source: Path) -> Path:
+    """Make the ``.ipynb`` of one source, execute it with its default parameters and clean its outputs."""
+    path = source.with_suffix(".ipynb")
+    write_text(path, jupytext.writes(jupytext.read(source), fmt="ipynb"))
+    run_notebook(path, path, {})
+    return _write(clean(nbformat.read(path, as_version=4)), path)
+
+
+def collect(run: str) -> list[Path]:
+    """Copy what a finished run commits: notebooks 02 to 06, cleaned, and the fine-tuned sequence model.
+
+    They go to ``notebooks/executed/<run>`` and ``data/checkpoints/<run>``. Notebook 01 stays: it may name proteins.
+    """
+    found = sorted((RunPaths(run).work / "executed").glob("0[2-9]_*.ipynb"))
+    model = RunPaths(run).work / "classifier"
+    if not found or not model.is_dir():
+        raise DataError(f"data/runs/{run} holds no executed notebooks or no classifier: run the profile first")
+    target = REPOSITORY / "data" / "checkpoints" / run
+    copied = [_write(clean(nbformat.read(path, as_version=4)), EXECUTED / run / path.name) for path in found]
+    return copied + [write_bytes(target / path.name, path.read_bytes()) for path in sorted(model.iterdir())]
+
+
+def executed_problems(path: Path) -> list[str]:
+    """Return what is wrong with a collected notebook: its size, or a machine's path in it."""
+    size, text = path.stat().st_size, path.read_text(encoding="utf-8")
+    problems = [f"{path.name} has {size:,} bytes, at most {MAX_BYTES:,} are allowed"] if size > MAX_BYTES else []
+    return problems + ([f"{path.name} shows a machine path"] if MACHINE_PATH.search(text) else [])
+
+
+def main(argv: list[str]) -> int:
+    """Run ``check``, ``execute`` or ``collect <run>``; return the exit code."""
+    if len(argv) == 2 and argv[0] == "collect":
+        for path in collect(argv[1]):
+            print(shown(path))
+    elif argv == ["execute"]:
+        for source in sources():
+            print(f"{source.stem} ...", flush=True)
+            execute(source)
+    elif argv != ["check"]:
+        print("usage: python -m tools.pairs check|execute|collect RUN", file=sys.stderr)
+        return 2
+    problems = [problem for source in sources() for problem in pair_problems(source)]
+    problems += [problem for path in sorted(EXECUTED.glob("*/*.ipynb")) for problem in executed_problems(path)]
+    tracked = subprocess.run(
+        ["git", "-C", str(REPOSITORY), "ls-files", "data/raw", "data/runs"], capture_output=True, text=True
+    )
+    problems += [f"{name} must not be tracked" for name in tracked.stdout.split()]
+    print("\n".join(problems) if problems else f"{len(sources())} notebook pairs agree")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

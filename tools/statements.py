@@ -1,0 +1,143 @@
+"""Sentences about finished runs, from their committed CSV files: what ran, what was read, what came out."""
+
+import pandas as pd
+
+from halo_utils.commands.summary import provenance
+from halo_utils.core.paths import RunPaths
+from halo_utils.data.kmers import ALMOST_EQUAL, NEAR_DUPLICATE, identity
+from halo_utils.data.splits import CLEAN
+from halo_utils.evaluation.claims import LEAST_ASKED
+from halo_utils.evaluation.published import CROSS_VALIDATED
+from halo_utils.evaluation.scoring import read_metrics
+from halo_utils.evaluation.systems import SYSTEM_TITLES
+from halo_utils.runs import wording
+
+
+def model_sizes(paths: RunPaths) -> dict[str, str]:
+    """Return what every system of a run is made of, such as ``halo-mini with head, 3.03 M``, by system.
+
+    A graph network is counted alone: it reads the sequence model's residues, not its head. A gate joins both.
+    """
+    records = {record["notebook"][:2]: record for record in provenance(paths)}
+    source = str(records["02"]["profile"]["backbone"]["source"])
+    name = "random weights" if source == "random" else source.rsplit("/", 1)[-1]
+    esm = {s: f"{name} with head, {n / 1e6:.2f} M" for s, n in records["02"]["parameters"].items()}
+    gat = {s: f"GAT, {n / 1e6:.3f} M, on {name}" for s, n in records["04"]["gat_parameters"].items()}
+    both = [s for s in SYSTEM_TITLES if s.startswith("halo") or s == "esm_composition_mean"]
+    return esm | gat | dict.fromkeys(both, "both")
+
+
+def protocol_note() -> str:
+    """Return what keeps the rows of DeepLoc, and the precision and recall of the GAT, from being read against ours."""
+    return (
+        f"The rows of {' and '.join((CROSS_VALIDATED[0], 'DeepLoc 2.0'))} are quoted by the paper from five-fold"
+        " cross-validation on Swiss-Prot, with thresholds of their own; HALO's rows and ours are measured on one"
+        " partition, so they do not compare like with like. The paper gives micro precision and recall for the GAT,"
+        " macro ones for HALO and fine-tuned ESM."
+    )
+
+
+def leak_sentence(paths: RunPaths) -> str:
+    """Return how much of luo2024's test sets the models have seen."""
+    audit = pd.read_csv(paths.results / "audit_leakage.csv").set_index("set")["near_duplicate_share"]
+    shares = ", ".join(f"{audit[name]:.1%} of {name}" for name in ("S", "T", "N"))
+    return f"Near duplicates of training proteins (half of the 6-mers in one of them) make up {shares}."
+
+
+def _corpus_shares(paths: RunPaths) -> pd.DataFrame:
+    """Return the rows of a run's leakage table whose proteins were compared with the pre-training corpus."""
+    audit = pd.read_csv(paths.results / "audit_leakage.csv")
+    if "corpus_near_duplicates" not in audit:
+        return audit.iloc[:0]
+    return audit[audit["corpus_near_duplicates"].notna() & ~audit["set"].str.endswith(CLEAN)]
+
+
+def corpus_sentence(paths: RunPaths) -> str:
+    """Return how many evaluation proteins have a near duplicate in the pre-training corpus, and what that adds."""
+    shares, path = _corpus_shares(paths), paths.results / "corpus_leak.csv"
+    if shares.empty:
+        return ""
+    parts = [
+        f"{r.corpus_near_duplicate_share:.1%} of {r.set} ({r.corpus_almost_equal_share:.1%} at {ALMOST_EQUAL:.0%})"
+        for r in shares[shares["set"] != "val"].itertuples()
+    ]
+    text = (
+        f"Near duplicates of pre-training proteins ({NEAR_DUPLICATE:.0%} of the 6-mers in one of them, about"
+        f" {identity(NEAR_DUPLICATE):.0%} identity) make up {', '.join(parts)}."
+    )
+    if not path.is_file():
+        return text
+    without = pd.read_csv(path).query("system == 'esm' and metric == 'micro_f1'")
+    cells = [f"{r.without:.3f} instead of {r.all:.3f} on {r.split}" for r in without.itertuples()]
+    return f"{text} Without them micro F1 of the {SYSTEM_TITLES['esm']} is {', '.join(cells)}." if cells else text
+
+
+def confidence_sentence(paths: RunPaths) -> str:
+    """Return where accuracy falls under 60 %, with intervals, beside the paper's statement."""
+    found = pd.read_csv(paths.results / "confidence_crossing.csv").set_index("where")
+    paper, test = found["reliable above"].iloc[0], found.iloc[1]
+    where = [_crossing(row) + f" on {name.removeprefix('ours, ')}" for name, row in found.iloc[1:].iterrows()]
+    inside = "inside" if test["ci_low"] - 1e-9 <= paper <= test["ci_high"] + 1e-9 else "outside"
+    return (
+        f"Predicted labels are right at least 60 % of the time in every range {' and '.join(where)}; the paper reads"
+        f" {paper:.0%} off its Fig. 4, {inside} the interval on {found.index[1].removeprefix('ours, ')}."
+    )
+
+
+def _crossing(row: pd.Series) -> str:
+    """Return a row of ``confidence_crossing.csv`` in words; at 1 no range is reliable."""
+    start = "at no confidence" if row["reliable above"] == 1 else f"from {row['reliable above']:.0%} confidence on"
+    ends = (f"{end:.0%}" if end < 1 else "none" for end in row[["ci_low", "ci_high"]])
+    return f"{start} (95 % interval {' to '.join(ends)})"
+
+
+def run_facts(paths: RunPaths) -> str:
+    """Return one paragraph on what made the results of a run."""
+    records = provenance(paths)
+    profile, hardware = records[0]["profile"], records[1]["hardware"]
+    counts = pd.read_csv(paths.results / "audit_labels.csv").set_index("location").loc["all proteins"]
+    structures = pd.read_csv(paths.results / "audit_structures.csv")
+    matched = structures[structures["status"] == "matched"].set_index("split")["proteins"]
+    main_set = read_metrics(paths.results / "metrics.csv")["split"].iloc[0]
+    sizes = ", ".join(f"{counts[s]:,} {s}" for s in counts.index if s != "total")
+    machine = hardware["gpu"] or f"{hardware['threads']} of {hardware['cores']} cores ({hardware['processor']})"
+    return (
+        f"Run `{paths.name}`: {counts['total']:,} proteins of `{profile['data']['dataset']}` ({sizes}), of which"
+        f" {matched.sum():,} have a structure ({matched.get(main_set, 0):,} in {main_set}). Backbone"
+        f" {model_sizes(paths)['esm']} parameters. Seed {profile['seed']}, {machine}."
+    )
+
+
+def gate_sentence(paths: RunPaths) -> str:
+    """Return how many of the labels in its band the gate asked the graph network about, and what that means."""
+    changes = pd.read_csv(paths.results / "gate_changes.csv")
+    main_set = read_metrics(paths.results / "metrics.csv")["split"].iloc[0]
+    counts = changes[changes["split"] == main_set].groupby("decision")["labels"].sum()
+    asked = counts["agreed"] + counts["vetoed"]
+    text = (
+        f"The gate asked the graph network about {asked:,} of the {asked + counts['no_structure']:,} labels in its band"
+    )
+    if asked < LEAST_ASKED:
+        return f"{text}, fewer than {LEAST_ASKED}: **this run tests the sequence model, not HALO.**"
+    return f"{text} and removed {counts['vetoed']:,}."
+
+
+def _deviations(paths: RunPaths) -> pd.DataFrame:
+    """Return the settings of a run that are not the paper's, as notebooks 02 and 04 wrote them."""
+    return pd.read_csv(paths.results / "deviations.csv", dtype=str, keep_default_na=False)
+
+
+def deviation_sentence(paths: RunPaths) -> str:
+    """Return what in the sequence model is not the paper's."""
+    return wording.deviation_sentence(_deviations(paths), wording.SEQUENCE)
+
+
+def gat_note(paths: RunPaths) -> str:
+    """Return what in the GAT is not the paper's."""
+    return wording.deviation_sentence(_deviations(paths), wording.GAT)
+
+
+def read_sentence(paths: RunPaths) -> str:
+    """Return how much of the main test set's proteins the models of a run read."""
+    main_set = read_metrics(paths.results / "metrics.csv")["split"].iloc[0]
+    return wording.reading(pd.read_csv(paths.results / "read_share.csv"), main_set)
