@@ -1,14 +1,17 @@
-"""The blocks of a profile: frozen pydantic models with the paper's values as defaults (sections 2.1-2.3)."""
+"""The groups of a profile: frozen pydantic models with the paper's values as defaults (sections 2.1-2.3)."""
 
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from halo_utils.data.locations import LOCATIONS
+
+DatasetName = Literal[tuple(LOCATIONS)]
 Weight = Annotated[float, Field(ge=0)]
 
 
 class Block(BaseModel):
-    """Base of every settings block: immutable, and an unknown key is an error."""
+    """Base of every group of settings: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -16,8 +19,8 @@ class Block(BaseModel):
 class DataSettings(Block):
     """Which proteins enter a run."""
 
-    dataset: Literal["synthetic", "deeploc2", "luo2024"]
-    max_proteins: int = Field(0, ge=0)  # 0 keeps all; else a subset stratified by split and label set
+    dataset: DatasetName
+    max_proteins: int = Field(0, ge=0, strict=True)  # 0 keeps all; else a subset stratified by split and label set
     keep_structures: bool = True  # a subset keeps every protein that has a structure file
     structures: Literal["local", "alphafold"] = "local"  # alphafold: missing ones are fetched from AlphaFold DB
     synthetic_proteins: int = Field(500, ge=60)  # size of the demo proteome before the rounding to families
@@ -30,9 +33,7 @@ class RandomShape(Block):
     width: int = Field(ge=8)
     heads: int = Field(ge=1)
     ffn_ratio: int = Field(4, ge=1)
-    init_std: float = Field(
-        0.02, gt=0
-    )  # ESM-2's own, made for widths of 320 up; narrow models learn faster near width**-0.5
+    init_std: float = Field(0.02, gt=0)  # ESM-2's own, for widths of 320 up; narrow models want about width**-0.5
 
 
 class BackboneSettings(Block):
@@ -43,7 +44,7 @@ class BackboneSettings(Block):
     random: RandomShape | None = None  # needed when source is "random"
     max_tokens: int = Field(1024, ge=8, le=1026)  # <cls> and <eos> included, paper section 2.1
     truncation: Literal["head", "head_tail"] = "head"  # head: keep the start (paper); head_tail: cut the middle out
-    trainable_layers: int | Literal["all"] = 2  # last encoder blocks that learn, paper section 2.1
+    trainable_layers: int | Literal["all"] = 2  # last encoder layers that learn, paper section 2.1
 
 
 class FocalSettings(Block):
@@ -81,7 +82,7 @@ class EsmSettings(Block):
 
 
 class FeatureWeightSettings(Block):
-    """Weights of the three blocks of node features, paper section 2.2."""
+    """Weights of the three groups of node features, paper section 2.2."""
 
     mode: Literal["fixed", "grid", "learned"] = "fixed"
     coord: float = Field(0.5, ge=0)  # the released checkpoint is named for 0.5, 1.0, 0.5
@@ -119,7 +120,6 @@ class GateSettings(Block):
 
     rule: Literal["paper", "released_code", "sequence_only"] = "paper"
     confident: float = Field(0.55, gt=0, le=1)  # at and above it the sequence model decides alone
-    require_structure: bool = True  # proteins without a structure run sequence-only
 
 
 class EvaluationSettings(Block):
@@ -136,7 +136,7 @@ class ComputeSettings(Block):
     devices: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     num_nodes: int = Field(1, ge=1)
     strategy: str = "auto"
-    compile: bool = False  # torch.compile for the blocks of the language model: for hours of training, not minutes
+    compile: bool = False  # torch.compile for the layers of the language model: for hours of training, not minutes
 
 
 class PretrainSettings(Block):

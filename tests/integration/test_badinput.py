@@ -218,6 +218,7 @@ START = "description: x\ndata: {dataset: synthetic}\n"
 RANDOM = "backbone: {source: random, random: {layers: 1, width: 8, heads: 1}}\n"
 PROFILES: dict[str, tuple[str, str]] = {
     "an unknown key": (START + RANDOM + "seeds: 3\n", "seeds: Extra inputs"),
+    "two problems": (START + RANDOM + "seed: x\ngat: {layer: 3}\n", "seed: Input.*; gat.layer: Extra inputs"),
     "an unknown key in a block": (START + RANDOM + "gat: {layer: 3}\n", "gat.layer: Extra inputs"),
     "a wrong type": (START + RANDOM + "esm: {epochs: many}\n", "esm.epochs: Input should be a valid integer"),
     "a share above one": (START + RANDOM + "gat: {dropout: 1.5}\n", "gat.dropout: Input should be less than 1"),
@@ -239,10 +240,19 @@ PROFILES: dict[str, tuple[str, str]] = {
     "no device": (START + RANDOM + "compute: {devices: 0}\n", "compute.devices"),
     "an unknown data set": ("description: x\ndata: {dataset: mine}\n" + RANDOM, "data.dataset: Input should be"),
     "no data": ("description: x\n" + RANDOM, "data.dataset: Field required"),
-    "a block that is no block": (START + RANDOM + "gat: 3\n", "gat is 3, expected a block of settings"),
-    "blocks for no data set": (START + RANDOM + "datasets: {luo: {esm: {}}}\n", "datasets is .*expected names of"),
-    "a data set without blocks": (START + RANDOM + "datasets: {synthetic: 3}\n", "datasets holds 3, expected blocks"),
-    "a data set's seed": (START + RANDOM + "datasets: {synthetic: {seed: 3}}\n", "datasets sets seed to 3, expected"),
+    "a block that is no block": (START + RANDOM + "gat: 3\n", "gat: Input should be a valid dictionary"),
+    "blocks for no data set": (
+        START + RANDOM + "datasets: {luo: {esm: {}}}\n",
+        "datasets.luo.* Input should be 'synthetic', 'deeploc2'",
+    ),
+    "a data set without blocks": (
+        START + RANDOM + "datasets: {synthetic: 3}\n",
+        "datasets.synthetic: Input should be a valid dictionary",
+    ),
+    "a data set's seed": (
+        START + RANDOM + "datasets: {synthetic: {seed: 3}}\n",
+        "datasets.synthetic.seed: Input should be a valid dictionary",
+    ),
     "a data set's unknown block": (START + RANDOM + "datasets: {synthetic: {esn: {epochs: 3}}}\n", "esn: Extra inputs"),
     "a key written twice": (START + RANDOM + "seed: 1\nseed: 2\n", "not valid YAML: seed written twice"),
     "not YAML": (START + "backbone: {source: [\n", "is not valid YAML"),
@@ -271,12 +281,14 @@ def test_badinput_in_a_profile(tmp_path: Path, case: str) -> None:
 
 
 PARAMETERS: dict[str, tuple[dict[str, object], str]] = {
-    "a seed in words": ({"seed": "three"}, "parameter seed is 'three': expected a whole number"),
-    "a seed of a half": ({"seed": 1.5}, "parameter seed is 1.5: expected a whole number"),
-    "a truth value": ({"max_proteins": True}, "parameter max_proteins is True"),
-    "a number for a name": ({"dataset": 2}, "parameter dataset is 2: expected a name"),
+    "a seed in words": ({"seed": "three"}, r"seed: Input should be a valid integer \(not 'three'"),
+    "a seed of a half": ({"seed": 1.5}, r"seed: Input should be a valid integer \(not 1.5"),
+    "a truth value": ({"max_proteins": True}, r"data.max_proteins: Input should be a valid integer \(not True"),
+    "a number for a name": ({"dataset": 2}, "data.dataset: Input should be .synthetic"),
     "an unknown data set": ({"dataset": "deeploc"}, "data.dataset: Input should be 'synthetic', 'deeploc2' or"),
     "an unknown profile": ({"profile": "dmeo"}, "unknown profile 'dmeo': use one of demo, mini, paper, quick"),
+    "a seed below zero": ({"seed": -3}, "seed: Input should be greater than or equal to 0"),
+    "no epochs": ({"epochs": 0}, "esm.epochs: Input should be greater than or equal to 1"),
     "a folder for a profile": ({"profile": "/"}, "unknown profile '/'"),
 }
 
@@ -293,7 +305,7 @@ def test_badinput_in_a_profile_name_and_on_the_command_line(tmp_path: Path, caps
     with pytest.raises(SettingsError, match="expected a file name of letters, digits"):
         load_settings(str(tmp_path / "my profile.yaml"))
     assert main(["--profile", "demo", "-p", "seed", "three"]) == 2
-    assert "error: parameter seed is 'three'" in capsys.readouterr().err
+    assert "seed: Input should be a valid integer (not 'three')" in capsys.readouterr().err
 
 
 def test_badinput_a_subset_without_validation_proteins(root: Path, five_proteins: pd.DataFrame) -> None:
