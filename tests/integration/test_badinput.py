@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import EsmModel
 
-from halo_utils.commands.run import main
+from halo_utils.__main__ import main
 from halo_utils.config import load_settings
 from halo_utils.core.errors import DataError, HaloError, SettingsError, TrainingError
 from halo_utils.data.deeploc import read_deeploc2, read_hpa
@@ -304,7 +304,7 @@ def test_badinput_in_a_profile_name_and_on_the_command_line(tmp_path: Path, caps
     (tmp_path / "my profile.yaml").write_text(START + RANDOM)
     with pytest.raises(SettingsError, match="expected a file name of letters, digits"):
         load_settings(str(tmp_path / "my profile.yaml"))
-    assert main(["--profile", "demo", "-p", "seed", "three"]) == 2
+    assert main(["run", "--profile", "demo", "-p", "seed", "three"]) == 2
     assert "seed: Input should be a valid integer (not 'three')" in capsys.readouterr().err
 
 

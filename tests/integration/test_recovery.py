@@ -20,7 +20,7 @@ import pytest
 import torch
 from jupyter_client.manager import start_new_kernel
 
-from halo_utils.commands.run import main
+from halo_utils.__main__ import main
 from halo_utils.config import Settings, load_settings
 from halo_utils.core import residue_store as residues
 from halo_utils.core.errors import BusyError, DataError, StorageError, TrainingError
@@ -235,7 +235,7 @@ def test_recovery_lock_refuses_a_second_run(tmp_path: Path, capsys: pytest.Captu
     )
     try:
         assert process.stdout.readline() == "held\n"
-        assert main(["--profile", "demo", "--notebook", "01"]) == 2
+        assert main(["run", "--profile", "demo", "--notebook", "01"]) == 2
         message = capsys.readouterr().err
         assert f"error: run demo is being written by process {process.pid} since 20" in message
         assert "wait for it or stop it, then run the same command again; or give this run another seed" in message

@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import Callback
 from torch.nn.utils.rnn import pad_sequence
 from transformers import EsmForMaskedLM
 
+from halo_utils.__main__ import main
 from halo_utils.config import Settings, load_settings
 from halo_utils.core.errors import DataError, TrainingError
 from halo_utils.core.paths import REPOSITORY
@@ -28,7 +29,7 @@ from halo_utils.pretraining.corpus import FACTS, HELD_OUT, LEFT_OUT, TRAIN, open
 from halo_utils.pretraining.language_model import MaskedLanguageModel
 from halo_utils.pretraining.masking import MaskedBatch, MaskedDataset, RoundSampler, crop_tokens, mask_tokens
 from halo_utils.pretraining.model_card import LOG, MOST_BYTES, card, ship
-from halo_utils.pretraining.train import main, pretrain
+from halo_utils.pretraining.train import pretrain
 from halo_utils.profile import BackboneSettings
 from halo_utils.training import fit
 from halo_utils.training.lightning_module import linear_schedule
@@ -265,7 +266,7 @@ def test_a_loss_that_is_no_number_is_named(settings: Settings) -> None:
 
 
 def test_it_learns_and_what_ships_loads_like_any_esm2(root: Path, capsys: pytest.CaptureFixture) -> None:
-    assert main(["--profile", "demo", "--ship", str(root / "tiny-esm")]) == 0
+    assert main(["pretrain", "--profile", "demo", "--ship", str(root / "tiny-esm")]) == 0
     assert "perplexity" in capsys.readouterr().out
     folder = root / "tiny-esm"
     names = {p.name for p in folder.iterdir()}
