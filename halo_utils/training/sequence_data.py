@@ -4,7 +4,6 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import lightning as L
@@ -122,7 +121,7 @@ def _make_classifier(settings: Settings) -> SequenceClassifier:
     model = load_backbone(settings.backbone, settings.seed)
     k = len(locations(settings.data.dataset))
     classifier = SequenceClassifier(model, k, settings.backbone.trainable_layers, settings.esm.head)
-    classifier.trunk.compiled = classifier.top.compiled = compiles(settings.compute)
+    classifier.trunk.compiled = classifier.top.compiled = compiles(settings.compute.compile)
     return classifier
 
 
@@ -202,28 +201,22 @@ def _write_trunk(stage: SequenceStage, path: Path, key: str, report: Callable[[s
         report(f"trunk cache needs {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free: the whole model runs instead")
         return None
     report(f"trunk cache: {need / 1e6:.0f} MB")
-    rows = partial(_rows, stage, stage.classifier.trunk_states, strip=False)
+    rows = _rows(stage, stage.classifier.trunk_states, strip=False)
     return write_store(path, key, list(stage.table["accession"]), lengths, width, rows, dtype)
 
 
 def _rows(
-    stage: SequenceStage, states: Callable[[ProteinBatch], Tensor], done: set[int], *, strip: bool
+    stage: SequenceStage, states: Callable[[ProteinBatch], Tensor], *, strip: bool
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (table position, rows) for every protein that is not done; ``strip`` leaves special tokens out.
-
-    Batches stay what they are without an interruption, because their size changes the last bits of a state.
-    """
+    """Yield (table position, rows) for every protein; ``strip`` leaves special tokens out."""
     position = {a: i for i, a in enumerate(stage.table["accession"])}
     loader = stage.loader(stage.rows())
-    missing = [batch for batch in loader.batch_sampler.batches if not done.issuperset(batch)]
-    loader = DataLoader(loader.dataset, batch_sampler=missing, collate_fn=collate_proteins)
     model = stage.classifier.eval().to(device())
     for batch, hidden in inference(loader, states, stage.settings.compute.precision, "embed", BUDGET):
         hidden = hidden.float().cpu()
         parts = residues_of(hidden, batch.lengths) if strip else hidden.split(batch.lengths)
         for name, values in zip(batch.accessions, parts, strict=True):
-            if position[name] not in done:
-                yield position[name], values.numpy()
+            yield position[name], values.numpy()
     model.cpu()
 
 
@@ -247,6 +240,6 @@ def embed_residues(stage: SequenceStage, name: str) -> ResidueStore:
     key = digest(stage.backbone_key, weights)
     lengths = [len(t) - SPECIAL_TOKENS for t in stage.tokens]
     width = stage.classifier.width
-    rows = partial(_rows, stage, stage.classifier.token_states, strip=True)
+    rows = _rows(stage, stage.classifier.token_states, strip=True)
     names = list(stage.table["accession"])
     return store_of(path, key, lambda: write_store(path, key, names, lengths, width, rows))
