@@ -12,8 +12,7 @@ import papermill
 
 from halo_utils.config import VARIATIONS, Settings, load_settings
 from halo_utils.core.errors import SettingsError
-from halo_utils.core.files import atomic_path, remove_unfinished
-from halo_utils.core.locks import locked
+from halo_utils.core.files import atomic_path, locked, remove_unfinished
 from halo_utils.core.paths import NOTEBOOKS, shown
 
 # How long to wait for another run of the name: the kernel of a killed one needs a moment to notice and stop.
