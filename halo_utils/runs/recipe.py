@@ -28,11 +28,16 @@ from halo_utils.training.sequence_data import SequenceData
 TOKENS, NODES = "esm.tokens_per_batch", "gat.nodes_per_batch"
 
 
-def backbone(settings: Settings) -> EsmModel:
-    """Return the profile's ESM-2."""
+def backbone_arguments(settings: Settings) -> dict[str, Any]:
+    """Return the arguments of ``load_esm2`` for the profile's backbone."""
     chosen = settings.backbone
     shape = chosen.random and chosen.random.model_dump()
-    return load_esm2(chosen.source, revision=chosen.revision, shape=shape, seed=settings.seed)
+    return {"source": chosen.source, "revision": chosen.revision, "shape": shape, "seed": settings.seed}
+
+
+def backbone(settings: Settings) -> EsmModel:
+    """Return the profile's ESM-2."""
+    return load_esm2(**backbone_arguments(settings))
 
 
 def sequence_data(settings: Settings, table: pd.DataFrame) -> SequenceData:

@@ -124,10 +124,12 @@ def _train(
     if patience is not None:
         callbacks.insert(1, EarlyStopping("val_macro_f1", mode="max", patience=patience))
     trainer = make_trainer(compute, epochs, callbacks)
-    resume = checkpoints / "last.ckpt" if (checkpoints / "last.ckpt").is_file() else None
-    if resume:
-        read_checkpoint(resume)  # refuses a damaged one in a sentence
-    trainer.fit(module.train(), datamodule=data, ckpt_path=resume, weights_only=True)
+    resume = checkpoints / "last.ckpt"
+    earlier = read_checkpoint(resume)["callbacks"] if resume.is_file() else {}
+    if any(state.get("stopped_epoch") for state in earlier.values()):  # EarlyStopping would forget that it has stopped
+        history.load_state_dict(earlier["History"])
+    else:
+        trainer.fit(module.train(), datamodule=data, ckpt_path=resume if earlier else None, weights_only=True)
     if trainer.is_global_zero:
         weights = read_checkpoint(checkpoints / "best.ckpt")["state_dict"]
         with atomic_path(folder / WEIGHTS) as temporary:
