@@ -1,11 +1,10 @@
-"""Atomic writing: a file appears whole under its name or not at all, and a full disk says so in one line."""
+"""Atomic writing: a file appears whole under its name or not at all; a full disk and a busy run say so in one line."""
 
 import errno
 import hashlib
 import json
 import os
 import platform
-import re
 import shutil
 import zlib
 from collections.abc import Iterator
@@ -15,15 +14,14 @@ from typing import Any
 
 import pandas as pd
 import psutil
+from filelock import FileLock, Timeout
 
-from halo_utils.core.errors import DataError, StorageError
+from halo_utils.core.errors import BusyError, DataError, StorageError
 from halo_utils.core.paths import shown
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 # Unfinished files carry host and process, so that those of a killed process can be told from those being written.
 HOST = f"{zlib.crc32(platform.node().encode()):08x}"
-UNFINISHED = re.compile(r"\.unfinished-(?P<host>[0-9a-f]{8})-(?P<process>\d+)-.+")
 
 
 @contextmanager
@@ -37,18 +35,46 @@ def storage_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in FULL:
-            folder = next(p for p in [path, *path.parents] if p.is_dir())
-            free = shutil.disk_usage(folder).free / 1e6
+            free = shutil.disk_usage(next(p for p in [path, *path.parents] if p.is_dir())).free / 1e6
             raise StorageError(
                 f"{shown(path)} cannot be written, the disk is full ({free:,.0f} MB free): make room, or set HALO_ROOT"
                 " to a folder on a larger disk, and run the same command again; finished steps are kept"
             ) from error
-        if error.errno in READ_ONLY:
+        if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+            reason = error.strerror or "no permission"
             raise StorageError(
-                f"{shown(path)} cannot be written ({error.strerror}): make its folder writable, or set HALO_ROOT to"
-                " one that is"
+                f"{shown(path)} cannot be written ({reason}): make its folder writable, or set HALO_ROOT to one that is"
             ) from error
         raise
+
+
+@contextmanager
+def locked(path: Path, what: str, patience: float = 0.1) -> Iterator[None]:
+    """Hold the lock file ``path`` for the length of the block; the system frees it when the process ends.
+
+    Args:
+        path: lock file; its folder is created.
+        what: what is being written, for the message.
+        patience: seconds to wait for another holder.
+
+    Raises:
+        BusyError: if another process holds the lock.
+        StorageError: if the folder cannot be written.
+    """
+    lock = FileLock(path)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=patience)
+        except Timeout as error:
+            raise BusyError(
+                f"{what} is being written by another process ({shown(path)}): wait for it or stop it, then run the"
+                " same command again; or give this run another seed or profile"
+            ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -71,22 +97,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def remove_unfinished(folder: Path) -> list[str]:
-    """Remove the unfinished files that killed processes of this machine left under ``folder``; return their names."""
-    removed = []
-    for path in folder.rglob(".unfinished-*") if folder.is_dir() else ():
-        found = UNFINISHED.fullmatch(path.name)
-        if found and found["host"] == HOST and not psutil.pid_exists(int(found["process"])):
+def remove_unfinished(folder: Path) -> None:
+    """Remove the unfinished files that killed processes of this machine left under ``folder``."""
+    for path in list(folder.rglob(f".unfinished-{HOST}-*")):
+        if not psutil.pid_exists(int(path.name.split("-")[2])):
             path.unlink(missing_ok=True)
-            removed.append(path.name)
-    return removed
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write ``text`` as UTF-8 and return ``path``."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return path
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
@@ -94,6 +109,11 @@ def write_bytes(path: Path, content: bytes) -> Path:
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
     return path
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write ``text`` as UTF-8 and return ``path``."""
+    return write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> Path:
@@ -131,8 +151,7 @@ def read_parquet(path: Path, remedy: str) -> pd.DataFrame:
 
 def digest(*parts: Any) -> str:
     """Return 16 hex digits of the sha256 over the JSON form of ``parts``; the key of content caches."""
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What a number was computed with: commit, processor, GPU and memory."""
 
 import os
 import platform
@@ -36,15 +36,15 @@ def processor() -> str:
 
 def hardware() -> dict[str, Any]:
     """Return processor, cores, threads and GPU of this process; where it has not loaded torch it used no GPU."""
-    found = {"processor": processor(), "cores": os.cpu_count(), "threads": os.cpu_count(), "gpu": None}
+    facts = {"processor": processor(), "cores": os.cpu_count(), "threads": os.cpu_count(), "gpu": None}
     if torch := sys.modules.get("torch"):  # not imported here: that takes longer than most notebooks need
         gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-        found |= {
+        facts |= {
             "threads": torch.get_num_threads(),
             "instructions": torch.backends.cpu.get_cpu_capability(),
             "gpu": gpu,
         }
-    return found
+    return facts
 
 
 def peak_memory_mb() -> float:

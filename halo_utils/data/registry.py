@@ -10,16 +10,19 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from halo_utils.core.errors import DataError, DownloadError, SettingsError
-from halo_utils.core.locks import locked
 from halo_utils.core.paths import data_dir, output_root, sources_file
 from halo_utils.data.download import Patience, fetch, refuse_offline, remove_temporaries
 from halo_utils.data.verification import Content, check_content
 
 
-class Entry(BaseModel):
-    """Base of the entries of ``sources.yaml``: an unknown key is an error."""
+class Strict(BaseModel):
+    """A group of ``sources.yaml``: an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Entry(Strict):
+    """What is known of every source."""
 
     what: str
     address: str | None  # None: not published as one file; it is read from HALO_DATA_DIR where present
@@ -43,10 +46,8 @@ class Service(Entry):
     revision: str | None = None
 
 
-class Registry(BaseModel):
-    """The whole of ``sources.yaml``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Registry(Strict):
+    """All of ``sources.yaml``."""
 
     files: dict[str, Source]
     structures: dict[str, Service]
@@ -78,10 +79,10 @@ def raw_folders() -> list[Path]:
     Raises:
         SettingsError: if ``HALO_DATA_DIR`` is set and is no folder.
     """
-    own = data_dir()
-    if own is not None and not own.is_dir():
-        raise SettingsError(f"HALO_DATA_DIR names {own}, which is not a folder: correct it, or unset it to download")
-    return [raw_dir()] if own is None else [own, raw_dir()]
+    local = data_dir()
+    if local is not None and not local.is_dir():
+        raise SettingsError(f"HALO_DATA_DIR names {local}, which is not a folder: correct it, or unset it to download")
+    return [raw_dir()] if local is None else [local, raw_dir()]
 
 
 def local_copy(name: str) -> Path | None:
@@ -112,14 +113,12 @@ def locate(name: str, patience: Patience | None = None) -> Path:
         )
     refuse_offline(name)
     check = partial(check_content, expected=entry.content, name=name) if entry.content else None
-    with locked(target.with_name(f".{target.name}.lock"), name):
-        remove_temporaries(target.parent)
-        return fetch(entry.address, target, sha256=entry.sha256, check=check, patience=patience)
+    remove_temporaries(target.parent)
+    return fetch(entry.address, target, sha256=entry.sha256, check=check, patience=patience)
 
 
 def structure_folders() -> list[Path]:
     """Return the existing folders of structure files: ``HALO_DATA_DIR/structures/files``, ``data/raw/structures``."""
-    inside = [raw_dir() / "structures"]
-    if len(raw_folders()) > 1:
-        inside.insert(0, raw_folders()[0] / "structures" / "files")
-    return [folder for folder in inside if folder.is_dir()]
+    *local, raw = raw_folders()
+    folders = [*(folder / "structures" / "files" for folder in local), raw / "structures"]
+    return [folder for folder in folders if folder.is_dir()]

@@ -22,7 +22,7 @@ from halo_utils.data.tables import check_accession, is_safe, is_uniprot, read_fa
 from halo_utils.embeddings.esm2 import backbone_key, esm2_config, load_backbone
 from halo_utils.profile import BackboneSettings
 from halo_utils.runs import artifacts, prepare
-from halo_utils.structures.alphafold import Client, RateLimit
+from halo_utils.structures.alphafold import Client
 from halo_utils.training.checkpoints import read_checkpoint, resume_point
 
 HEADER = ",ACC,Kingdom,Partition,Membrane," + ",".join(DEEPLOC) + ",Sequence"
@@ -311,7 +311,7 @@ def test_badinput_accessions_never_reach_a_path(tmp_path: Path, name: str) -> No
     with pytest.raises(DataError, match="is not valid: expected up to 64 letters"):
         check_accession(name)
     with pytest.raises(DataError, match="is not valid"):
-        Client("http://127.0.0.1:1", tmp_path, Patience(tries=1), RateLimit(100)).outcome(name, "MKV")
+        Client("http://127.0.0.1:1", tmp_path, Patience(tries=1)).outcome(name, "MKV")
 
 
 @pytest.mark.parametrize("name", ["P04637", "A0A0A0MS01", "P04637-2", "Q9Y2X3"])
