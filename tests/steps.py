@@ -69,7 +69,7 @@ def run(profile: str) -> None:
     trained = graph_data.train_gat(graphs, Variant("gat", "finetuned", (0.5, 1.0, 0.5)))
     gat = graph_data.predict_held_out(graphs, trained)
     artifacts.save_predictions(settings, "gat_weighted", gat)
-    metrics = scoring.measure_plain(settings, table, "gat_weighted", gat)
+    metrics = scoring.measure_plain(table, "gat_weighted", gat, settings.data.dataset, resamples=20, seed=settings.seed)
     write_csv(settings.paths.results / "metrics.csv", metrics)
 
 
