@@ -66,7 +66,7 @@ def run(profile: str) -> None:
     graphs = recipe.graph_data(settings, table, "finetuned")
     gat = predict(recipe.train_gat(settings, graphs, (0.5, 1.0, 0.5)), graphs)
     artifacts.save_predictions(settings, "gat_weighted", gat)
-    metrics = scoring.measure_plain(settings, table, "gat_weighted", gat)
+    metrics = scoring.measure_plain(table, "gat_weighted", gat, settings.data.dataset, resamples=20, seed=settings.seed)
     write_csv(settings.paths.results / "metrics.csv", metrics)
 
 

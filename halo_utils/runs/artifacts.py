@@ -9,6 +9,7 @@ from halo_utils.core.errors import DataError
 from halo_utils.core.files import read_parquet, write_parquet
 from halo_utils.core.paths import shown
 from halo_utils.core.residue_store import ResidueStore
+from halo_utils.evaluation.systems import BY_NAME
 
 
 def load_table(settings: Settings) -> pd.DataFrame:
@@ -38,7 +39,7 @@ def load_predictions(settings: Settings, system: str) -> pd.DataFrame:
     Raises:
         DataError: if the notebook that makes them has not run.
     """
-    maker = "04_gat_weighting" if system.startswith("gat") else "02_esm_finetuning"
+    maker = BY_NAME[system].made_by
     return read_parquet(
         settings.source.predictions(system), f"run notebook {maker} with profile {settings.profile} first"
     )
