@@ -72,14 +72,14 @@ def fetch(
 def train(
     model: Annotated[str, typer.Argument(help="esm, gat or pair", metavar="MODEL")],
     pair: Annotated[int | None, typer.Option(help="with pair: position in the weight grid, from 0")] = None,
-    output: Annotated[Path | None, typer.Option(help="with pair: JSON file for the score")] = None,
+    output: Annotated[Path | None, typer.Option(help="JSON file for the validation score")] = None,
     profile: Profile = "demo",
     dataset: Dataset = "",
     max_proteins: MaxProteins = -1,
     seed: Seed = -1,
 ) -> None:
     """Train one model, which the notebooks then read back; several processes under torchrun share its batches."""
-    from halo_utils.training import command
+    from halo_utils.commands import train as command
 
     command.train(_settings(profile, dataset, max_proteins, seed), model, pair=pair, output=output)
 

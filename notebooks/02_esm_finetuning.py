@@ -145,10 +145,12 @@ print("training loss fell:", bool(losses.iloc[-1] < losses.iloc[0]))
 # %%
 predictions = sequence_data.predict_held_out(stage, result)
 artifacts.save_predictions(settings, "esm", predictions)
-val = test_sets.evaluation_set(settings, table, "val")
-sweep = thresholds.threshold_sweep(val.y, val.join(predictions), settings.evaluation.threshold_step)
+source, step = settings.data.dataset, settings.evaluation.threshold_step
+bootstrap = {"resamples": settings.evaluation.bootstrap, "seed": settings.seed}
+val = test_sets.evaluation_set(table, "val", source)
+sweep = thresholds.threshold_sweep(val.y, val.join(predictions), step)
 write_csv(paths.results / "threshold_sweep.csv", sweep)
-threshold = scoring.tune(settings, table, predictions)
+threshold = scoring.tune(table, predictions, source, step)
 print(f"chosen on {threshold.chosen_on}: {threshold.value:.2f}")
 
 # %%
@@ -182,9 +184,11 @@ systems |= steps | {"esm": predictions}
 systems["esm_composition_mean"] = baselines.mean_of(predictions, systems["composition"])
 for name, found in systems.items():
     artifacts.save_predictions(settings, name, found)
-metrics = pd.concat([scoring.measure_plain(settings, table, n, found) for n, found in systems.items()])
+metrics = pd.concat(
+    [scoring.measure_plain(table, n, found, source, step=step, **bootstrap) for n, found in systems.items()]
+)
 write_csv(paths.results / "metrics_sequence.csv", metrics)
-views = test_sets.held_out_views(settings, table)
+views = test_sets.held_out_views(table, source)
 main_set = next(iter(views))
 print(scoring.macro_sentence(views.values()))
 scoring.headline(metrics, main_set).round(3)
@@ -204,7 +208,7 @@ if settings.is_synthetic:
 # on validation, can help. This is an extension: its values stay in a table of their own.
 
 # %%
-label_thresholds, extended = scoring.measure_label_thresholds(settings, table, "esm", predictions)
+label_thresholds, extended = scoring.measure_label_thresholds(table, "esm", predictions, source, step=step, **bootstrap)
 write_csv(paths.results / "metrics_label_thresholds.csv", extended)
 display(pd.Series({place: t.value for place, t in label_thresholds.items()}, name="threshold").to_frame().T)
 both = {"one threshold": metrics[metrics["system"] == "esm"], "one per location": extended}
@@ -255,7 +259,6 @@ display(deviations[deviations["model"] == wording.SEQUENCE].drop(columns="model"
 display(Markdown(wording.deviation_sentence(deviations, wording.SEQUENCE)))
 
 # %%
-source = settings.data.dataset
 comparison = published.beside_paper(2, metrics, source, main_set, ("esm",))
 print(published.compared_with(2, source, main_set))
 if 2 in published.published_columns(source, main_set):
@@ -270,12 +273,12 @@ print(f"threshold: paper {published.text_value('esm_threshold'):.2f}, ours {thre
 # The difference to the composition baseline is measured on the same resampled proteins.
 
 # %%
-view = test_sets.evaluation_set(settings, table, main_set)
+view = test_sets.evaluation_set(table, main_set, source)
 both = []
 for name in ("esm", "composition"):
     prob = view.join(systems[name])
-    both.append((name, prob >= scoring.tune(settings, table, systems[name]).on(main_set), prob))
-differences = scoring.compare(settings, view, *both)
+    both.append((name, prob >= scoring.tune(table, systems[name], source, step).on(main_set), prob))
+differences = scoring.compare(view, *both, **bootstrap)
 write_csv(paths.results / "differences_sequence.csv", differences)
 display(Markdown(in_short.in_short_02(settings, metrics, differences, deviations, main_set)))
 

@@ -170,7 +170,7 @@ for name, found in predictions.items():
 # %%
 summary = pd.DataFrame(
     {
-        "network": [systems.SYSTEM_TITLES[n] for n in runs],
+        "network": [systems.TITLES[n] for n in runs],
         "best epoch": [r.fit.best_epoch for r in runs.values()],
         "w_coord, w_esm, w_bio": [", ".join(f"{w:.2f}" for w in r.weights) for r in runs.values()],
         "validation macro F1": [round(r.fit.history["val_macro_f1"].max(), 3) for r in runs.values()],
@@ -179,7 +179,7 @@ summary = pd.DataFrame(
 display(summary)
 
 # %%
-histories = {systems.SYSTEM_TITLES[name]: run.fit.history for name, run in runs.items()}
+histories = {systems.TITLES[name]: run.fit.history for name, run in runs.items()}
 write_csv(paths.results / "gat_training.csv", pd.concat([h.assign(system=n) for n, h in histories.items()]))
 fig = plots.training_curves(histories, f"Graph networks ({settings.title})")
 style.save(fig, paths.figures, "gat_training")
@@ -201,12 +201,14 @@ print("thresholds between 0 and 1:", bool(learned["threshold"].between(0, 1).all
 # ## Test sets
 
 # %%
+source, step = settings.data.dataset, settings.evaluation.threshold_step
+bootstrap = {"resamples": settings.evaluation.bootstrap, "seed": settings.seed}
 metrics = pd.concat(
-    [scoring.measure_plain(settings, table, n, p) for n, p in predictions.items()],
+    [scoring.measure_plain(table, n, p, source, step=step, **bootstrap) for n, p in predictions.items()],
     ignore_index=True,
 )
 write_csv(paths.results / "metrics_gat.csv", metrics)
-views = test_sets.held_out_views(settings, table)
+views = test_sets.held_out_views(table, source)
 main_set, view = next(iter(views.items()))
 print(scoring.macro_sentence(views.values()))
 scoring.headline(metrics, main_set).round(3)
@@ -215,13 +217,13 @@ scoring.headline(metrics, main_set).round(3)
 # %%
 def system(name):
     prob = view.join(predictions[name])
-    return name, prob >= scoring.tune(settings, table, predictions[name]).on(main_set), prob
+    return name, prob >= scoring.tune(table, predictions[name], source, step).on(main_set), prob
 
 
 predictions["composition"] = artifacts.load_predictions(settings, "composition")
 pairs = [("gat_finetuned", "gat_pretrained"), ("gat_weighted", "gat_finetuned"), ("gat_weighted", "gat_pretrained")]
 pairs.append(("gat_weighted", "composition"))
-differences = pd.concat([scoring.compare(settings, view, system(a), system(b)) for a, b in pairs], ignore_index=True)
+differences = pd.concat([scoring.compare(view, system(a), system(b), **bootstrap) for a, b in pairs], ignore_index=True)
 write_csv(paths.results / "differences_gat.csv", differences)
 differences[differences["metric"] == "macro_f1"].round(3)
 
@@ -246,7 +248,6 @@ display(deviations[deviations["model"] == wording.GAT].drop(columns="model"))
 display(Markdown(wording.deviation_sentence(deviations, wording.GAT)))
 
 # %%
-source = settings.data.dataset
 table1 = published.beside_paper(1, metrics, source, main_set, ("gat_pretrained", "gat_finetuned", "gat_weighted"))
 print(published.compared_with(1, source, main_set))
 if 1 in published.published_columns(source, main_set):
@@ -257,7 +258,7 @@ display(published.readable(table1))
 # ## What this run found
 
 # %%
-noise = seeds.validation_spread(paths, systems.SYSTEM_TITLES["gat_finetuned"])
+noise = seeds.validation_spread(paths, systems.TITLES["gat_finetuned"])
 chosen = in_short.chosen_weights(weights, grid, noise)
 display(Markdown(in_short.in_short_04(settings, metrics, differences, chosen, deviations, main_set)))
 

@@ -11,7 +11,7 @@ from halo_utils.data.splits import CLEAN
 from halo_utils.evaluation import seeds
 from halo_utils.evaluation.published import CROSS_VALIDATED, LUO_SETS, METRIC_TITLES, published_columns, published_table
 from halo_utils.evaluation.scoring import read_metrics
-from halo_utils.evaluation.systems import SYSTEM_TITLES
+from halo_utils.evaluation.systems import TITLES
 from tools.statements import _corpus_shares, model_sizes
 
 COLUMNS = ("micro_f1", "micro_precision", "micro_recall", "macro_f1", "macro_precision", "macro_recall")
@@ -54,9 +54,9 @@ def results_table(paths: RunPaths, split: str = "", *, published: bool = True) -
         cells = ("–" if v is None else f"{v:.3f}" for v in cells)
         protocol = " (cross-validation)" if system in CROSS_VALIDATED else ""
         rows.append([f"{system}, published{protocol}", PAPER_BACKBONE.get(system.split("_")[0], ""), *cells])
-    for system in (s for s in SYSTEM_TITLES if s in set(metrics["system"])):
+    for system in (s for s in TITLES if s in set(metrics["system"])):
         cells = (_cell(metrics, split, system, c) for c in COLUMNS)
-        rows.append([f"{SYSTEM_TITLES[system]}, ours", sizes.get(system, "none"), *cells])
+        rows.append([f"{TITLES[system]}, ours", sizes.get(system, "none"), *cells])
     return markdown(["system", "backbone", *(METRIC_TITLES[c] for c in COLUMNS)], rows)
 
 
@@ -110,7 +110,7 @@ def luo_table(paths: RunPaths) -> str:
             cells = ("–" if v is None else f"{v:.3f}" for v in cells)
             rows.append(["HALO, published", PAPER_BACKBONE["HALO"], METRIC_TITLES[metric], *cells])
         for cells, systems in alike.items():
-            title = " = ".join(SYSTEM_TITLES[s] for s in systems)
+            title = " = ".join(TITLES[s] for s in systems)
             rows.append(
                 [
                     f"{title}, ours",
@@ -148,8 +148,8 @@ def structures_table(paths: RunPaths) -> str:
     metrics = read_metrics(paths.results / "metrics_with_structure.csv")
     split, n = metrics["split"].iloc[0], int(metrics["n"].iloc[0])
     rows = [
-        [SYSTEM_TITLES[s], str(n), *(_cell(metrics, split, s, m) for m in ("micro_f1", "macro_f1"))]
-        for s in SYSTEM_TITLES
+        [TITLES[s], str(n), *(_cell(metrics, split, s, m) for m in ("micro_f1", "macro_f1"))]
+        for s in TITLES
         if s in set(metrics["system"])
     ]
     return markdown(["system", "test proteins", "Micro F1", "Macro F1"], rows)

@@ -9,7 +9,7 @@ from halo_utils.data.splits import CLEAN
 from halo_utils.evaluation.claims import LEAST_ASKED
 from halo_utils.evaluation.published import CROSS_VALIDATED
 from halo_utils.evaluation.scoring import read_metrics
-from halo_utils.evaluation.systems import SYSTEM_TITLES
+from halo_utils.evaluation.systems import TITLES
 from halo_utils.runs import wording
 
 
@@ -23,7 +23,7 @@ def model_sizes(paths: RunPaths) -> dict[str, str]:
     name = "random weights" if source == "random" else source.rsplit("/", 1)[-1]
     esm = {s: f"{name} with head, {n / 1e6:.2f} M" for s, n in records["02"]["parameters"].items()}
     gat = {s: f"GAT, {n / 1e6:.3f} M, on {name}" for s, n in records["04"]["gat_parameters"].items()}
-    both = [s for s in SYSTEM_TITLES if s.startswith("halo") or s == "esm_composition_mean"]
+    both = [s for s in TITLES if s.startswith("halo") or s == "esm_composition_mean"]
     return esm | gat | dict.fromkeys(both, "both")
 
 
@@ -69,7 +69,7 @@ def corpus_sentence(paths: RunPaths) -> str:
         return text
     without = pd.read_csv(path).query("system == 'esm' and metric == 'micro_f1'")
     cells = [f"{r.without:.3f} instead of {r.all:.3f} on {r.split}" for r in without.itertuples()]
-    return f"{text} Without them micro F1 of the {SYSTEM_TITLES['esm']} is {', '.join(cells)}." if cells else text
+    return f"{text} Without them micro F1 of the {TITLES['esm']} is {', '.join(cells)}." if cells else text
 
 
 def confidence_sentence(paths: RunPaths) -> str:

@@ -14,7 +14,7 @@ from halo_utils.data.luo2024 import read_luo2024
 from halo_utils.data.registry import local_copy, locate, raw_dir, registry, structure_folders
 from halo_utils.data.tables import read_fasta
 from halo_utils.data.verification import check_content
-from halo_utils.embeddings.esm2 import load_backbone
+from halo_utils.embeddings.esm2 import load_esm2
 from halo_utils.runs.prepare import FILES, read_table
 from halo_utils.structures import alphafold, archives
 from halo_utils.structures.audit import audit_files
@@ -45,7 +45,7 @@ def fetch(settings: Settings, only: Sequence[str], structures_from: str, fasta: 
         print(f"{name}: {shown(locate(name))}")
     failed = fetch_structures(settings, structures_from, fasta) if "structures" in parts else 0
     if "backbone" in parts and settings.backbone.source != "random":
-        load_backbone(settings.backbone, settings.seed)
+        load_esm2(settings.backbone.source, revision=settings.backbone.revision)
         print(f"backbone {settings.backbone.source}: on this machine")
     return int(failed > 0)
 

@@ -5,7 +5,7 @@ import json
 from halo_utils.core.paths import RunPaths, shown
 from halo_utils.evaluation.published import METRIC_TITLES
 from halo_utils.evaluation.scoring import read_metrics
-from halo_utils.evaluation.systems import SYSTEM_TITLES
+from halo_utils.evaluation.systems import TITLES
 
 
 def provenance(paths: RunPaths) -> list[dict[str, object]]:
@@ -23,7 +23,7 @@ def run_summary(paths: RunPaths) -> str:
     if metrics["dataset"].iloc[0] == "synthetic":
         lines.append("The proteins are synthetic: the values show that the pipeline works, not how HALO does.")
     lines.append(f"{'set ' + str(split):<42}" + "".join(f"{METRIC_TITLES[c]:>10.10}" for c in ("micro_f1", "macro_f1")))
-    for system, title in SYSTEM_TITLES.items():
+    for system, title in TITLES.items():
         scores = metrics[(metrics["system"] == system) & (metrics["split"] == split)].set_index("metric")["value"]
         if len(scores):
             lines.append(f"  {title:<40}{scores['micro_f1']:>10.3f}{scores['macro_f1']:>10.3f}")

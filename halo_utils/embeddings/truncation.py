@@ -3,15 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from halo_utils.config import Settings
 from halo_utils.profile import BackboneSettings
 from halo_utils.structures.edges import radius_edges
 
 
-def seen_sequences(settings: Settings, table: pd.DataFrame) -> list[str]:
-    """Return, per protein, the residues the language model reads under the profile's truncation."""
-    block = settings.backbone
-    return [truncate(s, block.max_tokens, block.truncation) for s in table["sequence"]]
+def seen_sequences(sequences: list[str], max_tokens: int = 1024, truncation: str = "head") -> list[str]:
+    """Return, per protein, the residues a language model reads."""
+    return [truncate(s, max_tokens, truncation) for s in sequences]
 
 
 SPECIAL_TOKENS = 2  # <cls> before and <eos> after the residues

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from halo_utils.evaluation.metrics import most_probable, one_label_each, scores
+from halo_utils.evaluation.metrics import f1_score, most_probable, one_label_each, ratio, scores
 
 CHUNK = 128  # resamples worked on at once; bounds memory for large test sets
 
@@ -24,23 +24,13 @@ def resample_weights(n: int, resamples: int, seed: int, families: np.ndarray | N
         families: [B] family of each protein; families are then drawn in place of proteins, as many as there are,
             and a protein comes as often as its family: members of one family are right or wrong together.
     """
-    units, own = (n, np.arange(n)) if families is None else _units(families)
-    rng = np.random.default_rng([seed, 50])
-    return rng.multinomial(units, np.full(units, 1.0 / units), size=resamples).astype(np.float32)[:, own]
-
-
-def _units(families: np.ndarray) -> tuple[int, np.ndarray]:
-    """Return the number of families and, per protein, the position of its own, [B]."""
-    names, own = np.unique(families, return_inverse=True)
-    return len(names), own
-
-
-def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    return np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
+    members = np.arange(n) if families is None else np.unique(families, return_inverse=True)[1]  # [B] unit drawn
+    units, rng = int(members.max()) + 1, np.random.default_rng([seed, 50])
+    return rng.multinomial(units, np.full(units, 1.0 / units), size=resamples).astype(np.float32)[:, members]
 
 
 def _mcc(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> np.ndarray:
-    return _ratio(tp * tn - fp * fn, np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)))
+    return ratio(tp * tn - fp * fn, np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)))
 
 
 def weighted_auc(y: np.ndarray, prob: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -73,30 +63,27 @@ def _label_counts(y: np.ndarray, pred: np.ndarray, w: np.ndarray) -> tuple[np.nd
 
 
 def _chunk_scores(
-    y: np.ndarray, pred: np.ndarray, prob: np.ndarray, places: Sequence[str], w: np.ndarray
+    y: np.ndarray, pred: np.ndarray, prob: np.ndarray, locations: Sequence[str], w: np.ndarray
 ) -> dict[tuple[str, str], np.ndarray]:
     """Return the metrics of ``scores`` under the weight vectors ``w`` [R, B], each [R].
 
     Macro averages are over the labels that have a protein in the whole set, in every resample.
     """
-    w = w.astype(np.float64)
-    total = w.sum(axis=1, keepdims=True)
-    averaged = y.any(axis=0)
+    w, averaged = w.astype(np.float64), y.any(axis=0)
+    total, columns = w.sum(axis=1), np.ascontiguousarray(w.T)
     tp, fp, fn = _label_counts(y, pred, w)
-    tn = total - tp - fp - fn
-    both, either = (y * pred).sum(axis=1), np.maximum(y, pred).sum(axis=1)
-    f1 = _ratio(2 * tp, 2 * tp + fp + fn)
-    tps, fps, fns, tns = (part.sum(axis=1) for part in (tp, fp, fn, tn))
-    mcc, columns = _mcc(tp, fp, fn, tn), np.ascontiguousarray(w.T)
+    tn = total[:, None] - tp - fp - fn
+    tps, fps, fns, tns = (counts.sum(axis=1) for counts in (tp, fp, fn, tn))
+    f1, mcc = f1_score(tp, fp + fn), _mcc(tp, fp, fn, tn)
     auc = np.stack([weighted_auc(y[:, k], prob[:, k], columns) for k in range(y.shape[1])], axis=1)
     out = {
-        ("accuracy", ""): w @ (y == pred).all(axis=1) / total[:, 0],
-        ("jaccard", ""): w @ _ratio(both.astype(float), either.astype(float)) / total[:, 0],
-        ("micro_precision", ""): _ratio(tps, tps + fps),
-        ("micro_recall", ""): _ratio(tps, tps + fns),
-        ("micro_f1", ""): _ratio(2 * tps, 2 * tps + fps + fns),
-        ("macro_precision", ""): _nanmean(_ratio(tp, tp + fp)[:, averaged]),
-        ("macro_recall", ""): _nanmean(_ratio(tp, tp + fn)[:, averaged]),
+        ("accuracy", ""): w @ (y == pred).all(axis=1) / total,
+        ("jaccard", ""): w @ ratio((y * pred).sum(axis=1), np.maximum(y, pred).sum(axis=1)) / total,
+        ("micro_precision", ""): ratio(tps, tps + fps),
+        ("micro_recall", ""): ratio(tps, tps + fns),
+        ("micro_f1", ""): f1_score(tps, fps + fns),
+        ("macro_precision", ""): _nanmean(ratio(tp, tp + fp)[:, averaged]),
+        ("macro_recall", ""): _nanmean(ratio(tp, tp + fn)[:, averaged]),
         ("macro_f1", ""): _nanmean(f1[:, averaged]),
         ("roc_auc_micro", ""): weighted_auc(y, prob, columns),
         ("roc_auc_macro", ""): _nanmean(auc),
@@ -104,10 +91,10 @@ def _chunk_scores(
     }
     if one_label_each(y):
         top_tp, top_fp, top_fn = _label_counts(y, most_probable(prob), w)
-        out["accuracy_argmax", ""] = top_tp.sum(axis=1) / total[:, 0]
-        out["macro_f1_argmax", ""] = _nanmean(_ratio(2 * top_tp, 2 * top_tp + top_fp + top_fn)[:, averaged])
-    for k, place in enumerate(places):
-        out |= {("mcc", place): mcc[:, k], ("f1", place): f1[:, k], ("roc_auc", place): auc[:, k]}
+        out["accuracy_argmax", ""] = top_tp.sum(axis=1) / total
+        out["macro_f1_argmax", ""] = _nanmean(f1_score(top_tp, top_fp + top_fn)[:, averaged])
+    for k, location in enumerate(locations):
+        out |= {("mcc", location): mcc[:, k], ("f1", location): f1[:, k], ("roc_auc", location): auc[:, k]}
     return out
 
 
@@ -118,12 +105,12 @@ def _nanmean(values: np.ndarray) -> np.ndarray:
 
 
 def resampled_scores(
-    y: np.ndarray, pred: np.ndarray, prob: np.ndarray, places: Sequence[str], weights: np.ndarray
+    y: np.ndarray, pred: np.ndarray, prob: np.ndarray, locations: Sequence[str], weights: np.ndarray
 ) -> dict[tuple[str, str], np.ndarray]:
     """Return every metric under every row of ``weights`` [R, B], each [R]."""
     y, pred, prob = np.asarray(y, dtype=int), np.asarray(pred, dtype=int), np.asarray(prob, dtype=float)
-    parts = [_chunk_scores(y, pred, prob, places, weights[i : i + CHUNK]) for i in range(0, len(weights), CHUNK)]
-    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    pieces = [_chunk_scores(y, pred, prob, locations, weights[i : i + CHUNK]) for i in range(0, len(weights), CHUNK)]
+    return {key: np.concatenate([piece[key] for piece in pieces]) for key in pieces[0]}
 
 
 def interval(samples: np.ndarray) -> tuple[float, float]:
@@ -132,15 +119,15 @@ def interval(samples: np.ndarray) -> tuple[float, float]:
     return tuple(np.percentile(finite, [2.5, 97.5])) if len(finite) else (np.nan, np.nan)
 
 
-def resamplings(n: int, resamples: int, seed: int, families: np.ndarray | None) -> dict[str, np.ndarray]:
+def _resamplings(n: int, resamples: int, seed: int, families: np.ndarray | None) -> dict[str, np.ndarray]:
     """Return what is resampled -> weights [R, B]; families only where one holds several proteins."""
     drawn = {"proteins": resample_weights(n, resamples, seed)}
-    if families is not None and _units(families)[0] < n:
+    if families is not None and len(np.unique(families)) < n:
         drawn["families"] = resample_weights(n, resamples, seed, families)
     return drawn
 
 
-def widest(samples: dict[str, np.ndarray]) -> tuple[dict[str, object], np.ndarray]:
+def _widest(samples: dict[str, np.ndarray]) -> tuple[dict[str, object], np.ndarray]:
     """Return the widest of the intervals as columns ci_low, ci_high and resampled, and the samples behind it."""
     ends = {unit: interval(drawn) for unit, drawn in samples.items()}
     unit = max(ends, key=lambda name: np.nan_to_num(np.subtract(*ends[name][::-1]), nan=-1.0))
@@ -151,10 +138,10 @@ def evaluate(
     y: np.ndarray,
     pred: np.ndarray,
     prob: np.ndarray,
-    places: Sequence[str],
+    locations: Sequence[str],
     *,
-    resamples: int,
-    seed: int,
+    resamples: int = 1000,
+    seed: int = 7,
     families: np.ndarray | None = None,
     **columns: object,
 ) -> pd.DataFrame:
@@ -164,7 +151,7 @@ def evaluate(
         y: [B, K] 0/1 labels.
         pred: [B, K] predicted labels.
         prob: [B, K] probabilities or gate scores.
-        places: K location names.
+        locations: K location names.
         resamples: bootstrap resamples, of proteins and of families, for the 95 % intervals.
         seed: seed of the resampling; equal seeds pair the resamples of systems.
         families: [B] family of each protein; None takes every protein for a family of its own.
@@ -174,15 +161,14 @@ def evaluate(
         Columns: metric, label, value, ci_low, ci_high (the wider of the two intervals), resampled (``proteins`` or
         ``families``: whose it is), the constant ones, n, macro_over (labels in macro averages), seed.
     """
-    values = scores(y, pred, prob, places)
     drawn = {
-        unit: resampled_scores(y, pred, prob, places, weights)
-        for unit, weights in resamplings(len(y), resamples, seed, families).items()
+        unit: resampled_scores(y, pred, prob, locations, weights)
+        for unit, weights in _resamplings(len(y), resamples, seed, families).items()
     }
     rows = []
-    for key, value in values.items():
-        ends, _ = widest({unit: samples[key] for unit, samples in drawn.items()})
-        rows.append({"metric": key[0], "label": key[1], "value": value} | ends)
+    for (metric, label), value in scores(y, pred, prob, locations).items():
+        ends, _ = _widest({unit: samples[metric, label] for unit, samples in drawn.items()})
+        rows.append({"metric": metric, "label": label, "value": value} | ends)
     counts = {"n": len(y), "macro_over": int(np.any(y, axis=0).sum())}
     return pd.DataFrame(rows).assign(**columns, **counts, seed=seed)
 
@@ -191,10 +177,10 @@ def paired_difference(
     y: np.ndarray,
     first: tuple[np.ndarray, np.ndarray],
     second: tuple[np.ndarray, np.ndarray],
-    places: Sequence[str],
+    locations: Sequence[str],
     *,
-    resamples: int,
-    seed: int,
+    resamples: int = 1000,
+    seed: int = 7,
     families: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Return first minus second with paired bootstrap intervals: both systems see the same resamples.
@@ -203,7 +189,7 @@ def paired_difference(
         y: [B, K] 0/1 labels.
         first: (pred, prob) of one system, [B, K] each.
         second: (pred, prob) of the other.
-        places: K location names.
+        locations: K location names.
         resamples: bootstrap resamples.
         seed: seed of the resampling.
         families: [B] family of each protein, see ``evaluate``.
@@ -212,15 +198,15 @@ def paired_difference(
         Columns metric, label, difference, ci_low, ci_high and resampled as in ``evaluate``, and ``p_not_greater``, the
         share of those resamples in which the first system is not better.
     """
-    a, b = scores(y, *first, places), scores(y, *second, places)
+    values, other_values = scores(y, *first, locations), scores(y, *second, locations)
     gaps = {}
-    for unit, weights in resamplings(len(y), resamples, seed, families).items():
-        one, other = (resampled_scores(y, *system, places, weights) for system in (first, second))
-        gaps[unit] = {key: one[key] - other[key] for key in a}
+    for unit, weights in _resamplings(len(y), resamples, seed, families).items():
+        one, other = (resampled_scores(y, *system, locations, weights) for system in (first, second))
+        gaps[unit] = {key: one[key] - other[key] for key in values}
     rows = []
-    for key in a:
-        ends, gap = widest({unit: samples[key] for unit, samples in gaps.items()})
+    for key, value in values.items():
+        ends, gap = _widest({unit: samples[key] for unit, samples in gaps.items()})
         gap = gap[np.isfinite(gap)]
-        row = {"metric": key[0], "label": key[1], "difference": a[key] - b[key]} | ends
+        row = {"metric": key[0], "label": key[1], "difference": value - other_values[key]} | ends
         rows.append(row | {"p_not_greater": float(np.mean(gap <= 0)) if len(gap) else np.nan})
     return pd.DataFrame(rows)

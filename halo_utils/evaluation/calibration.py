@@ -9,7 +9,6 @@ from scipy.stats import binomtest
 
 from halo_utils.evaluation.bootstrap import resample_weights
 from halo_utils.evaluation.thresholds import SWEEP_LOW
-from halo_utils.profile import FocalSettings
 
 TOLERANCE = 1e-9  # of edges, which are sums of steps
 BIN_EDGES = np.round(np.arange(0.40, 1.0001, 0.05), 2)  # Fig. 4: 40-45 % ... 95-100 %
@@ -155,19 +154,19 @@ def reliability(y: np.ndarray, prob: np.ndarray, n_bins: int = 10) -> tuple[pd.D
     return table.reset_index(), float((gap * table["pairs"]).sum() / table["pairs"].sum())
 
 
-def calibration_sentence(focal: FocalSettings, table: pd.DataFrame, error: float) -> str:
-    """Return what the loss does to probabilities, from its settings, and what is seen of it.
+def calibration_sentence(gamma: float, table: pd.DataFrame, error: float) -> str:
+    """Return what the loss does to probabilities and what is seen of it.
 
     Args:
-        focal: loss of the model.
+        gamma: focusing of the focal loss that the model was trained with.
         table: bins of ``reliability``.
         error: expected calibration error of ``reliability``.
     """
     away = (table["observed"] - 0.5).abs() > (table["probability"] - 0.5).abs()
     share = float(table.loc[away, "pairs"].sum() / table["pairs"].sum())
-    if focal.gamma:
+    if gamma:
         loss = (
-            f"Focal loss with gamma {focal.gamma:g} stops rewarding a label once it is safely right, which keeps"
+            f"Focal loss with gamma {gamma:g} stops rewarding a label once it is safely right, which keeps"
             " probabilities nearer to one half than the labels are"
         )
     else:

@@ -14,6 +14,16 @@ from sklearn import metrics as sk
 Scores = dict[tuple[str, str], float]
 
 
+def ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    """Return top / bottom in float64, 0 where bottom is 0."""
+    return np.divide(top, bottom, out=np.zeros(np.broadcast_shapes(np.shape(top), np.shape(bottom))), where=bottom > 0)
+
+
+def f1_score(tp: np.ndarray, wrong: np.ndarray) -> np.ndarray:
+    """Return F1 = 2 TP / (2 TP + FP + FN) from counts of any shape; ``wrong`` is FP + FN. 0 where undefined."""
+    return ratio(2 * tp, 2 * tp + wrong)
+
+
 def one_label_each(y: np.ndarray) -> bool:
     """Return whether every protein of [B, K] labels has exactly one, so that the most probable one can be scored."""
     return bool((np.asarray(y).sum(axis=1) == 1).all())
@@ -24,25 +34,20 @@ def most_probable(prob: np.ndarray) -> np.ndarray:
     return np.eye(prob.shape[1], dtype=int)[np.argmax(prob, axis=1)]
 
 
-def label_auc(y: np.ndarray, prob: np.ndarray) -> np.ndarray:
-    """Return the ROC AUC per label, [K], NaN where a label has one class only."""
-    return np.array(
-        [sk.roc_auc_score(t, p) if 0 < t.sum() < len(t) else np.nan for t, p in zip(y.T, prob.T, strict=True)]
-    )
+def _auc(y: np.ndarray, prob: np.ndarray) -> float:
+    return sk.roc_auc_score(y, prob) if 0 < y.sum() < y.size else np.nan
 
 
-def _mean_over(values: np.ndarray, labels: np.ndarray) -> float:
-    return float(values[labels].mean()) if labels.any() else np.nan
-
-
-def scores(y: np.ndarray, pred: np.ndarray, prob: np.ndarray, places: Sequence[str], zero_division: int = 0) -> Scores:
+def scores(
+    y: np.ndarray, pred: np.ndarray, prob: np.ndarray, locations: Sequence[str], zero_division: int = 0
+) -> Scores:
     """Return every metric of one system.
 
     Args:
         y: [B, K] 0/1 labels.
         pred: [B, K] predicted labels.
         prob: [B, K] scores for the ranking metrics and argmax; the released code passes 0/1 labels here.
-        places: K location names.
+        locations: K location names.
         zero_division: value of an undefined precision, recall or F1; the released code uses 1, and averages over
             every label, with or without a protein.
 
@@ -51,6 +56,10 @@ def scores(y: np.ndarray, pred: np.ndarray, prob: np.ndarray, places: Sequence[s
     """
     y, pred = np.asarray(y, dtype=int), np.asarray(pred, dtype=int)
     averaged = y.any(axis=0) | (zero_division == 1)
+
+    def macro(values: np.ndarray) -> float:
+        return float(values[averaged].mean()) if averaged.any() else np.nan
+
     values: Scores = {("accuracy", ""): sk.accuracy_score(y, pred)}
     values["jaccard", ""] = sk.jaccard_score(y, pred, average="samples", zero_division=0)
     micro, each = (
@@ -59,18 +68,17 @@ def scores(y: np.ndarray, pred: np.ndarray, prob: np.ndarray, places: Sequence[s
     )
     names = ("precision", "recall", "f1")
     values |= {(f"micro_{name}", ""): micro[i] for i, name in enumerate(names)}
-    values |= {(f"macro_{name}", ""): _mean_over(each[i], averaged) for i, name in enumerate(names)}
-    auc = label_auc(y, prob)
-    values["roc_auc_micro", ""] = sk.roc_auc_score(y.ravel(), np.ravel(prob)) if 0 < y.sum() < y.size else np.nan
+    values |= {(f"macro_{name}", ""): macro(each[i]) for i, name in enumerate(names)}
+    auc = np.array([_auc(truth, p) for truth, p in zip(y.T, np.asarray(prob).T, strict=True)])
+    values["roc_auc_micro", ""] = _auc(y.ravel(), np.ravel(prob))
     values["roc_auc_macro", ""] = float(np.nanmean(auc)) if np.isfinite(auc).any() else np.nan
     values["mcc_overall", ""] = sk.matthews_corrcoef(y.ravel(), pred.ravel())
     if one_label_each(y):
         top = most_probable(prob)
         values["accuracy_argmax", ""] = sk.accuracy_score(y, top)
-        f1 = sk.f1_score(y, top, average=None, zero_division=zero_division)
-        values["macro_f1_argmax", ""] = _mean_over(f1, averaged)
-    for k, place in enumerate(places):
-        values["mcc", place] = sk.matthews_corrcoef(y[:, k], pred[:, k])
-        values["f1", place] = each[2][k]
-        values["roc_auc", place] = auc[k]
+        values["macro_f1_argmax", ""] = macro(sk.f1_score(y, top, average=None, zero_division=zero_division))
+    for k, location in enumerate(locations):
+        values["mcc", location] = sk.matthews_corrcoef(y[:, k], pred[:, k])
+        values["f1", location] = each[2][k]
+        values["roc_auc", location] = auc[k]
     return values

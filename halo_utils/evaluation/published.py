@@ -6,7 +6,7 @@ import pandas as pd
 
 from halo_utils.core.paths import REFERENCE
 from halo_utils.data.locations import canonical
-from halo_utils.evaluation.systems import SYSTEM_TITLES
+from halo_utils.evaluation.systems import TITLES
 
 # The paper writes "ROC AUC" without saying which average; its released code computes the micro average.
 PUBLISHED_METRIC = {"roc_auc": "roc_auc_micro"}
@@ -134,7 +134,7 @@ def beside_paper(
     table = beside_published(number, own, {c: s for c, s in columns.items() if not s or s in systems})
     alone = own[own["metric"].isin(set(published_table(number)["metric"]))].rename(columns={"value": "ours"})
     left = [s for s in systems if s not in columns.values()]
-    rest = [alone[alone["system"] == s].assign(system=SYSTEM_TITLES[s]).reindex(columns=COMPARED) for s in left]
+    rest = [alone[alone["system"] == s].assign(system=TITLES[s]).reindex(columns=COMPARED) for s in left]
     return pd.concat([part for part in (table, *rest) if len(part)], ignore_index=True)
 
 

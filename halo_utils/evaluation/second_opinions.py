@@ -6,13 +6,12 @@ from scipy import sparse
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
-from halo_utils.config import Settings
-from halo_utils.data.locations import locations
+from halo_utils.evaluation.metrics import f1_score, ratio
 from halo_utils.evaluation.published import METRIC_TITLES
 from halo_utils.evaluation.scoring import measure, tune
 from halo_utils.evaluation.test_sets import EvaluationSet
-from halo_utils.evaluation.thresholds import Threshold
-from halo_utils.models.gate import Decision, Gate, GateResult, asked_labels, halo_gate, random_veto
+from halo_utils.models.baselines import mean_of
+from halo_utils.models.gate import Decision, GateResult, Rule, asked_labels, halo_gate, random_veto
 
 VETO_METRICS = ("micro_f1", "macro_f1", "accuracy", "jaccard", "macro_precision", "macro_recall")
 DRAWS = 1000  # random vetoes
@@ -31,40 +30,29 @@ def veto_scores(y: np.ndarray, decision: np.ndarray, dropped: np.ndarray) -> dic
         decision: [B, K] values of ``Decision``.
         dropped: [R, A] from ``random_veto``, or any other choice among ``asked_labels``.
     """
-    y, where = np.asarray(y, dtype=float), asked_labels(decision)
+    y, (protein, label) = np.asarray(y, dtype=float), asked_labels(decision).T
     kept = (decision != Decision.NEGATIVE).astype(float)  # what the sequence model predicts
-    protein, label = where.T
-    own, member = np.unique(protein, return_inverse=True)
-    lost = sparse.csr_array(dropped.astype(float))
-    lost_true = sparse.csr_array(dropped * y[protein, label])
+    touched, row = np.unique(protein, return_inverse=True)  # [P] proteins with an asked label
+    rest = np.delete(np.arange(len(y)), touched)
     to_label = np.eye(y.shape[1])[label]  # [A, K]
-    to_protein = sparse.csr_array((np.ones(len(where)), (np.arange(len(where)), member)), (len(where), len(own)))
+    to_protein = sparse.csr_array((np.ones(len(row)), (np.arange(len(row)), row)), (len(row), len(touched)))
+    lost, lost_true = (sparse.csr_array(dropped * weight) for weight in (np.ones(len(row)), y[protein, label]))
     right = (kept * y).sum(axis=0) - lost_true @ to_label  # [R, K]
     predicted, true = kept.sum(axis=0) - lost @ to_label, y.sum(axis=0)
-    averaged = true > 0
-    both = (kept * y).sum(axis=1)
-    either, size = np.maximum(kept, y).sum(axis=1), kept.sum(axis=1)
-    rest = np.ones(len(y), dtype=bool)
-    rest[own] = False
-    lost_right = (lost_true @ to_protein).toarray()
-    own_right = both[own] - lost_right  # [R, P]
-    own_size = size[own] - (lost @ to_protein).toarray()
-    own_either = own_size + y[own].sum(axis=1) - own_right
-    exact = ((both == either)[rest].sum() + (own_right == own_either).sum(axis=1)) / len(y)
-    overlap = _share(both[rest], either[rest]).sum() + _share(own_right, own_either).sum(axis=1)
-    f1 = _share(2 * right, predicted + true)
+    both, either = (kept * y).sum(axis=1), np.maximum(kept, y).sum(axis=1)
+    both_now = both[touched] - (lost_true @ to_protein).toarray()  # [R, P]; a false label leaves the union only
+    either_now = either[touched] - (lost @ to_protein).toarray() + (lost_true @ to_protein).toarray()
+    exact = (both == either)[rest].sum() + (both_now == either_now).sum(axis=1)
+    overlap = ratio(both[rest], either[rest]).sum() + ratio(both_now, either_now).sum(axis=1)
+    wrong, averaged = predicted + true - 2 * right, true > 0
     return {
-        "micro_f1": _share(2 * right.sum(axis=1), predicted.sum(axis=1) + true.sum()),
-        "macro_f1": f1[:, averaged].mean(axis=1),
-        "accuracy": exact,
+        "micro_f1": f1_score(right.sum(axis=1), wrong.sum(axis=1)),
+        "macro_f1": f1_score(right, wrong)[:, averaged].mean(axis=1),
+        "accuracy": exact / len(y),
         "jaccard": overlap / len(y),
-        "macro_precision": _share(right, predicted)[:, averaged].mean(axis=1),
-        "macro_recall": _share(right, np.broadcast_to(true, right.shape))[:, averaged].mean(axis=1),
+        "macro_precision": ratio(right, predicted)[:, averaged].mean(axis=1),
+        "macro_recall": ratio(right, true)[:, averaged].mean(axis=1),
     }
-
-
-def _share(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    return np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
 
 
 def veto_auc(y: np.ndarray, esm_prob: np.ndarray, result: GateResult, dropped: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -130,66 +118,62 @@ def veto_sentence(table: pd.DataFrame) -> str:
     return f"{start}; HALO is above 97.5 % of the random vetoes in {', '.join(better) or 'no metric'}."
 
 
-def _vetoes(
-    view: EvaluationSet, gate: Gate, probs: dict[str, np.ndarray], thresholds: dict[str, Threshold]
-) -> dict[str, np.ndarray]:
-    """Return, per second opinion, whether it would keep each label, [B, K] bool."""
-    never = np.zeros(view.y.shape, dtype=bool)
-    return {
-        "none (fine-tuned ESM)": ~never,
-        "GAT": probs["gat_weighted"] >= thresholds["gat_weighted"].on(view.name),
-        "composition baseline": probs["composition"] >= thresholds["composition"].on(view.name),
-        "veto all": never,
-        "oracle (vetoes what is false)": view.y > 0,
-    }
-
-
 def second_opinions(
-    settings: Settings,
     table: pd.DataFrame,
     view: EvaluationSet,
-    gate: Gate,
     predictions: dict[str, pd.DataFrame],
+    *,
+    confident: float = 0.55,
+    rule: Rule = "paper",
+    step: float = 0.05,
+    resamples: int = 1000,
+    seed: int = 7,
 ) -> pd.DataFrame:
     """Return the metrics of the gate with other second opinions, and of the mean of the two models' probabilities.
 
     Args:
-        settings: settings of the run.
         table: dataset table; thresholds come from its validation proteins.
         view: the test set.
-        gate: gate of the run.
         predictions: of ``esm``, ``gat_weighted`` (with ``has_structure``) and ``composition``.
+        confident: upper edge of the gate's band.
+        rule: rule of the gate.
+        step: distance of two thresholds of the sweep.
+        resamples: bootstrap resamples.
+        seed: seed of the resampling.
 
     Returns:
         Columns asks about (labels of proteins with a structure, or all in the band), second opinion, asked, vetoed, n,
         and of every metric of ``METRICS`` its value, ``<metric>_low`` and ``<metric>_high``. The mean of probabilities
         is no veto: it decides every label of the proteins it may be asked about, at a threshold of its own.
     """
-    esm, gat = predictions["esm"], predictions["gat_weighted"]
-    places = list(locations(settings.data.dataset))
-    both = [found.set_index("accession").loc[esm["accession"], places].to_numpy() for found in (esm, gat)]
-    predictions = predictions | {"mean": esm.assign(**dict(zip(places, np.mean(both, axis=0).T, strict=True)))}
-    thresholds = {name: tune(settings, table, found) for name, found in predictions.items()}
-    probs = {name: view.join(found) for name, found in predictions.items()}
-    half = Threshold(0.5, "published")
-    structure = view.join(gat, ["has_structure"])[:, 0].astype(bool)
-    rows = []
-    for asks, may in {MAY_BE_ASKED: structure, ALL: np.ones_like(structure)}.items():
-        found = {}
-        for name, keeps in _vetoes(view, gate, probs, thresholds).items():
-            opinion = Gate(gate.rule, gate.esm_threshold, half, gate.confident)
-            result = halo_gate(probs["esm"], keeps.astype(float), may, opinion, view.name)
+    mean = mean_of(predictions["esm"], predictions["gat_weighted"])
+    predictions = {name: predictions[name] for name in ("esm", "gat_weighted", "composition")} | {"mean": mean}
+    thresholds = {name: tune(table, stored, view.dataset, step) for name, stored in predictions.items()}
+    prob = {name: view.join(stored) for name, stored in predictions.items()}
+    pred = {name: prob[name] >= thresholds[name].on(view.name) for name in prob}
+    opinions = {  # whether each would keep a label, [B, K] bool
+        "none (fine-tuned ESM)": np.ones_like(pred["esm"]),
+        "GAT": pred["gat_weighted"],
+        "composition baseline": pred["composition"],
+        "veto all": np.zeros_like(pred["esm"]),
+        "oracle (vetoes what is false)": view.y > 0,
+    }
+    numbers = {"esm_threshold": thresholds["esm"].on(view.name), "gat_threshold": 0.5, "confident": confident}
+    structure, rows = view.join(predictions["gat_weighted"], ["has_structure"])[:, 0].astype(bool), []
+    for asks_about, may_ask in {MAY_BE_ASKED: structure, ALL: np.ones_like(structure)}.items():
+        outcomes = {}
+        for name, keeps in opinions.items():
+            result = halo_gate(prob["esm"], keeps.astype(float), may_ask, **numbers, rule=rule)
             vetoed = int((result.decision == Decision.VETOED).sum())
-            found[name] = (result.labels, result.score, [len(asked_labels(result.decision)), vetoed])
-        alone = probs["esm"] >= gate.esm_threshold.on(view.name)
-        joined = probs["mean"] >= thresholds["mean"].on(view.name)
-        found["mean of ESM and GAT"] = (np.where(may[:, None], joined, alone), probs["mean"], [np.nan, np.nan])
-        for name, (labels, score, (asked, vetoed)) in found.items():
-            measured = measure(settings, view, name, labels, score, gate.esm_threshold)
-            own = measured[measured["metric"].isin(METRICS)].set_index("metric")
-            row = {"asks about": asks, "second opinion": name, "asked": asked, "vetoed": vetoed, "n": len(view.y)}
+            outcomes[name] = (result.labels, result.score, len(asked_labels(result.decision)), vetoed)
+        alone = outcomes["none (fine-tuned ESM)"][0]
+        joined = np.where(may_ask[:, None], pred["mean"], alone)
+        outcomes["mean of ESM and GAT"] = (joined, prob["mean"], np.nan, np.nan)
+        for name, (labels, score, asked, vetoed) in outcomes.items():
+            measured = measure(view, name, labels, score, thresholds["esm"], resamples=resamples, seed=seed)
+            values = measured.set_index("metric")[["value", "ci_low", "ci_high"]]
+            row = {"asks about": asks_about, "second opinion": name, "asked": asked, "vetoed": vetoed, "n": len(view.y)}
             for metric in METRICS:
-                value, low, high = own.loc[metric, ["value", "ci_low", "ci_high"]]
-                row |= {metric: value, f"{metric}_low": low, f"{metric}_high": high}
+                row |= dict(zip((metric, f"{metric}_low", f"{metric}_high"), values.loc[metric], strict=True))
             rows.append(row)
     return pd.DataFrame(rows)

@@ -7,7 +7,7 @@ import pandas as pd
 from halo_utils.core.paths import RunPaths
 from halo_utils.evaluation.published import METRIC_TITLES
 from halo_utils.evaluation.scoring import read_metrics
-from halo_utils.evaluation.systems import SYSTEM_TITLES
+from halo_utils.evaluation.systems import TITLES
 
 MARK = re.compile(r"-seed\d+")  # part of the name that load_settings gives a run with another seed than the profile's
 KEYS = ["split", "system", "metric", "label"]
@@ -44,9 +44,9 @@ def across_seeds(runs: list[RunPaths]) -> pd.DataFrame:
 
 
 def seeds_of_systems(spread: pd.DataFrame) -> pd.Series:
-    """Return how many seeds every system has, by its key, in the order of ``SYSTEM_TITLES``."""
+    """Return how many seeds every system has, by its key, in the order of ``TITLES``."""
     seeds = spread.groupby("system")["seeds"].max()
-    return seeds[[system for system in SYSTEM_TITLES if system in seeds.index]]
+    return seeds[[system for system in TITLES if system in seeds.index]]
 
 
 def remark(spread: pd.DataFrame) -> str:
@@ -56,7 +56,7 @@ def remark(spread: pd.DataFrame) -> str:
     if most < MINIMUM:
         have = "1 seed has" if most == 1 else f"{most} seeds have"
         return f"{have} been run; a mean and a range over seeds need {MINIMUM} or more."
-    return f"Fewer than {MINIMUM} seeds have been run of: {'; '.join(SYSTEM_TITLES[s] for s in few.index)}." * any(few)
+    return f"Fewer than {MINIMUM} seeds have been run of: {'; '.join(TITLES[s] for s in few.index)}." * any(few)
 
 
 def overall(spread: pd.DataFrame, split: str, metrics: tuple[str, ...] = ("micro_f1", "macro_f1")) -> pd.DataFrame:
@@ -64,7 +64,7 @@ def overall(spread: pd.DataFrame, split: str, metrics: tuple[str, ...] = ("micro
     seeds = seeds_of_systems(spread)
     own = spread[(spread["split"] == split) & (spread["label"] == "")].set_index(["system", "metric"])
     rows = {
-        SYSTEM_TITLES[system]: [count, *(_cell(own.loc[(system, metric)]) for metric in metrics)]
+        TITLES[system]: [count, *(_cell(own.loc[(system, metric)]) for metric in metrics)]
         for system, count in seeds[seeds >= MINIMUM].items()
     }
     return pd.DataFrame.from_dict(rows, orient="index", columns=["seeds", *(METRIC_TITLES[m] for m in metrics)])

@@ -1,19 +1,53 @@
-"""TODO."""
+"""Every system that is measured, in the order in which tables and figures show them; adding one is one line here."""
 
-SYSTEM_TITLES = {
-    "nearest": "6-mer nearest neighbour",
-    "composition": "composition baseline",
-    "esm_paper_head": "ESM, the paper's head and loss",
-    "esm_own_loss": "ESM, the paper's head, our loss",
-    "esm_own_pooling": "ESM, our loss, pooling and hidden layer",
-    "esm": "fine-tuned ESM",
-    "esm_composition_mean": "mean of fine-tuned ESM and composition",
-    "gat_pretrained": "GAT, pre-trained ESM",
-    "gat_finetuned": "GAT, fine-tuned ESM",
-    "gat_weighted": "GAT, weighted fine-tuned ESM",
-    "gat_learned": "GAT, learned weights",
-    "halo": "HALO (paper)",
-    "halo_released_code": "HALO (released code)",
-    "halo_gat_for_all": "HALO, GAT also without structure",
-    "halo_sequence_only": "HALO (sequence-only)",
-}
+from collections.abc import Collection
+from typing import NamedTuple
+
+
+class System(NamedTuple):
+    """A way to predict the locations of a protein.
+
+    Attributes:
+        name: key of its predictions, metrics and differences.
+        title: what readers see.
+        family: ``baseline``, ``sequence``, ``graph``, or ``joined`` where two models decide together.
+        made_by: the notebook that writes its predictions or metrics.
+        short: whether the smaller tables show it too.
+    """
+
+    name: str
+    title: str
+    family: str
+    made_by: str
+    short: bool = False
+
+
+SYSTEMS = [
+    System("nearest", "6-mer nearest neighbour", "baseline", "02_esm_finetuning", short=True),
+    System("composition", "composition baseline", "baseline", "02_esm_finetuning", short=True),
+    System("esm_paper_head", "ESM, the paper's head and loss", "sequence", "02_esm_finetuning"),
+    System("esm_own_loss", "ESM, the paper's head, our loss", "sequence", "02_esm_finetuning"),
+    System("esm_own_pooling", "ESM, our loss, pooling and hidden layer", "sequence", "02_esm_finetuning"),
+    System("esm", "fine-tuned ESM", "sequence", "02_esm_finetuning", short=True),
+    System("esm_composition_mean", "mean of fine-tuned ESM and composition", "joined", "02_esm_finetuning", short=True),
+    System("gat_pretrained", "GAT, pre-trained ESM", "graph", "04_gat_weighting"),
+    System("gat_finetuned", "GAT, fine-tuned ESM", "graph", "04_gat_weighting"),
+    System("gat_weighted", "GAT, weighted fine-tuned ESM", "graph", "04_gat_weighting", short=True),
+    System("gat_learned", "GAT, learned weights", "graph", "04_gat_weighting"),
+    System("halo", "HALO (paper)", "joined", "05_halo_ensemble", short=True),
+    System("halo_released_code", "HALO (released code)", "joined", "05_halo_ensemble"),
+    System("halo_gat_for_all", "HALO, GAT also without structure", "joined", "05_halo_ensemble"),
+    System("halo_sequence_only", "HALO (sequence-only)", "joined", "05_halo_ensemble"),
+]
+BY_NAME = {system.name: system for system in SYSTEMS}
+TITLES = {system.name: system.title for system in SYSTEMS}
+
+
+def in_order(names: Collection[str]) -> list[str]:
+    """Return the systems among ``names``, each once, in the order of ``SYSTEMS``."""
+    return [system.name for system in SYSTEMS if system.name in set(names)]
+
+
+def gate_system(rule: str) -> str:
+    """Return the system that the results of a gate rule are filed under; the paper's claims are about ``halo``."""
+    return "halo" if rule == "paper" else f"halo_{rule}"

@@ -1,11 +1,10 @@
-"""TODO."""
+"""The sets of proteins a system is measured on, and how stored predictions are joined to them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from halo_utils.config import Settings
 from halo_utils.core.errors import DataError
 from halo_utils.data.locations import supported
 from halo_utils.data.splits import evaluation_sets, held_out_sets, label_matrix
@@ -17,22 +16,24 @@ class EvaluationSet:
 
     Attributes:
         name: split or subset.
+        dataset: data set it belongs to.
         accessions: [B].
         y: [B, K] int8 labels.
-        places: the K locations that can be measured on it.
+        locations: the K locations that can be measured on it.
         families: [B] int, proteins with the same number are relatives and are resampled together.
     """
 
     name: str
+    dataset: str
     accessions: np.ndarray
     y: np.ndarray
-    places: list[str]
+    locations: list[str]
     families: np.ndarray
 
     @property
     def absent(self) -> list[str]:
         """The locations without a protein here, which macro averages leave out."""
-        return [place for place, n in zip(self.places, self.y.sum(axis=0), strict=True) if n == 0]
+        return [name for name, n in zip(self.locations, self.y.sum(axis=0), strict=True) if n == 0]
 
     def join(self, predictions: pd.DataFrame, columns: list[str] | None = None) -> np.ndarray:
         """Return the predictions of these proteins in this order, [B, K], joined by accession.
@@ -40,36 +41,34 @@ class EvaluationSet:
         Raises:
             DataError: if a protein has no prediction.
         """
-        indexed = predictions.set_index("accession", verify_integrity=True)[columns or self.places]
+        indexed = predictions.set_index("accession", verify_integrity=True)[columns or self.locations]
         missing = sorted(set(self.accessions) - set(indexed.index))
         if missing:
             raise DataError(
-                f"{len(missing)} proteins of {self.name} such as {missing[0]} have no prediction:"
-                " run the notebook that makes it again"
+                f"{len(missing)} proteins of {self.name} such as {missing[0]} have no prediction: predict them again"
             )
         return indexed.loc[self.accessions].to_numpy()
 
 
 def restrict(view: EvaluationSet, keep: np.ndarray, what: str) -> EvaluationSet:
     """Return the proteins of a set where ``keep`` [B] is true, named ``<set>, <what>``."""
-    name = f"{view.name}, {what}"
-    return EvaluationSet(name, view.accessions[keep], view.y[keep], view.places, view.families[keep])
+    kept = {field: getattr(view, field)[keep] for field in ("accessions", "y", "families")}
+    return replace(view, name=f"{view.name}, {what}", **kept)
 
 
-def evaluation_set(settings: Settings, table: pd.DataFrame, name: str) -> EvaluationSet:
-    """Return the proteins of a split or subset.
+def evaluation_set(table: pd.DataFrame, name: str, dataset: str) -> EvaluationSet:
+    """Return the proteins of a split or subset of the dataset table.
 
     Raises:
         DataError: if the table is from before families were stored.
     """
     if "family" not in table:
-        raise DataError("the dataset table has no column family: run notebook 01_data_preparation again")
-    places = list(supported(settings.data.dataset, name))
-    part = table[evaluation_sets(table)[name]]
-    families = part["family"].to_numpy()
-    return EvaluationSet(name, part["accession"].to_numpy(), label_matrix(part, places), places, families)
+        raise DataError("the dataset table has no column family: prepare the data again")
+    proteins, locations = table[evaluation_sets(table)[name]], list(supported(dataset, name))
+    accessions, families = (proteins[column].to_numpy() for column in ("accession", "family"))
+    return EvaluationSet(name, dataset, accessions, label_matrix(proteins, locations), locations, families)
 
 
-def held_out_views(settings: Settings, table: pd.DataFrame) -> dict[str, EvaluationSet]:
-    """Return every test set of the run, in order; the first one is the main test set."""
-    return {name: evaluation_set(settings, table, name) for name in held_out_sets(table)}
+def held_out_views(table: pd.DataFrame, dataset: str) -> dict[str, EvaluationSet]:
+    """Return every test set of the data set, in order; the first one is the main test set."""
+    return {name: evaluation_set(table, name, dataset) for name in held_out_sets(table)}

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Decision thresholds: a sweep over stored probabilities, the best value, and the split it was chosen on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from halo_utils.core.errors import LeakError
+from halo_utils.evaluation.metrics import f1_score
 
 SWEEP_LOW, SWEEP_HIGH = 0.10, 0.95  # paper section 2.1
 
@@ -51,17 +52,12 @@ def threshold_sweep(y: np.ndarray, prob: np.ndarray, step: float = 0.05) -> pd.D
         One row per threshold; macro F1 is over the labels that have a protein, as in ``metrics.scores``, and 0 where
         none has.
     """
-    grid = threshold_grid(step)
-    truth = np.asarray(y, dtype=bool)[None]
-    pred = np.asarray(prob)[None] >= grid[:, None, None]  # [T, B, K]
-    tp = (pred & truth).sum(axis=1).astype(float)
-    wrong = (pred ^ truth).sum(axis=1)
-    per_label = np.divide(2 * tp, 2 * tp + wrong, out=np.zeros_like(tp), where=(2 * tp + wrong) > 0)
+    grid, truth = threshold_grid(step), np.asarray(y, dtype=bool)[None]
+    pred = np.asarray(prob)[None] >= grid[:, None, None]  # [thresholds, B, K]
+    tp, wrong = (pred & truth).sum(axis=1), (pred ^ truth).sum(axis=1)  # [thresholds, K]
     present = truth.any(axis=(0, 1))
-    macro = np.compress(present, per_label, axis=1).mean(axis=1) if present.any() else np.zeros(len(grid))
-    total = 2 * tp.sum(axis=1) + wrong.sum(axis=1)
-    micro = np.divide(2 * tp.sum(axis=1), total, out=np.zeros(len(grid)), where=total > 0)
-    exact = (pred == truth).all(axis=2).mean(axis=1)
+    macro = np.compress(present, f1_score(tp, wrong), axis=1).mean(axis=1) if present.any() else 0.0
+    micro, exact = f1_score(tp.sum(axis=1), wrong.sum(axis=1)), (pred == truth).all(axis=2).mean(axis=1)
     return pd.DataFrame({"threshold": grid, "macro_f1": macro, "micro_f1": micro, "accuracy": exact})
 
 
@@ -71,22 +67,14 @@ def best_threshold(sweep: pd.DataFrame) -> float:
     return float(best.iloc[(best["threshold"] - 0.5).abs().argmin()]["threshold"])
 
 
-def choose_threshold(y: np.ndarray, prob: np.ndarray, split: str, step: float = 0.05) -> Threshold:
-    """Return the macro F1 optimal threshold, marked with the split it was chosen on."""
-    return Threshold(best_threshold(threshold_sweep(y, prob, step)), split)
+def choose_threshold(y: np.ndarray, prob: np.ndarray, chosen_on: str, step: float = 0.05) -> Threshold:
+    """Return the macro F1 optimal threshold, marked with the split that y and prob belong to."""
+    return Threshold(best_threshold(threshold_sweep(y, prob, step)), chosen_on)
 
 
 def choose_label_thresholds(
-    y: np.ndarray, prob: np.ndarray, places: Sequence[str], split: str, step: float = 0.05
+    y: np.ndarray, prob: np.ndarray, locations: Sequence[str], chosen_on: str, step: float = 0.05
 ) -> dict[str, Threshold]:
-    """Return the F1 optimal threshold of every location; an extension, the paper has one for all.
-
-    Args:
-        y: [B, K] 0/1 labels.
-        prob: [B, K] probabilities.
-        places: K location names.
-        split: name of the split that y and prob belong to.
-        step: distance of two thresholds.
-    """
-    sweeps = {place: threshold_sweep(y[:, [k]], prob[:, [k]], step) for k, place in enumerate(places)}
-    return {place: Threshold(best_threshold(sweep), split) for place, sweep in sweeps.items()}
+    """Return the F1 optimal threshold of every location; an extension, the paper has one for all."""
+    columns = ((name, [k]) for k, name in enumerate(locations))
+    return {name: choose_threshold(y[:, k], prob[:, k], chosen_on, step) for name, k in columns}

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from halo_utils.evaluation.systems import SYSTEM_TITLES
+from halo_utils.evaluation.systems import TITLES
 from halo_utils.figures.style import COLOURS, STYLE
 
 
@@ -25,7 +25,7 @@ def containment_curve(curve: pd.DataFrame, title: str) -> Figure:
         for i, (system, values) in enumerate(part.groupby("system", sort=False)):
             spread = np.abs(values[["ci_low", "ci_high"]].to_numpy().T - values["value"].to_numpy())
             x = np.searchsorted(lows, values["low"]) + 0.12 * (i - 1)
-            label = SYSTEM_TITLES[system] if ax is axes[0, 0] else None
+            label = TITLES[system] if ax is axes[0, 0] else None
             ax.errorbar(x, values["value"], spread, color=COLOURS[i], marker="os^"[i % 3], capsize=3, label=label)
         ticks = part.drop_duplicates("low").sort_values("low")
         names = [f"{r.low:.0%}–{r.high:.0%}\n{r.n:,}".replace("%–", "–") for r in ticks.itertuples()]

@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from halo_utils.evaluation.systems import SYSTEM_TITLES
+from halo_utils.evaluation.systems import TITLES
 from halo_utils.figures.style import BLUE, COLOURS, GREEN, GREY, ORANGE, STYLE, VERMILION, _figure
 
 
@@ -133,7 +133,7 @@ def mcc_per_label(metrics: pd.DataFrame, published: pd.DataFrame, systems: dict[
             fmt="o",
             color=COLOURS[i],
             capsize=3,
-            label=f"{SYSTEM_TITLES[system]}, ours",
+            label=f"{TITLES[system]}, ours",
         )
         if not column:
             continue
@@ -209,7 +209,7 @@ def co_occurrence_map(table: pd.DataFrame, title: str) -> Figure:
 def score_bars(headline: pd.DataFrame, metrics: pd.DataFrame, split: str, title: str) -> Figure:
     """Draw micro and macro F1 of every system with intervals, best readable from a distance."""
     fig, ax = _figure(9.0, 0.6 * len(headline) + 2.2)
-    reverse = {v: k for k, v in SYSTEM_TITLES.items()}
+    reverse = {v: k for k, v in TITLES.items()}
     y = np.arange(len(headline))[::-1]
     for offset, metric, colour in ((0.18, "micro_f1", BLUE), (-0.18, "macro_f1", ORANGE)):
         own = (

@@ -32,7 +32,7 @@ class MaskedLanguageModel(nn.Module):
 
     def forward(self, batch: MaskedBatch) -> Tensor:
         """Return logits of the picked tokens, [M, 33]; the others never pass through the head."""
-        return self.head(self.encoder(batch.tokens, batch.lengths)[batch.picked])
+        return self.head(self.encoder.packed(batch.tokens, batch.lengths)[batch.picked])
 
 
 class Pretrainer(L.LightningModule):

@@ -6,7 +6,6 @@ from halo_utils.config import Settings
 from halo_utils.data.audit import SEEN
 from halo_utils.data.locations import locations
 from halo_utils.evaluation.published import text_value
-from halo_utils.models.gate import Gate
 from halo_utils.runs.wording import GAT, NOT_STATED, SEQUENCE, count, reading
 
 MARK = "**In short.**"
@@ -171,14 +170,13 @@ def chosen_weights(weights: tuple[float, ...], grid: pd.DataFrame, seeds: tuple[
     return f"{text}: a spread of {spread:.3f}, {verdict} than the {noise:.3f} between {number} seeds of one network."
 
 
-def in_short_05(settings: Settings, changes: pd.DataFrame, differences: pd.DataFrame, gate: Gate, split: str) -> str:
+def in_short_05(settings: Settings, changes: pd.DataFrame, differences: pd.DataFrame, split: str) -> str:
     """Return what the gate did.
 
     Args:
         settings: profile.
         changes: from ``gate.decision_counts`` on one set.
         differences: from ``evaluation.compare`` of HALO, under whatever name, and the fine-tuned ESM.
-        gate: the gate with its numbers.
         split: test set.
     """
     first, second = differences[["first", "second"]].iloc[0]
@@ -188,7 +186,7 @@ def in_short_05(settings: Settings, changes: pd.DataFrame, differences: pd.DataF
     return _paragraph(
         settings,
         f"Of {labels.sum():,} decisions on {split} {asked + labels['no_structure']:,} lie where the gate looks"
-        f" (rule `{gate.rule}`, below {gate.confident:.2f}); {labels['no_structure']:,} of them belong to proteins"
+        f" (rule `{settings.gate.rule}`, below {settings.gate.confident:.2f}); {labels['no_structure']:,} of them belong to proteins"
         f" without a structure, so the GAT was asked about {count(asked, 'label')}: it kept {labels['agreed']:,} and"
         f" {vetoed}.",
         f"HALO minus the fine-tuned ESM: {gap(differences, first, second)}.",

@@ -9,6 +9,7 @@ from torch_geometric.data import Data
 
 from halo_utils.core.residue_store import ResidueStore
 from halo_utils.embeddings.biochemistry import PROPERTIES, biochemistry
+from halo_utils.embeddings.truncation import truncate
 from halo_utils.structures.edges import COORDINATES, EDGE_TYPE, radius_edges
 
 
@@ -69,7 +70,7 @@ def build_graph(
     )
 
 
-def feature_blocks(embedding_width: int) -> tuple[int, int, int]:
+def group_widths(embedding_width: int) -> tuple[int, int, int]:
     """Return the widths of the three feature blocks: coordinates, embedding, biochemistry."""
     return COORDINATES, embedding_width, len(PROPERTIES)
 
@@ -94,9 +95,10 @@ class GraphDataset(Dataset):
         embeddings: ResidueStore,
         structures: ResidueStore,
         edges: ResidueStore,
+        max_tokens: int = 1024,
+        truncation: str = "head",
     ) -> None:
-        """Keep references; nothing is read."""
-        self.accessions, self.sequences = list(accessions), list(sequences)
+        self.accessions, self.sequences = list(accessions), [truncate(s, max_tokens, truncation) for s in sequences]
         self.labels, self.embeddings = np.asarray(labels), embeddings
         self.structures, self.edges = structures, edges
         self._no_edges = np.empty((2, 0), dtype=EDGE_TYPE)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import resource
 import shutil
 import signal
@@ -11,7 +10,6 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +25,10 @@ from halo_utils.core.files import HOST, atomic_path, locked, remove_unfinished, 
 from halo_utils.core.paths import REPOSITORY
 from halo_utils.core.residue_store import write_store
 from halo_utils.data.download import fetch, remove_temporaries
-from halo_utils.runs import artifacts, prepare
+from halo_utils.runs import artifacts, prepare, recipe
 from halo_utils.runs.artifacts import load_predictions
-from halo_utils.structures.edges import store_edges
-from halo_utils.training import graph_data, sequence_data
-from halo_utils.training.checkpoints import checkpoint_path, memory_errors
-from halo_utils.training.graph_data import Variant
+from halo_utils.training import embed, fit
+from halo_utils.training.checkpoints import memory_errors
 from tests.server import serving
 from tests.steps import PROFILE
 
@@ -80,12 +76,12 @@ KILL_POINTS = {
     "before the data set's table has its name": "pandas:DataFrame.to_parquet:1:after",
     "while structures are stored": "halo_utils.core.residue_store:write_json:1",
     "while the trunk is cached": "halo_utils.core.residue_store:_fill:2:after",
-    "in the second epoch of fine-tuning": "halo_utils.training.lightning_module:Classifier.training_step:10",
-    "while a checkpoint is written": "torch:save:2:after",
+    "in the second epoch of fine-tuning": "halo_utils.training.lightning_module:LocationModule.training_step:10",
+    "while a checkpoint is written": "torch:save:3:after",
     "before the best weights have their name": "halo_utils.training.fit:save_file:1:after",
-    "before fine-tuning is marked as done": "halo_utils.training.fit:write_json:1",
-    "in the second epoch of the GAT": "halo_utils.training.lightning_module:Classifier.training_step:9",
-    "after the GAT has stopped early": "halo_utils.training.fit:write_json:1",
+    "before fine-tuning is marked as done": "halo_utils.training.fit:write_csv:1",
+    "in the second epoch of the GAT": "halo_utils.training.lightning_module:LocationModule.training_step:9",
+    "after the GAT has stopped early": "halo_utils.training.fit:write_csv:1",
     "before the last predictions are written": "halo_utils.runs.artifacts:write_parquet:2",
 }
 
@@ -201,20 +197,20 @@ def test_recovery_from_ctrl_c_in_a_notebook(undisturbed: Path, tmp_path: Path) -
 
         execute(f"""
             from tests import steps
-            from halo_utils.training.lightning_module import Classifier
-            step, profile = Classifier.training_step, {str(root / "steps.yaml")!r}
+            from halo_utils.training.lightning_module import LocationModule
+            step, profile = LocationModule.training_step, {str(root / "steps.yaml")!r}
             def slow(self, batch, index):
                 import time
                 if self.current_epoch == 2 and index == 3:
                     print("waiting", flush=True)
                     time.sleep(30)
                 return step(self, batch, index)
-            Classifier.training_step = slow
+            LocationModule.training_step = slow
         """)
         for _ in range(2):
             text = execute("steps.run(profile)", "waiting")
             assert "KeyboardInterrupt: training was interrupted: run the cell again" in text
-        assert "done" in execute("Classifier.training_step = step; steps.run(profile); print('done')")
+        assert "done" in execute("LocationModule.training_step = step; steps.run(profile); print('done')")
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
@@ -349,24 +345,6 @@ def copied(undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return tmp_path / "copy"
 
 
-DAMAGED = {
-    "esm/*/best.safetensors": r"esm/\w+: best.safetensors, history.csv damaged; made again from the checkpoints",
-    "esm/*/history.csv": r"esm/\w+: best.safetensors, history.csv damaged",
-    "gat/*/best.safetensors": r"gat/\w+: best.safetensors damaged; made again",
-}
-
-
-def test_recovery_from_damaged_caches(copied: Path, undisturbed: Path) -> None:
-    """One byte of all weights and histories is wrong: noticed, made again, and the numbers are the same."""
-    for name in DAMAGED:
-        (path,) = (copied / "data/runs/steps").glob(name)
-        damage(path)
-    done = steps(copied)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert [name for name, message in DAMAGED.items() if not re.search(message, done.stdout)] == [], done.stdout
-    assert_same_results(copied, undisturbed)
-
-
 def test_recovery_of_synthetic_structures_that_are_damaged_or_of_another_seed(root: Path) -> None:
     settings = load_settings("demo", data={"synthetic_proteins": 60})
 
@@ -384,16 +362,18 @@ def test_recovery_of_synthetic_structures_that_are_damaged_or_of_another_seed(ro
     assert all(first[name] != body for name, body in other.items() if name in first)
 
 
-def test_recovery_from_a_damaged_checkpoint(copied: Path, undisturbed: Path) -> None:
-    """The third of five checkpoints is damaged and training is not done: it goes on from the second."""
-    (folder,) = (copied / "data/runs/steps/esm").iterdir()
-    for name in ("done.json", "best.safetensors"):
-        (folder / name).unlink()
-    damage(checkpoint_path(folder / "checkpoints", 2))
-    done = steps(copied)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "epoch=02.ckpt is damaged" in done.stdout and "training goes on from the epoch before" in done.stdout
-    assert_same_results(copied, undisturbed)
+def test_recovery_from_a_damaged_checkpoint(tmp_path: Path, undisturbed: Path) -> None:
+    """Killed in fine-tuning, and the checkpoint is damaged: it is refused, and without it training starts again."""
+    root = new_root(tmp_path / "killed")
+    steps(root, KILL_POINTS["in the second epoch of fine-tuning"])
+    (checkpoint,) = (root / "data/runs/steps/esm").glob("*/checkpoints/last.ckpt")
+    damage(checkpoint)
+    done = steps(root)
+    assert done.returncode == 1 and "last.ckpt is damaged or not a checkpoint" in done.stderr
+    assert "delete it and run the same command again" in done.stderr
+    checkpoint.unlink()
+    assert steps(root).returncode == 0
+    assert_same_results(root, undisturbed)
 
 
 def test_recovery_names_the_notebook_for_damaged_predictions(copied: Path) -> None:
@@ -406,13 +386,23 @@ def test_recovery_names_the_notebook_for_damaged_predictions(copied: Path) -> No
     structures = settings.paths.work / "structures.npy"
     structures.write_bytes(structures.read_bytes()[:-8])
     with pytest.raises(DataError, match="structures.npy is missing, damaged or made from other proteins: run notebook"):
-        graph_data.prepare(settings, artifacts.load_table(settings))
+        recipe.graph_data(settings, artifacts.load_table(settings), "finetuned")
 
 
-def keys(settings: Settings) -> dict[str, str]:
-    """Return the key of every cached thing of the sequence model."""
-    stage = sequence_data.prepare(settings, artifacts.load_table(settings), report=lambda message: None)
-    return {"trunk": stage.backbone_key, "finetuned": stage.key}
+def keys(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Return the key of every cached thing of the sequence model, without training it."""
+    found = {}
+
+    def stop(module: object, data: object, folder: Path, *_: object) -> None:
+        raise KeyboardInterrupt(folder.name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(embed, "store_of", lambda path, key, make: found.update(trunk=key))
+        patch.setattr(fit, "_train", stop)
+        patch.setattr(fit, "HISTORY", "never.csv")
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            recipe.train_sequence_model(settings, artifacts.load_table(settings))
+    return found | {"finetuned": str(stopped.value)}
 
 
 CHANGES = {
@@ -428,10 +418,11 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_recovery_caches_follow_what_they_depend_on(copied: Path, change: str) -> None:
+def test_recovery_caches_follow_what_they_depend_on(copied: Path, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     overrides, expected = CHANGES[change]
     profile = str(copied / "steps.yaml")
-    before, after = keys(load_settings(profile)), keys(load_settings(profile, **overrides))
+    before = keys(load_settings(profile), monkeypatch)
+    after = keys(load_settings(profile, **overrides), monkeypatch)
     assert {name for name in before if before[name] != after[name]} == expected
 
 
@@ -440,19 +431,21 @@ def test_recovery_nothing_is_computed_twice(copied: Path) -> None:
 
     def stamps() -> dict[str, int]:
         work = copied / "data/runs/steps"
-        files = [p for n in ("*.npy", "esm/*/best*", "gat/*/best*") for p in work.glob(n) if p.name != "structures.npy"]
+        files = [p for n in ("*.npy", "esm/*/best*", "gat/*/best*") for p in work.glob(n) if p.name[0] not in "se"]
         return {str(p.relative_to(work)): p.stat().st_mtime_ns for p in files}
 
     before = stamps()
     assert steps(copied).returncode == 0
-    assert stamps() == before and len(before) == 6
+    assert stamps() == before and len(before) == 5
     settings = load_settings(str(copied / "steps.yaml"))
-    graphs = graph_data.prepare(settings, artifacts.load_table(settings))
-    graph_data.train_gat(graphs, Variant("gat", "finetuned", (0.25, 1.0, 0.5)), epochs=1)
-    assert len(stamps()) == 7 and before.items() <= stamps().items()
-    moved = replace(graphs, edges=store_edges(copied / "edges.npy", graphs.structures, 6.0))
-    graph_data.train_gat(moved, Variant("gat", "finetuned", (0.25, 1.0, 0.5)), epochs=1)
-    assert len(stamps()) == 8
+    graphs = recipe.graph_data(settings, artifacts.load_table(settings), "finetuned")
+    recipe.train_gat(settings, graphs, (0.25, 1.0, 0.5), epochs=1)
+    assert len(stamps()) == 6 and before.items() <= stamps().items()
+    other = load_settings(str(copied / "steps.yaml"), gat={"cutoff_angstrom": 6.0})
+    recipe.train_gat(
+        other, recipe.graph_data(other, artifacts.load_table(other), "finetuned"), (0.25, 1.0, 0.5), epochs=1
+    )
+    assert len(stamps()) == 7
 
 
 def test_recovery_removes_only_what_the_dead_left(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from halo_utils.config import Settings, load_settings
+from halo_utils.config import load_settings
 from halo_utils.core.errors import DataError
 from halo_utils.core.paths import RunPaths
 from halo_utils.data import audit, kmers
@@ -38,13 +38,6 @@ def dataset(rows: list[tuple[str, str, list[str]]]) -> pd.DataFrame:
     return table.assign(**{p: [int(p in own) for _, _, own in rows] for p in DEEPLOC})
 
 
-@pytest.fixture
-def settings(tiny_profile: Path, root: Path) -> Settings:
-    found = load_settings(str(tiny_profile))
-    found.paths.make()
-    return found
-
-
 def test_the_nearest_training_protein_lends_its_labels() -> None:
     rows = [(OTHER, "train", ["Nucleus"]), (BASE, "train", ["Cytoplasm", "Plastid"]), (BASE, "train", ["Peroxisome"])]
     rows += [(BASE[:12] + OTHER[:7], "test", []), ("W" * 20, "test", []), ("MKV", "val", []), (OTHER, "val", [])]
@@ -60,7 +53,7 @@ def test_the_nearest_training_protein_lends_its_labels() -> None:
     assert turned.loc["P3", "Peroxisome"] > 0  # ties go by position
 
 
-def test_no_threshold_of_the_sweep_changes_the_neighbours_labels(settings: Settings) -> None:
+def test_no_threshold_of_the_sweep_changes_the_neighbours_labels() -> None:
     train = [(s, "train", [DEEPLOC[i % 10]]) for i, s in enumerate(proteins(20, 0))]
     val = [(s[:30] + t[:30], "val", own) for (s, _, own), t in zip(train, proteins(20, 1), strict=True)]
     val[0] = ("W" * 30, "val", ["Nucleus"])
@@ -68,7 +61,7 @@ def test_no_threshold_of_the_sweep_changes_the_neighbours_labels(settings: Setti
     found = baselines.nearest_neighbour(table, DEEPLOC)
     scores = found[list(DEEPLOC)].to_numpy()
     assert ((scores > 0) == (scores >= threshold_grid()[-1])).all() and (scores <= 1).all()
-    assert scoring.tune(settings, table, found).value == 0.5
+    assert scoring.tune(table, found, "synthetic").value == 0.5
 
 
 def test_similarity_counts_what_each_protein_has_alone() -> None:
@@ -123,9 +116,9 @@ def measured() -> tuple[pd.DataFrame, pd.DataFrame]:
     return table, found.assign(**{p: [0.9 * (p == s) for s in said] for p in DEEPLOC})
 
 
-def test_scores_by_containment(settings: Settings, measured: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+def test_scores_by_containment(measured: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     table, found = measured
-    curve = containment.by_containment(settings, table, {"esm": found}, (0, 0.03, 0.1, 0.5, 0.9, 1))
+    curve = containment.by_containment(table, {"esm": found}, "synthetic", (0, 0.03, 0.1, 0.5, 0.9, 1), resamples=20)
     own = curve[curve["metric"] == "accuracy"].set_index(["range", "low", "high"])
     inside, below = own.loc["inside"], own.loc["below"]
     assert inside.index.tolist() == [(0, 0.03), (0.03, 0.1), (0.5, 0.9), (0.9, 1)]  # nothing between 0.1 and 0.5
@@ -138,13 +131,17 @@ def test_scores_by_containment(settings: Settings, measured: tuple[pd.DataFrame,
     plt.close(fig)
 
 
-def test_scores_without_near_duplicates(settings: Settings, measured: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+def test_scores_without_near_duplicates(measured: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     table, found = measured
-    row = containment.without_near_duplicates(settings, table, {"esm": found}).set_index("metric").loc["accuracy"]
+    row = (
+        containment.without_near_duplicates(table, {"esm": found}, "synthetic", resamples=20)
+        .set_index("metric")
+        .loc["accuracy"]
+    )
     assert (row["all"], row["without"], row["difference"]) == (0.75, 0.5, -0.25)
     assert (row["n"], row["n_without"]) == (4, 2)
     unknown = table.assign(corpus_containment=np.nan)
-    assert containment.without_near_duplicates(settings, unknown, {"esm": found}).empty
+    assert containment.without_near_duplicates(unknown, {"esm": found}, "synthetic").empty
 
 
 @pytest.fixture

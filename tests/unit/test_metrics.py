@@ -34,7 +34,6 @@ from halo_utils.evaluation.thresholds import (
     threshold_grid,
     threshold_sweep,
 )
-from halo_utils.profile import FocalSettings
 from halo_utils.runs import prepare
 from tools import report
 from tools.statements import confidence_sentence
@@ -225,19 +224,19 @@ def test_families_that_hold_one_protein_each_change_nothing() -> None:
 
 def view(n: int = 60, name: str = "test") -> EvaluationSet:
     y = ugly(n=n)[0]
-    return EvaluationSet(name, np.arange(n).astype(str), y, PLACES, np.arange(n) // 4)
+    return EvaluationSet(name, "synthetic", np.arange(n).astype(str), y, PLACES, np.arange(n) // 4)
 
 
-def test_sets_name_what_macro_averages_leave_out(root: Path, tiny_profile: Path) -> None:
-    settings, own = load_settings(str(tiny_profile)), view()
+def test_sets_name_what_macro_averages_leave_out() -> None:
+    own = view()
     _, pred, prob = ugly()
     assert own.absent == ["c"]
     sentence = "Macro averages are taken on test over 3 of 4 locations, as none of its proteins is in c."
     assert macro_sentence([own]) == sentence
-    full = EvaluationSet("test", own.accessions, own.y | 1, PLACES, own.families)
+    full = EvaluationSet("test", "synthetic", own.accessions, own.y | 1, PLACES, own.families)
     assert macro_sentence([full]) == "Macro averages are over all locations."
-    metrics = measure(settings, own, "esm", pred, prob, Threshold(0.5, "val"))
-    gaps = compare(settings, own, ("a", pred, prob), ("b", 1 - pred, prob))
+    metrics = measure(own, "esm", pred, prob, Threshold(0.5, "val"), resamples=20)
+    gaps = compare(own, ("a", pred, prob), ("b", 1 - pred, prob), resamples=20)
     assert set(metrics["macro_over"]) == set(gaps["macro_over"]) == {3}
     assert "families" in set(metrics["resampled"]) and "families" in set(gaps["resampled"])
     part = restrict(own, np.arange(60) % 2 == 0, "half")
@@ -249,10 +248,10 @@ def test_families_come_with_the_proteins(root: Path, tiny_profile: Path) -> None
     table = prepare.read_inputs(settings).table
     assert table["family"].tolist() == kmers.families(table).tolist()
     assert fingerprint(table) == fingerprint(table.drop(columns="family"))
-    own = evaluation_set(settings, table, "test")
+    own = evaluation_set(table, "test", "synthetic")
     assert own.families.tolist() == table.loc[table["split"] == "test", "family"].tolist()
-    with pytest.raises(DataError, match="no column family: run notebook 01"):
-        evaluation_set(settings, table.drop(columns="family"), "test")
+    with pytest.raises(DataError, match="no column family: prepare the data again"):
+        evaluation_set(table.drop(columns="family"), "test", "synthetic")
 
 
 def test_headline_shows_argmax_where_it_is_measured() -> None:
@@ -434,7 +433,7 @@ def test_families_widen_the_interval_of_the_crossing() -> None:
 
 def test_calibration_sentence_follows_the_loss() -> None:
     table, error = reliability(*calibrated(2000, 0.0))
-    focal, plain = (calibration_sentence(FocalSettings(gamma=g), table, error) for g in (2.0, 0.0))
+    focal, plain = (calibration_sentence(g, table, error) for g in (2.0, 0.0))
     assert "gamma 2" in focal and "plain binary cross-entropy" in plain and f"{error:.3f}" in plain
 
 

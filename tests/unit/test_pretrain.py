@@ -23,7 +23,7 @@ from halo_utils.core.errors import DataError, TrainingError
 from halo_utils.core.paths import REPOSITORY
 from halo_utils.data.synthetic.proteome import make_proteome
 from halo_utils.data.tables import stream_fasta
-from halo_utils.embeddings.esm2 import esm2_config, load_backbone
+from halo_utils.embeddings.esm2 import esm2_config, load_esm2
 from halo_utils.embeddings.packed_encoder import MASK
 from halo_utils.pretraining import train as module
 from halo_utils.pretraining.corpus import FACTS, HELD_OUT, LEFT_OUT, TRAIN, open_corpus
@@ -31,7 +31,6 @@ from halo_utils.pretraining.language_model import MaskedLanguageModel, Pretraine
 from halo_utils.pretraining.masking import MaskedBatch, MaskedDataset, RoundSampler, crop_tokens, mask_tokens
 from halo_utils.pretraining.model_card import LOG, MOST_BYTES, card, ship
 from halo_utils.pretraining.train import pretrain
-from halo_utils.profile import BackboneSettings
 from halo_utils.training import fit
 
 SHIPPED = sorted((REPOSITORY / "data" / "checkpoints").glob("*/config.json"))
@@ -264,7 +263,7 @@ def test_it_learns_and_what_ships_loads_like_any_esm2(root: Path, capsys: pytest
     folder = root / "tiny-esm"
     names = {p.name for p in folder.iterdir()}
     assert {"config.json", "model.safetensors", "vocab.txt", "README.md", LOG, FACTS} <= names
-    backbone = load_backbone(BackboneSettings(source=str(folder)), 0)
+    backbone = load_esm2(str(folder))
     assert backbone.dtype == torch.float32 and not backbone.training
     facts = json.loads((folder / FACTS).read_text())
     assert facts["perplexity"] < 0.9 * facts["unigram_perplexity"]

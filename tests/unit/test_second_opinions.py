@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils.config import load_settings
 from halo_utils.data.locations import DEEPLOC
 from halo_utils.evaluation.bootstrap import paired_difference
 from halo_utils.evaluation.claims import CLAIMS, HALO_ESM, LEAST_ASKED, check_claims
@@ -17,12 +16,10 @@ from halo_utils.evaluation.second_opinions import (
     veto_sentence,
 )
 from halo_utils.evaluation.test_sets import evaluation_set
-from halo_utils.evaluation.thresholds import Threshold
-from halo_utils.models.gate import Decision, Gate, GateResult, asked_labels, halo_gate, random_veto
+from halo_utils.models.gate import Decision, GateResult, asked_labels, halo_gate, random_veto
 
 PLACES = list("abcdefghij")
-HALF = Threshold(0.5, "published")
-PAPER = Gate("paper", Threshold(0.45, "published"), HALF, 0.55)
+PAPER = {"esm_threshold": 0.45, "gat_threshold": 0.5, "confident": 0.55}
 
 
 def proteins(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -42,7 +39,7 @@ def ledger(y: np.ndarray, prob: np.ndarray, result: GateResult, resamples: int =
 
 
 def gated(y: np.ndarray, prob: np.ndarray, opinion: np.ndarray, structures: int) -> GateResult:
-    return halo_gate(prob, opinion, np.arange(len(y)) < structures, PAPER, "test")
+    return halo_gate(prob, opinion, np.arange(len(y)) < structures, **PAPER)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -135,7 +132,6 @@ def test_random_vetoes_have_the_size_of_the_gates_and_touch_asked_labels_only() 
 
 
 def test_other_second_opinions_stand_between_none_and_the_oracle() -> None:
-    settings = load_settings("demo", evaluation={"bootstrap": 20})
     rng = np.random.default_rng(0)
     names = [f"P{i:04}" for i in range(600)]
     table = pd.DataFrame({"accession": names, "split": ["val", "test"] * 300, "subset": "", "family": range(600)})
@@ -146,8 +142,8 @@ def test_other_second_opinions_stand_between_none_and_the_oracle() -> None:
         for name, p in {"esm": prob, "gat_weighted": rng.random(y.shape), "composition": rng.random(y.shape)}.items()
     }
     frames["gat_weighted"]["has_structure"] = np.arange(600) % 3 == 0
-    view = evaluation_set(settings, table, "test")
-    found = second_opinions(settings, table, view, PAPER, frames)
+    view = evaluation_set(table, "test", "synthetic")
+    found = second_opinions(table, view, frames, resamples=20)
     for _, part in found.groupby("asks about"):
         own = part.set_index("second opinion")
         none, oracle, everything = (

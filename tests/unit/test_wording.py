@@ -14,9 +14,7 @@ from halo_utils.config import load_settings
 from halo_utils.core.paths import RunPaths
 from halo_utils.data.locations import DEEPLOC
 from halo_utils.evaluation import seeds
-from halo_utils.evaluation.thresholds import Threshold
 from halo_utils.figures import diagrams
-from halo_utils.models import gate
 from halo_utils.profile import BackboneSettings, Block, EsmSettings, GatSettings
 from halo_utils.runs import in_short, wording
 from tools import statements
@@ -197,8 +195,7 @@ def test_in_short_states_the_numbers_of_the_run() -> None:
 def test_in_short_counts_what_the_gate_was_asked() -> None:
     rows = [("negative", 900, 30), ("confident", 80, 60), ("agreed", 9, 5), ("vetoed", 7, 0), ("no_structure", 4, 2)]
     changes = pd.DataFrame(rows, columns=["decision", "labels", "true"])
-    own = gate.Gate("paper", Threshold(0.45, "val"), Threshold(0.4, "val"), 0.55)
-    text = in_short.in_short_05(load_settings("mini"), changes, differences_of(("halo", "esm", 0.0)), own, "test")
+    text = in_short.in_short_05(load_settings("mini"), changes, differences_of(("halo", "esm", 0.0)), "test")
     assert "Of 1,000 decisions on test 20 lie where the gate looks" in text
     assert "asked about 16 labels: it kept 9 and vetoed 7, 0 of them true" in text and "+0.000" in text
 
