@@ -1,7 +1,6 @@
 """Two processes under torchrun train together as one process with twice the batch does."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from halo_utils.config import load_settings
 from halo_utils.core.paths import REPOSITORY
-from halo_utils.runs import artifacts, recipe
+from halo_utils.runs import artifacts, prepare, recipe
 from halo_utils.training.batching import BudgetBatchSampler
 from tests.conftest import TINY_PROFILE
 
@@ -56,11 +55,10 @@ def test_training_under_torchrun_is_that_of_one_process(tmp_path: Path, monkeypa
         text = text.replace("tokens_per_batch: 2048", f"tokens_per_batch: {tokens}")
         compute = f"{{devices: {max(1, processes)}, strategy: {'ddp' if processes else 'auto'}}}"
         (root / "tiny.yaml").write_text(f"{text}compute: {compute}\n")
-        if name == "one":
-            halo(root, "run", "--notebook", "01")
-        else:
-            shutil.copytree(tmp_path / "one" / "data" / "runs", root / "data" / "runs")
-            shutil.rmtree(root / "data" / "runs" / "tiny" / "esm")
+        monkeypatch.setenv("HALO_ROOT", str(root))
+        settings = load_settings(str(root / "tiny.yaml"))
+        settings.paths.make()
+        artifacts.save_table(settings, prepare.read_inputs(settings).table)  # what notebook 01 leaves behind
         halo(root, "train", "esm", processes=processes)
         histories[name] = pd.read_csv(history(root))
     one, two, small = histories.values()
