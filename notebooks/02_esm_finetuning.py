@@ -98,7 +98,7 @@ print(f"backbone {settings.backbone.source}: {everything:,} parameters, {learnin
 # %% tags=["nbval-check-output"]
 print(
     "tokens minus residues read, per protein:",
-    {len(t) - len(s) for t, s in zip(stage.tokens, truncation.seen_sequences(settings, table), strict=True)},
+    {len(t) - len(s) for t, s in zip(stage.tokens, truncation.seen_sequences(table["sequence"], settings.backbone.max_tokens, settings.backbone.truncation), strict=True)},
 )
 print("parameters frozen:", learning < everything)
 
@@ -224,7 +224,7 @@ finetuned = sequence_data.embed_residues(stage, "finetuned")
 
 # %% tags=["nbval-check-output"]
 rows = sum(finetuned.length(a) for a in finetuned.accessions)
-print("one row per residue read:", rows == sum(len(s) for s in truncation.seen_sequences(settings, table)))
+print("one row per residue read:", rows == sum(len(s) for s in truncation.seen_sequences(table["sequence"], settings.backbone.max_tokens, settings.backbone.truncation)))
 
 # %% [markdown]
 # ## Use it elsewhere

@@ -16,12 +16,12 @@ from halo_utils.core.paths import shown
 from halo_utils.core.residue_store import ResidueStore
 from halo_utils.data.locations import locations
 from halo_utils.data.splits import fingerprint, label_matrix
-from halo_utils.embeddings.truncation import seen_sequences
 from halo_utils.models.gat import GatClassifier
 from halo_utils.models.losses import FocalLoss, log_odds
+from halo_utils.runs.artifacts import load_structures
 from halo_utils.structures.edges import radius_edges, store_edges
-from halo_utils.structures.residue_graph import GraphDataset, feature_blocks
-from halo_utils.structures.store import structure_store
+from halo_utils.structures.reader import CA
+from halo_utils.structures.residue_graph import GraphDataset, group_widths
 from halo_utils.training.batching import make_loader
 from halo_utils.training.fit import Fit, fit
 from halo_utils.training.lightning_module import Classifier
@@ -80,11 +80,13 @@ class GraphStage:
         labels = label_matrix(part, self.places)
         return GraphDataset(
             list(part["accession"]),
-            seen_sequences(self.settings, part),
+            list(part["sequence"]),
             labels,
             store,
             self.structures,
             self.edges,
+            self.settings.backbone.max_tokens,
+            self.settings.backbone.truncation,
         )
 
     def loader(self, dataset: GraphDataset, *, shuffle: bool = False) -> DataLoader:
@@ -114,7 +116,7 @@ class GatRun:
 
 def prepare(settings: Settings, table: pd.DataFrame) -> GraphStage:
     """Open what notebook 01 parsed, and search the edges unless that is done."""
-    structures = structure_store(settings, table)
+    structures = load_structures(settings, table)
     edges = store_edges(settings.paths.work / "edges.npy", structures, settings.gat.cutoff_angstrom)
     return GraphStage(settings, table, structures, edges)
 
@@ -132,6 +134,8 @@ def train_gat(stage: GraphStage, variant: Variant, epochs: int | None = None) ->
     content = [
         block.model_dump(exclude={"weights"}),
         store.content,
+        settings.backbone.max_tokens,
+        settings.backbone.truncation,
         fingerprint(stage.table),
         stage.structures.content,
         stage.edges.content,
@@ -140,7 +144,7 @@ def train_gat(stage: GraphStage, variant: Variant, epochs: int | None = None) ->
     what = [variant.weights, variant.learned, epochs, settings.seed]
     key = digest(*content, *what, resolve(settings.compute.precision))
     L.seed_everything(settings.seed, verbose=False)
-    blocks, k = feature_blocks(store.width), len(stage.places)
+    blocks, k = group_widths(store.width), len(stage.places)
     model = GatClassifier(blocks, k, block, variant.weights, variant.learned)
     train, val = (stage.dataset(store, s) for s in ("train", "val"))
     offset = block.focal.balance * log_odds(train.labels)
@@ -188,7 +192,7 @@ def edge_report(stage: GraphStage, cutoff_angstrom: float, scale: float) -> pd.D
     rows = []
     for accession in stage.structures.accessions:
         values = stage.structures.rows(accession)
-        ca, n = values[:, :3], len(values)
+        ca, n = values[:, CA], len(values)
         paper = radius_edges(ca, cutoff_angstrom).shape[1] / n
         code = radius_edges(ca * scale, cutoff_angstrom).shape[1] / n
         rows.append({"accession": accession, "residues": n, "paper": paper, "released_code": code})

@@ -94,7 +94,10 @@ def prepare(settings: Settings, table: pd.DataFrame, report: Callable[[str], Non
         report: where to say what is cached or why not.
     """
     L.seed_everything(settings.seed, verbose=False)
-    tokens = token_ids(seen_sequences(settings, table), load_tokenizer(settings.backbone))
+    tokens = token_ids(
+        seen_sequences(table["sequence"], settings.backbone.max_tokens, settings.backbone.truncation),
+        load_tokenizer(settings.backbone),
+    )
     classifier = _make_classifier(settings)
     identity = digest(
         backbone_key(settings.backbone, settings.seed),

@@ -186,7 +186,7 @@ def test_a_graph_network_counts_its_own_parameters(tiny_profile: Path, root: Pat
     settings = load_settings(str(tiny_profile))
     stage = quietly_prepared(settings, proteome.table)
     sequence_data.embed_residues(stage, "pretrained")
-    store.store_structures(settings, proteome.table, proteome.structures)
+    store.store_structures(settings.paths.work / "structures.npy", proteome.table, proteome.structures)
     graphs, k = graph_data.prepare(settings, proteome.table), len(DEEPLOC)
     first, norm, last = (3 + 16 + 4) * 8 + 3 * 8, 2 * 8, 8 * k + 3 * k  # two heads of 4, then one of k; k thresholds
     for learned in (False, True):
@@ -254,7 +254,7 @@ def test_second_run_gives_the_same_numbers(finished: Path, root: Path, tiny_prof
     settings.paths.make()
     found = prepare.read_inputs(settings)
     artifacts.save_table(settings, found.table)
-    store.store_structures(settings, found.table, found.structures)
+    store.store_structures(settings.paths.work / "structures.npy", found.table, found.structures)
     stage = sequence_data.prepare(settings, found.table, report=lambda message: None)
     sequence_data.embed_residues(stage, "pretrained")
     esm = sequence_data.predict_held_out(stage, sequence_data.finetune(stage))
