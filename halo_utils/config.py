@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError, model_validator
 from halo_utils.core.errors import SettingsError
 from halo_utils.core.files import digest
 from halo_utils.core.paths import PROFILES, REPOSITORY, RunPaths
+from halo_utils.data.datasets import DATASETS
 from halo_utils.data.tables import is_safe
 from halo_utils.profile import (
     BackboneSettings,
@@ -41,7 +42,6 @@ VARIATIONS = {
     "gate_confidence": "gate.confident",
     "gate_rule": "gate.rule",
 }
-TITLES = {"synthetic": "synthetic demo proteome", "deeploc2": "DeepLoc 2.0", "luo2024": "luo2024"}
 
 
 class Settings(Block):
@@ -92,7 +92,8 @@ class Settings(Block):
     @property
     def title(self) -> str:
         """Name of the data for titles and captions."""
-        return TITLES[self.data.dataset] + (f", {self.data.max_proteins:,} proteins" if self.data.max_proteins else "")
+        size = f", {self.data.max_proteins:,} proteins" if self.data.max_proteins else ""
+        return DATASETS[self.data.dataset].title + size
 
     def hash(self) -> str:
         """Return 16 hex digits that change with any value of the profile."""

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from halo_utils.data.locations import LOCATIONS
+from halo_utils.data.datasets import DATASETS
 
-DatasetName = Literal[tuple(LOCATIONS)]
+DatasetName = Literal[tuple(DATASETS)]
 Weight = Annotated[float, Field(ge=0)]
 
 

@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   jupytext:
-#     cell_metadata_filter: tags
+#     cell_metadata_filter: tags,jp-MarkdownHeadingCollapsed
 #     formats: ipynb,py:percent
 #     notebook_metadata_filter: kernelspec,jupytext
 #     text_representation:
@@ -15,6 +15,8 @@
 
 # %% [markdown]
 # # See when the sequence model is wrong
+# [← 02 Fine-tune the sequence model](02_esm_finetuning.ipynb) · [04 Train the graph networks →](04_gat_weighting.ipynb)
+#
 # **Does** sort the predictions of the fine-tuned ESM by confidence, find where accuracy falls under 60 %, and draw the band the gate works in.
 #
 # **Needs** notebooks 01 and 02 of the same profile.
@@ -40,13 +42,14 @@ gate_confidence: float = -1.0  # upper edge of the band, the paper uses 0.55
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
-from matplotlib import pyplot as plt
 
 from halo_utils.config import load_settings
 from halo_utils.core.files import write_csv
 from halo_utils.data import splits
 from halo_utils.evaluation import calibration, claims, published, scoring, test_sets
-from halo_utils.figures import plots, style
+from halo_utils.figures import plots
+from halo_utils.figures.style import show_figure
+from halo_utils.figures.tables import styled
 from halo_utils.runs import artifacts, in_short, provenance
 from tools import statements
 
@@ -54,14 +57,32 @@ from tools import statements
 settings = load_settings(
     profile, dataset=dataset, max_proteins=max_proteins, seed=seed, gate_confidence=gate_confidence
 )
-paths = settings.paths.make()
+paths, source = settings.paths.make(), settings.data.dataset
+bootstrap = {"resamples": settings.evaluation.bootstrap, "seed": settings.seed}
 table = artifacts.load_table(settings)
 predictions = artifacts.load_predictions(settings, "esm")
-threshold = scoring.tune(settings, table, predictions)
+threshold = scoring.tune(table, predictions, source, settings.evaluation.threshold_step)
 main_set = splits.held_out_sets(table)[0]
-view = test_sets.evaluation_set(settings, table, main_set)
+view = test_sets.evaluation_set(table, main_set, source)
 prob = view.join(predictions)
 print(f"{settings.run_name}: {settings.title}, {len(prob):,} proteins of {main_set}")
+
+# %% [markdown]
+# ## One protein
+# The model gives every location a probability $p_{ik}$. Two numbers cut the scale into three: under the threshold
+# nothing is predicted, from the confidence of the gate upwards the model decides alone, and what lies between is the
+# band where HALO asks for a second opinion. This is the protein that all notebooks follow.
+
+# %%
+low, high = threshold.on(main_set), settings.gate.confident
+accession = artifacts.example_protein(table)
+example = int(np.flatnonzero(view.accessions == accession)[0])
+of_example = pd.DataFrame({"location": view.locations, "annotated": np.where(view.y[example], "yes", "")})
+of_example["probability"] = prob[example]
+cases = [prob[example] < low, prob[example] < high]
+of_example["reading"] = np.select(cases, ["not predicted", "in the band"], "decided alone")
+caption = f"{accession}: threshold {low:.2f}, confidence of the gate {high:.2f}"
+display(styled(of_example.sort_values("probability", ascending=False, ignore_index=True), caption))
 
 # %% [markdown]
 # ## Confidence ranges (Fig. 4)
@@ -71,25 +92,17 @@ print(f"{settings.run_name}: {settings.title}, {len(prob):,} proteins of {main_s
 # %%
 bins = calibration.confidence_bins(view.y, prob)
 write_csv(paths.results / "confidence_bins.csv", bins.assign(split=main_set))
-display(bins.sort_values("low", ascending=False).round(3))
+by_confidence = bins.sort_values("low", ascending=False, ignore_index=True)
+display(styled(by_confidence, f"Predictions on {main_set} by confidence", names={"accuracy": "share right"}))
 
 # %%
 title = f"Predictions by confidence, {main_set} ({settings.title})"
-fig = plots.confidence_ranges(bins, settings.gate.confident, title, threshold.value)
-style.save(fig, paths.figures, "fig4_confidence")
-plt.show()
-
-# %% [markdown]
-# Every prediction is in exactly one range, and the most confident ones are right more often than the least confident.
-
-# %% tags=["nbval-check-output"]
-print("ranges:", len(bins), "from", bins["low"].min(), "to", bins["high"].max())
-print("every prediction counted once:", int(bins["total"].sum()) == int((prob >= bins["low"].min()).sum()))
-
-# %% tags=["nbval-check-output"]
-top, bottom = bins[bins["low"] >= 0.7], bins[bins["high"] <= 0.6]
-accuracy = [1 - part["wrong"].sum() / part["total"].sum() for part in (top, bottom)]
-print("confident predictions are right more often:", bool(accuracy[0] > accuracy[1]))
+fig = plots.confidence_ranges(bins, high, title, low)
+alt = (
+    f"Bars: predictions of the fine-tuned ESM in {len(bins)} confidence ranges and how many of them are wrong; line: the"
+    f" accuracy of each range, {bins['accuracy'].iloc[0]:.0%} in the lowest and {bins['accuracy'].iloc[-1]:.0%} in the highest."
+)
+show_figure(fig, paths.figures, "fig4_confidence", alt)
 
 # %% [markdown]
 # ## Where does accuracy fall under 60 %?
@@ -99,40 +112,35 @@ print("confident predictions are right more often:", bool(accuracy[0] > accuracy
 
 # %%
 level, paper_gate = published.text_value("accuracy_below_gate"), published.text_value("gate_confidence")
-val = test_sets.evaluation_set(settings, table, "val")
-resampling = {"resamples": settings.evaluation.bootstrap, "seed": settings.seed}
+views = {main_set: view, "val": test_sets.evaluation_set(table, "val", source)}
 ranges = {
-    one.name: calibration.predicted_ranges(
-        one.y, one.join(predictions), threshold.value, groups=one.families, **resampling
+    name: calibration.predicted_ranges(
+        proteins.y, proteins.join(predictions), threshold.value, families=proteins.families, **bootstrap
     )
-    for one in (view, val)
+    for name, proteins in views.items()
 }
 rows = [("paper", paper_gate, np.nan, np.nan)]
-rows += [(f"ours, {name}", *found.crossing(level)) for name, found in ranges.items()]
+rows += [(f"ours, {name}", *counted.crossing(level)) for name, counted in ranges.items()]
 crossings = pd.DataFrame(rows, columns=["where", "reliable above", "ci_low", "ci_high"])
 write_csv(paths.results / "confidence_crossing.csv", crossings)
-display(crossings)
-
-# %% tags=["nbval-check-output"]
-counted = {name: int(found.total.sum()) == int((one.join(predictions) >= threshold.value).sum())
-           for (name, found), one in zip(ranges.items(), (view, val), strict=True)}  # fmt: skip
-print("predicted labels counted once:", counted)
+display(styled(crossings, f"Confidence from which on every range is right at least {level:.0%} of the time", digits=2))
 
 # %% [markdown]
 # ## Calibration
-# A model is calibrated where, of all pairs given a probability, that share is true. The loss decides how far it is from
-# that; the gate and Fig. 4 read probabilities as if they were shares.
+# A model is calibrated where, of all pairs given a probability, that share is true. The expected calibration error is
+# the mean distance between the two over ten bins $b$ with $n_b$ of the $n$ pairs,
+#
+# $$\mathrm{ECE} = \sum_b \frac{n_b}{n}\,\bigl|\,\overline{p}_b - \overline{y}_b\,\bigr|.$$
+#
+# The loss decides how far a model is from that; the gate and Fig. 4 read probabilities as if they were shares.
 
 # %%
 reliability_table, error = calibration.reliability(view.y, prob)
 write_csv(paths.results / "reliability.csv", reliability_table)
 fig = plots.reliability_diagram(reliability_table, error, f"Reliability, {main_set} ({settings.title})")
-style.save(fig, paths.figures, "reliability")
-plt.show()
-print(calibration.calibration_sentence(settings.esm.focal, reliability_table, error))
-
-# %% tags=["nbval-check-output"]
-print("pairs of protein and location:", int(reliability_table["pairs"].sum()) == prob.size)
+alt = f"Share of true labels against predicted probability in ten bins; the mean distance from the diagonal is {error:.3f}."
+show_figure(fig, paths.figures, "reliability", alt)
+print(calibration.calibration_sentence(settings.esm.focal.gamma, reliability_table, error))
 
 # %% [markdown]
 # ## The band of the gate
@@ -140,16 +148,10 @@ print("pairs of protein and location:", int(reliability_table["pairs"].sum()) ==
 # the gate. Outside this band nothing can change, and inside it a label can only be removed.
 
 # %%
-low, high = threshold.value, settings.gate.confident
 inside = (prob >= low) & (prob < high)
-true_inside = int(view.y[inside].sum())
-print(
-    f"band [{low:.2f}, {high:.2f}): {int(inside.sum())} labels of {int(inside.any(axis=1).sum())} proteins, {true_inside} of them true"
-)
-
-# %% tags=["nbval-check-output"]
-print("upper edge of the band:", high)
-print("labels in the band are predicted labels:", bool(np.all(prob[inside] >= low)))
+labels_inside, true_inside = int(inside.sum()), int(view.y[inside].sum())
+proteins_inside = int(inside.any(axis=1).sum())
+print(f"band [{low:.2f}, {high:.2f}): {labels_inside} labels of {proteins_inside} proteins, {true_inside} of them true")
 
 # %% [markdown]
 # ## Paper, ours
@@ -159,16 +161,39 @@ print("labels in the band are predicted labels:", bool(np.all(prob[inside] >= lo
 # %%
 ledger = claims.check_confidence(ranges[main_set], paper_gate, level)
 write_csv(paths.results / "confidence_claims.csv", ledger)
-display(ledger)
+display(styled(ledger, "The paper's two statements, on our predictions"))
 print(statements.confidence_sentence(paths))
 
 # %% [markdown]
 # ## What this run found
 
 # %%
-labels_inside = int(inside.sum())
 display(Markdown(in_short.in_short_03(settings, crossings, error, labels_inside, true_inside, main_set)))
 
 # %%
 recorded = provenance.record(settings, "03_confidence_analysis", splits.fingerprint(table), threshold=threshold.value)
 print("provenance written to", recorded.name)
+
+# %% [markdown] jp-MarkdownHeadingCollapsed=true
+# ## Checks
+# These cells print the same on every machine; nbval compares them.
+
+# %% tags=["nbval-check-output"]
+print("ranges:", len(bins), "from", bins["low"].min(), "to", bins["high"].max())
+print("every prediction counted once:", int(bins["total"].sum()) == int((prob >= bins["low"].min()).sum()))
+
+# %% tags=["nbval-check-output"]
+top, bottom = bins[bins["low"] >= 0.7], bins[bins["high"] <= 0.6]
+accuracy = [1 - rows["wrong"].sum() / rows["total"].sum() for rows in (top, bottom)]
+print("confident predictions are right more often:", bool(accuracy[0] > accuracy[1]))
+
+# %% tags=["nbval-check-output"]
+predicted = {name: int((views[name].join(predictions) >= threshold.value).sum()) for name in ranges}
+print("predicted labels counted once:", {name: int(ranges[name].total.sum()) == n for name, n in predicted.items()})
+
+# %% tags=["nbval-check-output"]
+print("pairs of protein and location:", int(reliability_table["pairs"].sum()) == prob.size)
+
+# %% tags=["nbval-check-output"]
+print("upper edge of the band:", high)
+print("labels in the band are predicted labels:", bool(np.all(prob[inside] >= low)))

@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   jupytext:
-#     cell_metadata_filter: tags
+#     cell_metadata_filter: tags,jp-MarkdownHeadingCollapsed
 #     formats: ipynb,py:percent
 #     notebook_metadata_filter: kernelspec,jupytext
 #     text_representation:
@@ -15,11 +15,13 @@
 
 # %% [markdown]
 # # Compare with the field and settle the claims
-# **Does** put our values beside Tables 3 and 4, check every claim of the paper that our run can speak to, and draw Fig. 1-3.
+# [← 05 Join the two models](05_halo_ensemble.ipynb) · [01 From the start: prepare the data](01_data_preparation.ipynb)
+#
+# **Does** put our values beside Tables 3 and 4 and check every claim of the paper that our run can speak to.
 #
 # **Needs** notebooks 01 to 05 of the same profile.
 #
-# **Makes** `table3.csv` (not for luo2024), `table4.csv`, `table4_precision_bounds.csv`, `leaks.csv`, `containment_curve.csv`, `corpus_leak.csv`, `seeds.csv`, `claims.csv`, Fig. 1-3 (`fig1_halo`, `fig2_esm`, `fig3_gat`).
+# **Makes** `table3.csv` (not for luo2024), `table4.csv`, `table4_precision_bounds.csv`, `leaks.csv`, `containment_curve.csv`, `corpus_leak.csv`, `seeds.csv`, `claims.csv`, the figure `containment_curve`.
 #
 # **Takes** seconds for `demo`, two minutes for all of DeepLoc 2.0.
 
@@ -36,18 +38,21 @@ seed: int = -1  # seed of data, weights and resampling
 # %%
 import pandas as pd
 from IPython.display import Markdown, display
-from matplotlib import pyplot as plt
 
 from halo_utils.commands import summary
 from halo_utils.config import load_settings
 from halo_utils.core.files import write_csv
 from halo_utils.data import kmers, splits
 from halo_utils.evaluation import claims, containment, published, scoring, seeds
-from halo_utils.figures import curves, diagrams, style
+from halo_utils.figures import plots
+from halo_utils.figures.style import show_figure
+from halo_utils.figures.tables import styled
 from halo_utils.runs import artifacts, in_short, provenance
 
+# %%
 settings = load_settings(profile, dataset=dataset, max_proteins=max_proteins, seed=seed)
-paths = settings.paths.make()
+paths, source, step = settings.paths.make(), settings.data.dataset, settings.evaluation.threshold_step
+bootstrap = {"resamples": settings.evaluation.bootstrap, "seed": settings.seed}
 table = artifacts.load_table(settings)
 metrics = scoring.read_metrics(paths.results / "metrics.csv")
 test_sets = splits.held_out_sets(table)
@@ -59,12 +64,19 @@ print(f"{settings.run_name}: {settings.title}; test sets: {', '.join(test_sets)}
 
 # %%
 headline = scoring.headline(metrics, main_set)
-display(headline.round(3))
+display(styled(headline, f"All systems on {main_set}"))
 
-# %% tags=["nbval-check-output"]
-print("systems:", len(headline))
-known = metrics.dropna(subset=["ci_low", "ci_high"])
-print("interval ends in order:", bool((known["ci_low"] <= known["ci_high"]).all()))
+# %% [markdown]
+# And the one protein that all notebooks follow:
+
+# %%
+example = pd.read_csv(paths.work / "example_gate.csv", keep_default_na=False).set_index("location")
+true = ", ".join(example.index[example["annotated"] == "yes"])
+kept = ", ".join(example.index[~example["decision"].isin(["negative", "vetoed"])])
+removed = ", ".join(example.index[example["decision"] == "vetoed"])
+print(
+    f"{artifacts.example_protein(table)} is in {true}; HALO says {kept or 'nothing'} and removed {removed or 'nothing'}."
+)
 
 # %% [markdown]
 # ## Table 3: DeepLoc
@@ -73,15 +85,10 @@ print("interval ends in order:", bool((known["ci_low"] <= known["ci_high"]).all(
 # in the last three systems. Their precision and recall are macro for HALO and the fine-tuned ESM, micro for the GAT.
 
 # %%
-source = settings.data.dataset
 table3 = published.beside_paper(3, metrics, source, main_set, ("halo", "esm", "gat_weighted"))
-print(published.compared_with(3, source, main_set))
 if 3 in published.published_columns(source, main_set):
     write_csv(paths.results / "table3.csv", table3)
-display(published.readable(table3))
-
-# %% tags=["nbval-check-output"]
-print("rows of Table 3:", len(published.readable(table3)), "- columns:", table3["system"].nunique())
+display(styled(published.readable(table3), published.compared_with(3, source, main_set)))
 
 # %% [markdown]
 # ## Table 4: Swiss-Prot and TrEMBL
@@ -89,14 +96,10 @@ print("rows of Table 3:", len(published.readable(table3)), "- columns:", table3[
 # published values stand alone.
 
 # %%
-parts = [published.beside_paper(4, metrics, "luo2024", name, ("halo",)) for name in published.LUO_SETS]
-table4 = pd.concat(parts, ignore_index=True)
+luo_sets = [published.beside_paper(4, metrics, "luo2024", name, ("halo",)) for name in published.LUO_SETS]
+table4 = pd.concat(luo_sets, ignore_index=True)
 write_csv(paths.results / "table4.csv", table4)
-display(published.readable(table4))
-
-# %% tags=["nbval-check-output"]
-print("rows of Table 4:", len(published.readable(table4)), "- columns:", table4["system"].nunique())
-print("our values in Table 4:", int(table4["ours"].notna().sum()))
+display(styled(published.readable(table4), "Table 4 of the paper, and ours where this run has the set"))
 
 # %% [markdown]
 # The published table mixes conventions in two places. HALO has an MCC of 0 for two or three of ten locations, which it
@@ -106,10 +109,7 @@ print("our values in Table 4:", int(table4["ours"].notna().sum()))
 # %%
 bounds = published.precision_bounds()
 write_csv(paths.results / "table4_precision_bounds.csv", bounds)
-display(bounds.round(4))
-
-# %% tags=["nbval-check-output"]
-print("macro precision above what zero_division=0 allows:", ", ".join(bounds.loc[~bounds["possible"], "system"]))
+display(styled(bounds, "How large the published macro precisions can be", digits=4))
 
 # %% [markdown]
 # The other place is accuracy, which is not the same quantity in every column.
@@ -132,23 +132,24 @@ leaks = leaks.merge(sizes, left_on="split", right_index=True)
 write_csv(paths.results / "leaks.csv", leaks)
 print(f"test sets with {splits.LEAKING:.0%} near duplicates or more:", ", ".join(leaking) or "none")
 if leaking:
-    display(leaks.pivot_table("value", ["system"], ["metric", "split"], sort=False).round(3))
+    display(styled(leaks.pivot_table("value", ["system"], ["metric", "split"], sort=False), "With and without copies"))
 
 # %% [markdown]
 # One cut hides what happens on both sides of it. The curve shows micro F1 by the largest share of 6-mers in one seen
 # protein; the table beside it accumulates: all proteins with less than that share.
 
 # %%
-found = {system: artifacts.load_predictions(settings, system) for system in ("nearest", "composition", "esm")}
-curve = containment.by_containment(settings, table, found)
+stored = {system: artifacts.load_predictions(settings, system) for system in ("nearest", "composition", "esm")}
+curve = containment.by_containment(table, stored, source, step=step, **bootstrap)
 write_csv(paths.results / "containment_curve.csv", curve)
-fig = curves.containment_curve(curve, f"Scores against what was seen ({settings.title})")
-style.save(fig, paths.figures, "containment_curve")
-plt.show()
+fig = plots.containment_curve(curve, f"Scores against what was seen ({settings.title})")
+alt = "Micro F1 of three systems against the largest share of a protein's 6-mers in one seen protein, per test set."
+show_figure(fig, paths.figures, "containment_curve", alt)
 
 # %%
 below = curve[(curve["range"] == "below") & (curve["metric"] == "micro_f1")]
-display(below.pivot_table("value", ["split", "high", "n"], "system", sort=False).round(3))
+wide = below.pivot_table("value", ["split", "high", "n"], "system", sort=False)
+display(styled(wide, "Micro F1 below a share of 6-mers", names={"high": "share below", "n": "proteins"}))
 half = kmers.identity(kmers.NEAR_DUPLICATE)
 print(f"{kmers.NEAR_DUPLICATE:.0%} of the 6-mers in common means about {half:.0%} identity")
 
@@ -157,11 +158,13 @@ print(f"{kmers.NEAR_DUPLICATE:.0%} of the 6-mers in common means about {half:.0%
 # the proteins that have a near duplicate in it; composition, which read none of it, says how much easier the rest is.
 
 # %%
-corpus_leak = containment.without_near_duplicates(
-    settings, table, {name: found[name] for name in ("esm", "composition")}
-)
+asked = {name: stored[name] for name in ("esm", "composition")}
+corpus_leak = containment.without_near_duplicates(table, asked, source, step=step, **bootstrap)
 write_csv(paths.results / "corpus_leak.csv", corpus_leak)
-display(corpus_leak.round(3) if len(corpus_leak) else "nothing to leave out: no pre-training corpus at hand")
+if len(corpus_leak):
+    display(styled(corpus_leak, "With and without near duplicates of pre-training proteins"))
+else:
+    print("nothing to leave out: no pre-training corpus at hand")
 
 # %% [markdown]
 # ## Other seeds
@@ -176,10 +179,7 @@ write_csv(paths.results / "seeds.csv", spread)
 print("runs:", ", ".join(run.name for run in runs))
 print(seeds.remark(spread))
 if len(across := seeds.overall(spread, main_set)):
-    display(across.rename_axis(columns="mean ± SD (range)"))
-
-# %% tags=["nbval-check-output"]
-print("every system of this run is among them:", set(metrics["system"]) <= set(spread["system"]))
+    display(styled(across, f"Mean ± SD (range) over seeds, {main_set}"))
 
 # %% [markdown]
 # ## The claims
@@ -189,39 +189,20 @@ print("every system of this run is among them:", set(metrics["system"]) <= set(s
 # on luo2024 our differences are shown, no verdict.
 
 # %%
-differences = pd.concat(
-    [scoring.read_metrics(paths.results / f"differences_{name}.csv") for name in ("gat", "halo")], ignore_index=True
-)
+compared = [scoring.read_metrics(paths.results / f"differences_{name}.csv") for name in ("gat", "halo")]
+differences = pd.concat(compared, ignore_index=True)
 vetoes = pd.read_csv(paths.results / "random_veto.csv")
 weights = next(r["weights"] for r in summary.provenance(paths) if r["notebook"].startswith("04"))
 ledger = claims.check_claims(differences, main_set, source, vetoes=vetoes, weights=weights)
 write_csv(paths.results / "claims.csv", ledger)
-display(ledger.round(4))
-
-# %% tags=["nbval-check-output"]
-print("claims checked:", len(ledger), "- not measured:", int((ledger["verdict"] == "not measured").sum()))
-
-# %% tags=["nbval-check-output"]
-recall = ledger.set_index("claim").loc["HALO recalls less (a veto cannot add)", "ours"]
-print("the veto did not raise recall:", bool(recall <= 0))
+columns = ["claim", "where", "metric", "paper", "ours", "ci_low", "ci_high", "verdict", "reason"]
+display(styled(ledger[columns], f"The claims of the paper, checked on {main_set}", names={"ours": "ours (difference)"}))
 
 # %%
-display(ledger["verdict"].value_counts().rename("claims").to_frame())
-display(pd.read_csv(paths.results / "confidence_claims.csv"))
-
-# %% [markdown]
-# ## The figures of the method
-# Drawn from the profile, so that the numbers in the boxes are those of this run.
-
-# %%
-for name, draw in (("fig1_halo", diagrams.figure_1), ("fig2_esm", diagrams.figure_2), ("fig3_gat", diagrams.figure_3)):
-    fig = draw(settings)
-    style.save(fig, paths.figures, name)
-    plt.show()
-
-# %% tags=["nbval-check-output"]
-made = sorted(path.name for path in paths.figures.glob("fig[1-4]*.png"))
-print("figures of the paper:", made)
+display(styled(ledger["verdict"].value_counts().rename("claims").to_frame(), "Verdicts"))
+display(
+    styled(pd.read_csv(paths.results / "confidence_claims.csv"), "The two statements about confidence (notebook 03)")
+)
 
 # %% [markdown]
 # ## What this run found
@@ -233,3 +214,36 @@ display(Markdown(in_short.in_short_06(settings, ledger, len(runs), main_set)))
 # %%
 recorded = provenance.record(settings, "06_benchmark_comparison", splits.fingerprint(table))
 print("provenance written to", recorded.name)
+
+# %% [markdown] jp-MarkdownHeadingCollapsed=true
+# ## Checks
+# These cells print the same on every machine; nbval compares them.
+
+# %% tags=["nbval-check-output"]
+print("systems:", len(headline))
+known = metrics.dropna(subset=["ci_low", "ci_high"])
+print("interval ends in order:", bool((known["ci_low"] <= known["ci_high"]).all()))
+
+# %% tags=["nbval-check-output"]
+print("rows of Table 3:", len(published.readable(table3)), "- columns:", table3["system"].nunique())
+
+# %% tags=["nbval-check-output"]
+print("rows of Table 4:", len(published.readable(table4)), "- columns:", table4["system"].nunique())
+print("our values in Table 4:", int(table4["ours"].notna().sum()))
+
+# %% tags=["nbval-check-output"]
+print("macro precision above what zero_division=0 allows:", ", ".join(bounds.loc[~bounds["possible"], "system"]))
+
+# %% tags=["nbval-check-output"]
+print("every system of this run is among them:", set(metrics["system"]) <= set(spread["system"]))
+
+# %% tags=["nbval-check-output"]
+print("claims checked:", len(ledger), "- not measured:", int((ledger["verdict"] == "not measured").sum()))
+
+# %% tags=["nbval-check-output"]
+recall = ledger.set_index("claim").loc["HALO recalls less (a veto cannot add)", "ours"]
+print("the veto did not raise recall:", bool(recall <= 0))
+
+# %% tags=["nbval-check-output"]
+made = sorted(path.name for path in paths.figures.glob("fig[1-4]*.png"))
+print("figures of the paper:", made)

@@ -58,7 +58,7 @@ def run(profile: str) -> None:
     remove_unfinished(settings.paths.make().work)
     found = prepare.read_inputs(settings)
     artifacts.save_table(settings, found.table)
-    store.store_structures(settings, found.table, found.structures)
+    store.store_structures(settings.paths.work / "structures.npy", found.table, found.structures)
     table = artifacts.load_table(settings)
     data, tuned = recipe.train_sequence_model(settings, table)
     artifacts.save_predictions(settings, "esm", predict(tuned, data))

@@ -18,6 +18,11 @@ from halo_utils.core.errors import DataError
 from halo_utils.core.files import write_bytes, write_text
 from halo_utils.core.paths import NOTEBOOKS, REPOSITORY, RunPaths, shown
 
+TAG, COLLAPSED, CHECKS = "nbval-check-output", "jp-MarkdownHeadingCollapsed", "## Checks"
+LANGUAGE = {  # what JupyterLab adds when it opens a notebook without it; no version, so that it stays the same
+    "codemirror_mode": {"name": "ipython", "version": 3}, "file_extension": ".py", "mimetype": "text/x-python",
+    "name": "python", "nbconvert_exporter": "python", "pygments_lexer": "ipython3",
+}  # fmt: skip
 MACHINE_PATH = re.compile(r"/(root|home|work|tmp|Users)/\w")
 MAX_BYTES = 1_000_000
 EXECUTED = NOTEBOOKS / "executed"  # notebooks of runs on real data, for reading
@@ -28,9 +33,26 @@ def sources() -> list[Path]:
     return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.py")) + sorted(NOTEBOOKS.glob("appendix/A[0-9]_*.py"))
 
 
-def _inputs(notebook: NotebookNode) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Return kind, source and tags of every cell; what the two halves must share."""
-    return [(c.cell_type, c.source.strip(), tuple(c.metadata.get("tags", []))) for c in notebook.cells]
+def _kept(cell: NotebookNode) -> dict[str, object]:
+    """Return what of a cell's metadata both halves hold: its tags, and whether a heading starts collapsed."""
+    return {name: cell.metadata[name] for name in ("tags", COLLAPSED) if cell.metadata.get(name)}
+
+
+def _inputs(notebook: NotebookNode) -> list[tuple[str, str, dict[str, object]]]:
+    """Return kind, source and kept metadata of every cell; what the two halves must share."""
+    return [(cell.cell_type, cell.source.strip(), _kept(cell)) for cell in notebook.cells]
+
+
+def check_problems(notebook: NotebookNode, name: str) -> list[str]:
+    """Return what is wrong with the checks of a notebook: all stand in one last, collapsed section."""
+    headings = [
+        (i, c) for i, c in enumerate(notebook.cells) if c.cell_type == "markdown" and c.source.startswith("## ")
+    ]
+    at, last = headings[-1]
+    if last.source.splitlines()[0] != CHECKS or not last.metadata.get(COLLAPSED):
+        return [f"{name} ends with {last.source.splitlines()[0]!r}: expected {CHECKS!r} with {COLLAPSED}=true"]
+    stray = [i for i, cell in enumerate(notebook.cells[:at]) if TAG in cell.metadata.get("tags", [])]
+    return [f"{name}: cell {i} is tagged {TAG} outside the section Checks: move it there" for i in stray]
 
 
 def pair_problems(source: Path) -> list[str]:
@@ -38,8 +60,11 @@ def pair_problems(source: Path) -> list[str]:
     path = source.with_suffix(".ipynb")
     if not path.is_file():
         return [f"{path.name} is missing: run `make notebooks`"]
-    notebook, problems = nbformat.read(path, as_version=4), []
-    if _inputs(notebook) != _inputs(jupytext.read(source)):
+    notebook, written = nbformat.read(path, as_version=4), jupytext.read(source)
+    problems = check_problems(written, source.name)
+    if notebook.metadata.get("language_info") != LANGUAGE:
+        problems.append(f"{path.name} has no language_info, which JupyterLab would add: run `make notebooks`")
+    if _inputs(notebook) != _inputs(written):
         problems.append(f"{path.name} and {source.name} disagree: run `make notebooks`")
     counts = [c.execution_count for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
     if counts != list(range(1, len(counts) + 1)):
@@ -53,14 +78,13 @@ def pair_problems(source: Path) -> list[str]:
 
 
 def clean(notebook: NotebookNode) -> NotebookNode:
-    """Remove timings, standard error and papermill's records; keep results and cell tags."""
-    kept = {"kernelspec", "jupytext"}
-    notebook.metadata = NotebookNode({k: v for k, v in notebook.metadata.items() if k in kept})
+    """Remove timings, standard error and papermill's records; keep results, tags and what JupyterLab would add."""
+    kept = {name: notebook.metadata[name] for name in ("kernelspec", "jupytext") if name in notebook.metadata}
+    notebook.metadata = NotebookNode(kept | {"language_info": LANGUAGE})
     for cell in notebook.cells:
-        tags = cell.metadata.get("tags", [])
-        cell.metadata = NotebookNode({"tags": tags} if tags else {})
+        cell.metadata = NotebookNode(_kept(cell))
         if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     return notebook
 
 

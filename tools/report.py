@@ -11,19 +11,17 @@ from halo_utils.data.splits import CLEAN
 from halo_utils.evaluation import seeds
 from halo_utils.evaluation.published import CROSS_VALIDATED, LUO_SETS, METRIC_TITLES, published_columns, published_table
 from halo_utils.evaluation.scoring import read_metrics
-from halo_utils.evaluation.systems import TITLES
+from halo_utils.evaluation.systems import SYSTEMS, TITLES, in_order
 from tools.statements import _corpus_shares, model_sizes
 
-COLUMNS = ("micro_f1", "micro_precision", "micro_recall", "macro_f1", "macro_precision", "macro_recall")
-
-
-COLUMNS += ("accuracy", "jaccard", "roc_auc_micro")
-
-
+COLUMNS = (
+    "micro_f1", "micro_precision", "micro_recall", "macro_f1", "macro_precision", "macro_recall", "accuracy", "jaccard",
+    "roc_auc_micro",
+)  # fmt: skip
 PAPER_BACKBONE = {"HALO": "ESM-2 650 M", "Fine-tuned ESM": "ESM-2 650 M", "GAT": "ESM-2 650 M"}
 LUO_METRICS = ("accuracy", "accuracy_argmax", "macro_f1", "macro_f1_argmax", "roc_auc_macro")
-LUO_SYSTEMS = ("nearest", "composition", "esm_paper_head", "esm", "esm_composition_mean", "gat_weighted", "halo")
-SHORT = ("nearest", "composition", "esm", "esm_composition_mean", "gat_weighted", "halo")  # of the smaller tables
+SHORT = [system.name for system in SYSTEMS if system.short]  # of the smaller tables
+LUO_SYSTEMS = in_order({*SHORT, "esm_paper_head"})
 
 
 def markdown(header: list[str], rows: list[list[str]]) -> str:
@@ -34,11 +32,9 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
 
 def _cell(metrics: pd.DataFrame, split: str, system: str, metric: str) -> str:
     """Return ``value [low, high]`` of one overall metric, or a dash."""
-    own = metrics[(metrics["split"] == split) & (metrics["system"] == system) & (metrics["label"] == "")]
-    found = own[own["metric"] == metric]
-    if found.empty:
-        return "–"
-    return "{value:.3f} [{ci_low:.3f}, {ci_high:.3f}]".format(**found.iloc[0])
+    chosen = (metrics["split"] == split) & (metrics["system"] == system) & (metrics["label"] == "")
+    rows = metrics[chosen & (metrics["metric"] == metric)]
+    return "–" if rows.empty else "{value:.3f} [{ci_low:.3f}, {ci_high:.3f}]".format(**rows.iloc[0])
 
 
 def results_table(paths: RunPaths, split: str = "", *, published: bool = True) -> str:
@@ -54,7 +50,7 @@ def results_table(paths: RunPaths, split: str = "", *, published: bool = True) -
         cells = ("–" if v is None else f"{v:.3f}" for v in cells)
         protocol = " (cross-validation)" if system in CROSS_VALIDATED else ""
         rows.append([f"{system}, published{protocol}", PAPER_BACKBONE.get(system.split("_")[0], ""), *cells])
-    for system in (s for s in TITLES if s in set(metrics["system"])):
+    for system in in_order(metrics["system"]):
         cells = (_cell(metrics, split, system, c) for c in COLUMNS)
         rows.append([f"{TITLES[system]}, ours", sizes.get(system, "none"), *cells])
     return markdown(["system", "backbone", *(METRIC_TITLES[c] for c in COLUMNS)], rows)
@@ -75,9 +71,9 @@ def luo_seeds_table(paths: RunPaths) -> str:
     spread, rows = spread[spread["system"].isin(SHORT)], []
     sets = luo_sets(spread)
     for metric in (m for m in LUO_METRICS if m in set(spread["metric"])):
-        found, title = {name: seeds.overall(spread, name, (metric,)) for name in sets}, METRIC_TITLES[metric]
-        for system, count in found[sets[0]]["seeds"].items():
-            rows.append([system, str(count), title, *(found[name].loc[system, title] for name in sets)])
+        tables, title = {name: seeds.overall(spread, name, (metric,)) for name in sets}, METRIC_TITLES[metric]
+        for system, count in tables[sets[0]]["seeds"].items():
+            rows.append([system, str(count), title, *(tables[name].loc[system, title] for name in sets)])
     return _seeds_text(["system", "seeds", "metric, mean ± SD (range)", *sets], rows, spread)
 
 
@@ -100,7 +96,7 @@ def luo_table(paths: RunPaths) -> str:
     sets, sizes, shown = luo_sets(metrics), model_sizes(paths), [m for m in LUO_METRICS if m in set(metrics["metric"])]
     values = table[table["label"] == ""].set_index(["system", "metric"])["published"]
     alike: dict[tuple[str, ...], list[str]] = {}
-    for system in (s for s in LUO_SYSTEMS if s in set(metrics["system"])):
+    for system in (s for s in in_order(metrics["system"]) if s in LUO_SYSTEMS):
         cells = tuple(_cell(metrics, name, system, metric) for metric in shown for name in sets)
         alike.setdefault(cells, []).append(system)
     rows = []
@@ -110,15 +106,9 @@ def luo_table(paths: RunPaths) -> str:
             cells = ("–" if v is None else f"{v:.3f}" for v in cells)
             rows.append(["HALO, published", PAPER_BACKBONE["HALO"], METRIC_TITLES[metric], *cells])
         for cells, systems in alike.items():
-            title = " = ".join(TITLES[s] for s in systems)
-            rows.append(
-                [
-                    f"{title}, ours",
-                    sizes.get(systems[0], "none"),
-                    METRIC_TITLES[metric],
-                    *cells[i * len(sets) : (i + 1) * len(sets)],
-                ]
-            )
+            title = f"{' = '.join(TITLES[s] for s in systems)}, ours"
+            shown_cells = cells[i * len(sets) : (i + 1) * len(sets)]
+            rows.append([title, sizes.get(systems[0], "none"), METRIC_TITLES[metric], *shown_cells])
     accuracy = ", ".join(f"{values[f'HALO_{name}', 'accuracy']:.4f} on {name}" for name in LUO_SETS)
     note = f"HALO's published accuracy ({accuracy}) is subset accuracy of labels at a threshold, not by argmax."
     return f"{markdown(['system', 'backbone', 'metric', *sets], rows)}\n\n{note}"
@@ -149,8 +139,7 @@ def structures_table(paths: RunPaths) -> str:
     split, n = metrics["split"].iloc[0], int(metrics["n"].iloc[0])
     rows = [
         [TITLES[s], str(n), *(_cell(metrics, split, s, m) for m in ("micro_f1", "macro_f1"))]
-        for s in TITLES
-        if s in set(metrics["system"])
+        for s in in_order(metrics["system"])
     ]
     return markdown(["system", "test proteins", "Micro F1", "Macro F1"], rows)
 

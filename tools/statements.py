@@ -9,7 +9,7 @@ from halo_utils.data.splits import CLEAN
 from halo_utils.evaluation.claims import LEAST_ASKED
 from halo_utils.evaluation.published import CROSS_VALIDATED
 from halo_utils.evaluation.scoring import read_metrics
-from halo_utils.evaluation.systems import TITLES
+from halo_utils.evaluation.systems import SYSTEMS, TITLES
 from halo_utils.runs import wording
 
 
@@ -23,7 +23,7 @@ def model_sizes(paths: RunPaths) -> dict[str, str]:
     name = "random weights" if source == "random" else source.rsplit("/", 1)[-1]
     esm = {s: f"{name} with head, {n / 1e6:.2f} M" for s, n in records["02"]["parameters"].items()}
     gat = {s: f"GAT, {n / 1e6:.3f} M, on {name}" for s, n in records["04"]["gat_parameters"].items()}
-    both = [s for s in TITLES if s.startswith("halo") or s == "esm_composition_mean"]
+    both = [system.name for system in SYSTEMS if system.family == "joined"]
     return esm | gat | dict.fromkeys(both, "both")
 
 

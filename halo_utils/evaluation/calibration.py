@@ -111,9 +111,9 @@ def predicted_ranges(
     prob: np.ndarray,
     threshold: float,
     *,
-    resamples: int,
-    seed: int,
-    groups: np.ndarray | None = None,
+    resamples: int = 1000,
+    seed: int = 7,
+    families: np.ndarray | None = None,
 ) -> PredictedRanges:
     """Return the accuracy of predicted labels per confidence range; a label the model does not predict counts nowhere.
 
@@ -123,11 +123,11 @@ def predicted_ranges(
         threshold: probability from which on the model predicts a label.
         resamples: R, bootstrap resamples of proteins.
         seed: seed of the resampling.
-        groups: [B] families; they are resampled in the place of proteins.
+        families: [B] family of each protein; they are resampled in the place of proteins.
     """
     steps = np.round(np.arange(SWEEP_LOW, 1.0001, 0.05), 2)
     edges = np.r_[threshold, steps[steps > threshold + TOLERANCE]]
-    drawn = resample_weights(len(y), resamples, seed, groups)
+    drawn = resample_weights(len(y), resamples, seed, families)
     weights = np.concatenate([np.ones((1, len(y)), drawn.dtype), drawn]).astype(float)
     index = np.digitize(prob, edges[1:-1])[:, :, None] == np.arange(len(edges) - 1)  # [B, K, M]
     index &= (np.asarray(prob) >= threshold)[:, :, None]

@@ -7,13 +7,13 @@ accuracy where many labels of the band are false; only what is beyond that tells
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from halo_utils.evaluation.calibration import PredictedRanges
-from halo_utils.evaluation.published import published_columns, published_table
+from halo_utils.evaluation.published import DEEPLOC_COLUMNS, published_columns, published_table
 
 # Labels the second opinion must have decided. With 100, the share of false ones among them is known to 10 points (95 %
 # interval of a proportion near one half); with a handful, a coin passes for knowledge.
@@ -24,101 +24,44 @@ RELEVANT = 0.25
 SEEDS = 1  # trainings behind each system of a run
 
 
-@dataclass(frozen=True)
-class Claim:
-    """One system against another in one metric.
+class Claim(NamedTuple):
+    """One system of ours against another in one metric.
 
     Attributes:
         text: the claim in a sentence.
-        where: table or section of the paper.
         metric: metric of the comparison.
+        ours: the two systems, first minus second; ``published.DEEPLOC_COLUMNS`` says which columns they are.
         table: published table that holds both values.
-        published: the two columns of that table, first minus second.
-        ours: the two systems of ours.
         greater: the paper says the first is greater; False says it is not.
-        comparable: the paper gives both values in the same metric.
-        reason: why it does not.
+        reason: why the paper's two values do not compare, empty where they do.
+        section: where else in the paper the claim stands.
     """
 
     text: str
-    where: str
     metric: str
-    table: int
-    published: tuple[str, str]
     ours: tuple[str, str]
+    table: int = 2
     greater: bool = True
-    comparable: bool = True
     reason: str = ""
+    section: str = ""
 
 
 NOT_ASKED = "DeepLoc's claim, not asked here"
-HALO_ESM, PAPER_HALO_ESM = ("halo", "esm"), ("HALO", "Fine-tuned ESM")
+HALO_ESM, WEIGHTED = ("halo", "esm"), ("gat_weighted", "gat_finetuned")
+MICRO_MACRO = "micro against macro"  # the GAT columns of Tables 1-3 hold micro precision and recall
 CLAIMS = (
-    Claim(
-        "Fine-tuned embeddings improve the GAT",
-        "Table 1",
-        "macro_f1",
-        1,
-        ("F-ESM", "ESM"),
-        ("gat_finetuned", "gat_pretrained"),
-    ),
-    Claim(
-        "Weighted features improve the GAT",
-        "Table 1",
-        "macro_f1",
-        1,
-        ("WF-ESM", "F-ESM"),
-        ("gat_weighted", "gat_finetuned"),
-    ),
-    Claim(
-        "Weighted features improve the GAT",
-        "Table 1",
-        "micro_f1",
-        1,
-        ("WF-ESM", "F-ESM"),
-        ("gat_weighted", "gat_finetuned"),
-    ),
-    Claim(
-        "Fine-tuned ESM beats the GAT",
-        "Table 2",
-        "macro_f1",
-        2,
-        ("Fine-tuned ESM", "GAT"),
-        ("esm", "gat_weighted"),
-    ),
-    Claim(
-        "The GAT recalls more than fine-tuned ESM",
-        "Table 2",
-        "macro_recall",
-        2,
-        ("GAT", "Fine-tuned ESM"),
-        ("gat_weighted", "esm"),
-        comparable=False,
-        reason="micro against macro",  # the GAT columns of Tables 1-3 hold micro precision and recall
-    ),
-    Claim("HALO has a higher macro F1 than fine-tuned ESM", "Table 2", "macro_f1", 2, PAPER_HALO_ESM, HALO_ESM),
-    Claim(
-        "HALO has a lower micro F1 than fine-tuned ESM",
-        "Table 2",
-        "micro_f1",
-        2,
-        PAPER_HALO_ESM,
-        HALO_ESM,
-        greater=False,
-    ),
-    Claim("HALO has a higher Jaccard index", "Table 2", "jaccard", 2, PAPER_HALO_ESM, HALO_ESM),
-    Claim("HALO has a higher subset accuracy", "Table 2", "accuracy", 2, PAPER_HALO_ESM, HALO_ESM),
-    Claim("HALO has a higher ROC AUC", "Table 2", "roc_auc_micro", 2, PAPER_HALO_ESM, HALO_ESM),
-    Claim("HALO is more precise", "Table 2, 2.3", "macro_precision", 2, PAPER_HALO_ESM, HALO_ESM),
-    Claim(
-        "HALO recalls less (a veto cannot add)",
-        "Table 2",
-        "macro_recall",
-        2,
-        PAPER_HALO_ESM,
-        HALO_ESM,
-        greater=False,
-    ),
+    Claim("Fine-tuned embeddings improve the GAT", "macro_f1", ("gat_finetuned", "gat_pretrained"), table=1),
+    Claim("Weighted features improve the GAT", "macro_f1", WEIGHTED, table=1),
+    Claim("Weighted features improve the GAT", "micro_f1", WEIGHTED, table=1),
+    Claim("Fine-tuned ESM beats the GAT", "macro_f1", ("esm", "gat_weighted")),
+    Claim("The GAT recalls more than fine-tuned ESM", "macro_recall", ("gat_weighted", "esm"), reason=MICRO_MACRO),
+    Claim("HALO has a higher macro F1 than fine-tuned ESM", "macro_f1", HALO_ESM),
+    Claim("HALO has a lower micro F1 than fine-tuned ESM", "micro_f1", HALO_ESM, greater=False),
+    Claim("HALO has a higher Jaccard index", "jaccard", HALO_ESM),
+    Claim("HALO has a higher subset accuracy", "accuracy", HALO_ESM),
+    Claim("HALO has a higher ROC AUC", "roc_auc_micro", HALO_ESM),
+    Claim("HALO is more precise", "macro_precision", HALO_ESM, section=", 2.3"),
+    Claim("HALO recalls less (a veto cannot add)", "macro_recall", HALO_ESM, greater=False),
 )
 
 
@@ -136,30 +79,21 @@ def _compared(claim: Claim, paper: float, difference: float, low: float, high: f
     return "reproduced" if agrees else "contradicted", "the interval excludes zero"
 
 
-def _published(claim: Claim) -> float:
-    """Return the published difference of a claim, NaN where its two values are not in the same metric."""
-    if not claim.comparable:
-        return np.nan
+def published_pair(claim: Claim) -> list[float | None]:
+    """Return what the paper gives for the two systems of a claim, None where it has no such value."""
     table = published_table(claim.table).set_index(["metric", "label", "system"])["published"]
-    first, second = (table[claim.metric, "", column] for column in claim.published)
-    return round(float(first - second), 4)
+    columns = {system: column for column, system in DEEPLOC_COLUMNS[claim.table].items()}
+    return [table.get((claim.metric, "", columns[system])) for system in claim.ours]
 
 
 def _gate_verdict(claim: Claim, paper: float, numbers: Sequence[float], veto: pd.Series | None) -> tuple[str, str]:
-    """Return verdict and reason of a difference between HALO and its sequence model.
-
-    Args:
-        claim: the claim.
-        paper: published difference.
-        numbers: our difference, ends of its interval.
-        veto: row of ``second_opinions.beside_random_veto`` for the metric.
-    """
+    """Return verdict and reason of a difference between HALO and its sequence model, held against random vetoes."""
     if veto is None:
         return "not measured", "no comparison with a random veto"
     band, asked, vetoed = (int(veto[name]) for name in ("band", "asked", "vetoed"))
     if asked < LEAST_ASKED:
-        where = "the others belong to proteins without a structure"
-        reason = f"at least {LEAST_ASKED} are needed" + (f"; {where}" if asked < band else "")
+        others = "; the others belong to proteins without a structure" if asked < band else ""
+        reason = f"at least {LEAST_ASKED} are needed{others}"
         return f"not testable here: {asked:,} of {band:,} labels asked", reason
     if not vetoed:
         return f"not testable here: 0 of {asked:,} asked labels vetoed", "the gate changed nothing"
@@ -174,26 +108,29 @@ def _gate_verdict(claim: Claim, paper: float, numbers: Sequence[float], veto: pd
     return "no more than a random veto", random
 
 
-def _weights_verdict(claim: Claim, weights: Sequence[float] | None) -> tuple[str, str] | None:
-    """Return why a claim about weighted features cannot be tested, or None where it can."""
-    if claim.ours != ("gat_weighted", "gat_finetuned") or weights is None or all(weights):
-        return None
-    groups = ("coordinates", "embedding", "biochemistry")
-    off = [group for group, weight in zip(groups, weights, strict=True) if weight == 0]
-    return "not testable here: the chosen weights switch a group off", f"weight 0 for {' and '.join(off)}"
-
-
 def _verdict(
     claim: Claim, paper: float, numbers: Sequence[float], veto: pd.Series | None, weights: Sequence[float] | None
 ) -> tuple[str, str]:
-    """Return verdict and reason of a claim that is about this run's data set."""
+    """Return verdict and reason of a claim that is about this run's data set.
+
+    Args:
+        claim: the claim.
+        paper: published difference.
+        numbers: our difference, ends of its interval.
+        veto: row of ``second_opinions.beside_random_veto`` for the metric.
+        weights: of coordinates, embedding and biochemistry.
+    """
     if np.isnan(numbers[0]):
         return "not measured", ""
-    if not claim.comparable:
+    if claim.reason:
         return f"not comparable in the paper ({claim.reason})", ""
     if claim.ours == HALO_ESM:
         return _gate_verdict(claim, paper, numbers, veto)
-    return _weights_verdict(claim, weights) or _compared(claim, paper, *numbers)
+    if claim.ours == WEIGHTED and weights is not None and not all(weights):
+        groups = zip(("coordinates", "embedding", "biochemistry"), weights, strict=True)
+        off = " and ".join(group for group, weight in groups if weight == 0)
+        return "not testable here: the chosen weights switch a group off", f"weight 0 for {off}"
+    return _compared(claim, paper, *numbers)
 
 
 def check_claims(
@@ -207,7 +144,7 @@ def check_claims(
     """Return the claims ledger on one test set.
 
     Args:
-        differences: tables of ``evaluation.compare``, one under the other.
+        differences: tables of ``scoring.compare``, one under the other.
         split: test set to read.
         dataset: data set of the run; a claim is about the data of its table.
         vetoes: from ``second_opinions.beside_random_veto`` on that set; without it no claim about HALO has a verdict.
@@ -220,38 +157,24 @@ def check_claims(
         ``not measured``. ``paper`` is empty where the published values do not compare with each other, or are about
         other proteins than the run's.
     """
-    rows = []
-    own = differences[(differences["split"] == split) & (differences["label"].fillna("") == "")]
-    beside = None if vetoes is None else vetoes.set_index("metric")
+    measured = differences[(differences["split"] == split) & (differences["label"].fillna("") == "")]
+    keys = ["metric", "first", "second"]
+    measured = measured.drop_duplicates(keys).set_index(keys)[["difference", "ci_low", "ci_high"]]
+    beside, rows = None if vetoes is None else vetoes.set_index("metric"), []
     for claim in CLAIMS:
-        applies = claim.table in published_columns(dataset, split)
-        paper = _published(claim) if applies else np.nan
-        row = {
-            "claim": claim.text,
-            "where": claim.where,
-            "metric": claim.metric,
-            "paper": paper,
-        }
-        match = own[
-            (own["first"] == claim.ours[0]) & (own["second"] == claim.ours[1]) & (own["metric"] == claim.metric)
-        ]
-        numbers = [np.nan] * 3 if match.empty else list(match.iloc[0][["difference", "ci_low", "ci_high"]])
+        applies, key = claim.table in published_columns(dataset, split), (claim.metric, *claim.ours)
+        first, second = published_pair(claim)
+        paper = round(float(first - second), 4) if applies and not claim.reason else np.nan
+        numbers = list(measured.loc[key]) if key in measured.index else [np.nan] * 3
         veto = None if beside is None or claim.ours != HALO_ESM else beside.loc[claim.metric]
         verdict, reason = _verdict(claim, paper, numbers, veto, weights) if applies else (NOT_ASKED, "")
+        row = {"claim": claim.text, "where": f"Table {claim.table}{claim.section}", "metric": claim.metric}
+        row |= {"paper": paper} | dict(zip(("ours", "ci_low", "ci_high"), numbers, strict=True))
+        row["asked"] = None if veto is None else veto["asked"]
+        row["relevant"] = pd.NA if np.isnan(paper) else abs(numbers[0]) >= RELEVANT * abs(paper)
         seeds = "" if verdict.startswith("not ") or not applies else " (one seed)"
-        row |= dict(zip(("ours", "ci_low", "ci_high"), numbers, strict=True))
-        relevant = pd.NA if np.isnan(paper) else abs(numbers[0]) >= RELEVANT * abs(paper)
-        row |= {"asked": None if veto is None else veto["asked"], "relevant": relevant}
         rows.append(row | {"seeds": SEEDS, "verdict": verdict, "reason": reason + seeds})
     return pd.DataFrame(rows).astype({"asked": "Int64", "relevant": "boolean"})
-
-
-def _confidence_verdict(holds_if_below: bool, level: float, ends: tuple[float, float]) -> str:
-    """Return the verdict on an accuracy whose interval is ``ends``: sure only where ``level`` is outside."""
-    low, high = ends
-    if not low < level <= high:
-        return "reproduced" if (high < level) == holds_if_below else "contradicted"
-    return "not sure"
 
 
 def check_confidence(ranges: PredictedRanges, gate: float, accuracy: float) -> pd.DataFrame:
@@ -269,10 +192,14 @@ def check_confidence(ranges: PredictedRanges, gate: float, accuracy: float) -> p
         ci_low, ci_high, predictions, verdict.
     """
     rows = []
-    for below, text in ((True, "below {0:.0%} confidence no range reaches {1:.0%} accuracy"),
-                        (False, "from {0:.0%} confidence on every range reaches {1:.0%} accuracy")):  # fmt: skip
-        found, count = ranges.below(gate) if below else ranges.above(gate)
-        verdict = _confidence_verdict(below, accuracy, (found.low, found.high)) if count else "not testable here"
-        row = {"claim": text.format(gate, accuracy), "where": "section 2.3", "ours": found.value}
-        rows.append(row | {"ci_low": found.low, "ci_high": found.high, "predictions": count, "verdict": verdict})
+    for (worst, count), text, reached in (
+        (ranges.below(gate), "below {0:.0%} confidence no range reaches {1:.0%} accuracy", False),
+        (ranges.above(gate), "from {0:.0%} confidence on every range reaches {1:.0%} accuracy", True),
+    ):
+        verdict = "not sure"
+        if not worst.low < accuracy <= worst.high:  # sure: the level lies outside the interval
+            verdict = "reproduced" if (worst.high >= accuracy) == reached else "contradicted"
+        row = {"claim": text.format(gate, accuracy), "where": "section 2.3", "ours": worst.value}
+        row |= {"ci_low": worst.low, "ci_high": worst.high, "predictions": count}
+        rows.append(row | {"verdict": verdict if count else "not testable here"})
     return pd.DataFrame(rows)

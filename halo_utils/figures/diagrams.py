@@ -1,13 +1,11 @@
-"""Fig. 1-3 of the paper as diagrams drawn by code: boxes, arrows and the profile's own numbers."""
+"""Fig. 1-3 of the paper as diagrams drawn by code: boxes, arrows and the numbers of a run; the paper's by default."""
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from halo_utils.config import Settings
 from halo_utils.figures.style import STYLE
-from halo_utils.runs.wording import backbone_name, blocks_that_learn, loss_words
 
 DATA, FROZEN, LEARNS, RESULT = "#dbe9f6", "#e6e6e6", "#fde3c8", "#d5ecd9"
 BOX_WIDTH, BOX_HEIGHT, FONT = 2.6, 0.95, 12
@@ -52,79 +50,88 @@ def _draw(boxes: Boxes, arrows: list[tuple[str, str, str]], title: str, size: tu
     return fig
 
 
-def figure_1(settings: Settings) -> Figure:
+def figure_1(confident: float = 0.55) -> Figure:
     """Draw HALO as a whole: sequence model, graph model, gate."""
-    gate = f"{settings.gate.confident:.0%}"
     boxes: Boxes = {
         "sequence": (0, 2, "protein sequence", DATA),
         "esm": (3.6, 2, "fine-tuned ESM\n(Fig. 2)", LEARNS),
-        "gate": (7.4, 2, f"confidence\n≥ {gate}?", FROZEN),
+        "gate": (7.4, 2, f"confidence\n≥ {confident:.0%}?", FROZEN),
         "labels": (11.2, 2, "locations", RESULT),
         "structure": (0, 0, "AlphaFold\nstructure", DATA),
         "gat": (3.6, 0, "graph attention\nnetwork (Fig. 3)", LEARNS),
         "agree": (7.4, 0, "GAT predicts\nthe label too?", FROZEN),
         "drop": (11.2, 0, "label dropped", RESULT),
     }
-    arrows = [
-        ("sequence", "esm", ""),
-        ("esm", "gate", ""),
-        ("gate", "labels", "yes"),
-        ("structure", "gat", ""),
-        ("esm", "gat", ""),
-        ("gat", "agree", ""),
-        ("gate", "agree", ""),
-        ("agree", "drop", "no"),
-        ("agree", "labels", "yes"),
-    ]
+    arrows = [("gate", "labels", "yes"), ("agree", "drop", "no"), ("agree", "labels", "yes")]
+    arrows += _plain("sequence esm", "esm gate", "structure gat", "esm gat", "gat agree", "gate agree")
     return _draw(boxes, arrows, "HALO: the sequence model decides when confident, else both must agree", (10.5, 3.3))
 
 
-def figure_2(settings: Settings) -> Figure:
-    """Draw the sequence model: backbone, blocks that learn, pooling, head, composition network, loss."""
-    layers, own, name = settings.backbone.trainable_layers, settings.esm.head, backbone_name(settings.backbone.source)
-    trunk = f"{name},\n" + ("token embedding" if layers == "all" else "first blocks (frozen)")
-    top = "all encoder blocks\n(trainable)" if layers == "all" else f"{blocks_that_learn(layers)}\n(trainable)"
-    pooling = (
-        "attention pooling\nover residues" if own.pooling == "attention" else "light attention,\nwhole and both ends"
-    )
+def figure_2(
+    backbone: str = "ESM-2 650M",
+    *,
+    max_tokens: int = 1024,
+    trainable_layers: int | str = 2,
+    pooling: str = "attention pooling\nover residues",
+    hidden: int = 0,
+    composition: int = 0,
+    loss: str = "focal loss, gamma 2",
+) -> Figure:
+    """Draw the sequence model.
+
+    Args:
+        backbone: what the protein language model is called.
+        max_tokens: tokens it reads.
+        trainable_layers: its last layers that learn, or ``all``.
+        pooling: how residues become one vector, in two lines.
+        hidden: units of the head's hidden layer, 0 for a linear head.
+        composition: hidden units of the composition network, 0 for none.
+        loss: name of the loss.
+    """
+    everything = trainable_layers == "all"
+    layers = "layer" if trainable_layers == 1 else f"{trainable_layers} layers"
+    head = f"head, {hidden} units," if hidden else "linear head"
     boxes: Boxes = {
-        "tokens": (0, 0, f"tokens\n(up to {settings.backbone.max_tokens:,})", DATA),
-        "trunk": (3.4, 0, trunk, LEARNS if layers == "all" else FROZEN),
-        "top": (6.8, 0, top, LEARNS),
+        "tokens": (0, 0, f"tokens\n(up to {max_tokens:,})", DATA),
+        "trunk": (3.4, 0, f"{backbone},\n{'token embedding' if everything else 'first layers (frozen)'}",
+                  LEARNS if everything else FROZEN),
+        "top": (6.8, 0, f"{'all encoder layers' if everything else f'the last {layers}'}\n(trainable)", LEARNS),
         "pool": (6.8, -1.6, pooling, LEARNS),
-        "head": (3.4, -1.6, (f"head, {own.hidden} units," if own.hidden else "linear head") + "\nper location", LEARNS),
+        "head": (3.4, -1.6, f"{head}\nper location", LEARNS),
         "threshold": (0, -1.6, "threshold by\nmacro F1", RESULT),
-    }
-    names = list(boxes)
-    arrows = [(a, b, "") for a, b in zip(names[:-1], names[1:], strict=True)]
-    if own.composition:
-        boxes["whole"] = (6.8, -3.2, "composition of the\nwhole protein", DATA)
-        boxes["composition"] = (3.4, -3.2, f"composition network,\n{own.composition} units", LEARNS)
-        arrows += [("whole", "composition", ""), ("composition", "head", "")]
-    size = (8.2, 4.5) if own.composition else (8.2, 3.3)
-    return _draw(boxes, arrows, f"Sequence model ({loss_words(settings.esm.focal)})", size)
+    }  # fmt: skip
+    arrows = _plain("tokens trunk", "trunk top", "top pool", "pool head", "head threshold")
+    if composition:
+        boxes["protein"] = (6.8, -3.2, "composition of the\nwhole protein", DATA)
+        boxes["composition"] = (3.4, -3.2, f"composition network,\n{composition} units", LEARNS)
+        arrows += _plain("protein composition", "composition head")
+    return _draw(boxes, arrows, f"Sequence model ({loss})", (8.2, 4.5) if composition else (8.2, 3.3))
 
 
-def figure_3(settings: Settings) -> Figure:
-    """Draw the graph model with its cut-off, weights, layers and heads."""
-    gat, w = settings.gat, settings.gat.weights
+def figure_3(
+    *,
+    cutoff_angstrom: float = 10.0,
+    layers: int = 4,
+    heads: int = 4,
+    hidden: int = 128,
+    weights: str = "fixed",
+    loss: str = "focal loss, gamma 2",
+) -> Figure:
+    """Draw the graph model with its cut-off in angstrom, layers, heads of ``hidden`` channels, weights and loss."""
     boxes: Boxes = {
         "coord": (0, 2.6, "C-alpha coordinates\n× w_coord", DATA),
         "esm": (0, 1.3, "fine-tuned ESM\nembedding × w_esm", DATA),
         "bio": (0, 0, "biochemistry\n× w_bio", DATA),
         "nodes": (3.7, 1.95, "node features", FROZEN),
-        "edges": (3.7, 3.3, f"edges: C-alpha\nunder {gat.cutoff_angstrom:g} Å", FROZEN),
-        "gat": (7.4, 2.6, f"GAT: {gat.layers} layers,\n{gat.heads} heads × {gat.hidden}", LEARNS),
+        "edges": (3.7, 3.3, f"edges: C-alpha\nunder {cutoff_angstrom:g} Å", FROZEN),
+        "gat": (7.4, 2.6, f"GAT: {layers} layers,\n{heads} heads × {hidden}", LEARNS),
         "pool": (7.4, 1.3, "mean over residues", FROZEN),
-        "loss": (7.4, 0, f"{loss_words(gat.focal)},\nlearnable thresholds", LEARNS),
+        "loss": (7.4, 0, f"{loss},\nlearnable thresholds", LEARNS),
     }
-    arrows = [
-        ("coord", "nodes", ""),
-        ("esm", "nodes", ""),
-        ("bio", "nodes", ""),
-        ("nodes", "gat", ""),
-        ("edges", "gat", ""),
-        ("gat", "pool", ""),
-        ("pool", "loss", ""),
-    ]
-    return _draw(boxes, arrows, f"Weighted graph attention model (weights: {w.mode})", (9.0, 3.9))
+    arrows = _plain("coord nodes", "esm nodes", "bio nodes", "nodes gat", "edges gat", "gat pool", "pool loss")
+    return _draw(boxes, arrows, f"Weighted graph attention model (weights: {weights})", (9.0, 3.9))
+
+
+def _plain(*arrows: str) -> list[tuple[str, str, str]]:
+    """Return arrows without words from ``start end``."""
+    return [(*arrow.split(), "") for arrow in arrows]

@@ -1,4 +1,4 @@
-"""Figures: data in, matplotlib figure out, saved as png and svg under one name."""
+"""Figures of one run: data in, matplotlib figure out."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,7 +8,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from halo_utils.evaluation.systems import TITLES
-from halo_utils.figures.style import BLUE, COLOURS, GREEN, GREY, ORANGE, STYLE, VERMILION, _figure
+from halo_utils.figures.style import (
+    BLUE,
+    COLOURS,
+    GREEN,
+    GREY,
+    ORANGE,
+    STYLE,
+    VERMILION,
+    error_bars,
+    new_figure,
+    percent_range,
+)
 
 
 def confidence_ranges(bins: pd.DataFrame, gate: float, title: str, threshold: float = 0.0) -> Figure:
@@ -16,31 +27,19 @@ def confidence_ranges(bins: pd.DataFrame, gate: float, title: str, threshold: fl
 
     Right of the line at ``threshold`` lie labels that the model does not predict.
     """
-    fig, ax = _figure(9.0, 4.8)
+    fig, ax = new_figure(9.0, 4.8)
     bins = bins.sort_values("low", ascending=False).reset_index(drop=True)
     x = np.arange(len(bins))
     ax.bar(x - 0.2, bins["total"], 0.4, color=BLUE, label="predictions")
     ax.bar(x + 0.2, bins["wrong"], 0.4, color=ORANGE, label="wrong predictions", hatch="//", edgecolor="white")
-    ax.set_xticks(
-        x,
-        [f"{h:.0%}–{lo:.0%}".replace("%–", "–") for lo, h in zip(bins["low"], bins["high"], strict=True)],
-        rotation=45,
-        ha="right",
-    )
+    names = [percent_range(high, low) for low, high in zip(bins["low"], bins["high"], strict=True)]
+    ax.set_xticks(x, names, rotation=45, ha="right")
     ax.set(xlabel="confidence range of the fine-tuned ESM model", ylabel="predicted labels", title=title)
     line = ax.twinx()
     line.spines["right"].set_visible(True)
-    shown = bins["accuracy"].notna()
-    spread = np.abs(bins.loc[shown, ["ci_low", "ci_high"]].to_numpy().T - bins.loc[shown, "accuracy"].to_numpy())
-    line.errorbar(
-        x[shown],
-        bins.loc[shown, "accuracy"],
-        yerr=spread,
-        color="black",
-        marker="o",
-        capsize=3,
-        label="accuracy, 95 % interval",
-    )
+    filled = bins[bins["accuracy"].notna()].rename(columns={"accuracy": "value"})
+    look = {"color": "black", "marker": "o", "capsize": 3, "label": "accuracy, 95 % interval"}
+    line.errorbar(x[filled.index], filled["value"], error_bars(filled), **look)
     line.axhline(0.6, color=GREY, linestyle=":", label="60 % accuracy")
     for name, value, colour in (("gate", gate, GREEN), ("threshold", threshold, VERMILION)):
         edge = np.flatnonzero(np.isclose(bins["low"], value))
@@ -54,30 +53,20 @@ def confidence_ranges(bins: pd.DataFrame, gate: float, title: str, threshold: fl
 
 def reliability_diagram(table: pd.DataFrame, error: float, title: str) -> Figure:
     """Draw observed frequency against mean predicted probability; the point area grows with the pairs."""
-    fig, ax = _figure(5.6, 5.2)
+    fig, ax = new_figure(5.6, 5.2)
     ax.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="perfect calibration")
     ax.plot(table["probability"], table["observed"], color=BLUE)
-    ax.scatter(
-        table["probability"],
-        table["observed"],
-        s=20 + 40 * np.log10(table["pairs"].clip(lower=1)),
-        color=BLUE,
-        label="all labels, ten bins",
-    )
-    ax.set(
-        xlim=(0, 1),
-        ylim=(0, 1),
-        xlabel="predicted probability",
-        ylabel="share that is true",
-        title=f"{title}\nexpected calibration error {error:.3f}",
-    )
+    area = 20 + 40 * np.log10(table["pairs"].clip(lower=1))
+    ax.scatter(table["probability"], table["observed"], s=area, color=BLUE, label="all labels, ten bins")
+    title = f"{title}\nexpected calibration error {error:.3f}"
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="predicted probability", ylabel="share that is true", title=title)
     ax.legend(loc="upper left")
     return fig
 
 
 def sweep_curve(sweep: pd.DataFrame, chosen: float, title: str) -> Figure:
     """Draw macro F1, micro F1 and accuracy over the thresholds of the sweep."""
-    fig, ax = _figure(7.5, 4.3)
+    fig, ax = new_figure(7.5, 4.3)
     for column, name, colour, marker in (
         ("macro_f1", "macro F1", BLUE, "o"),
         ("micro_f1", "micro F1", ORANGE, "s"),
@@ -118,33 +107,19 @@ def mcc_per_label(metrics: pd.DataFrame, published: pd.DataFrame, systems: dict[
         systems: our system -> published column, "" where the paper has none.
         title: title of the figure.
     """
-    own = metrics[metrics["metric"] == "mcc"]
-    places = list(pd.unique(own["label"]))
-    fig, ax = _figure(10.5, 5.0)
+    mcc, paper = (table[table["metric"] == "mcc"].set_index("label") for table in (metrics, published))
+    locations, (fig, ax) = list(pd.unique(mcc.index)), new_figure(10.5, 5.0)
     width = 0.8 / len(systems)
     for i, (system, column) in enumerate(systems.items()):
-        x = np.arange(len(places)) + (i - (len(systems) - 1) / 2) * width
-        values = own[own["system"] == system].set_index("label").reindex(places)
-        spread = np.abs(values[["ci_low", "ci_high"]].to_numpy().T - values["value"].to_numpy())
-        ax.errorbar(
-            x,
-            values["value"],
-            yerr=spread,
-            fmt="o",
-            color=COLOURS[i],
-            capsize=3,
-            label=f"{TITLES[system]}, ours",
-        )
-        if not column:
-            continue
-        paper = (
-            published[(published["system"] == column) & (published["metric"] == "mcc")]
-            .set_index("label")["published"]
-            .reindex(places)
-        )
-        ax.plot(x, paper, "D", markerfacecolor="none", markeredgecolor=COLOURS[i], label=f"{column}, paper")
+        x = np.arange(len(locations)) + (i - (len(systems) - 1) / 2) * width
+        rows = mcc[mcc["system"] == system].reindex(locations)
+        look = {"fmt": "o", "color": COLOURS[i], "capsize": 3, "label": f"{TITLES[system]}, ours"}
+        ax.errorbar(x, rows["value"], error_bars(rows), **look)
+        if column:
+            values = paper.loc[paper["system"] == column, "published"].reindex(locations)
+            ax.plot(x, values, "D", markerfacecolor="none", markeredgecolor=COLOURS[i], label=f"{column}, paper")
     ax.axhline(0, color=GREY, linewidth=0.8)
-    ax.set_xticks(range(len(places)), places, rotation=35, ha="right")
+    ax.set_xticks(range(len(locations)), locations, rotation=35, ha="right")
     ax.set(ylabel="MCC", ylim=(-0.25, 1.05), title=title)
     fig.legend(loc="outside lower center", ncols=3, fontsize=10)
     return fig
@@ -152,7 +127,7 @@ def mcc_per_label(metrics: pd.DataFrame, published: pd.DataFrame, systems: dict[
 
 def weight_heatmap(grid: pd.DataFrame, title: str) -> Figure:
     """Draw validation macro F1 over the weights of coordinates and biochemistry."""
-    fig, ax = _figure(5.8, 4.4)
+    fig, ax = new_figure(5.8, 4.4)
     table = grid.pivot(index="coord", columns="bio", values="val_macro_f1").sort_index(ascending=False)
     sns.heatmap(table, annot=True, fmt=".3f", cmap="cividis", ax=ax, cbar_kws={"label": "validation macro F1"})
     ax.set(xlabel="weight of biochemistry", ylabel="weight of coordinates", title=title)
@@ -161,29 +136,19 @@ def weight_heatmap(grid: pd.DataFrame, title: str) -> Figure:
 
 def gate_changes(counts: pd.DataFrame, title: str) -> Figure:
     """Draw, per location, the labels the gate was asked about and whether they were true."""
-    fig, ax = _figure(10.0, 4.8)
-    places = list(pd.unique(counts["location"]))
+    locations, (fig, ax) = list(pd.unique(counts["location"])), new_figure(10.0, 4.8)
     kinds = (
         ("agreed", "kept, GAT agrees", GREEN),
         ("no_structure", "kept, no structure", GREY),
         ("vetoed", "removed by the GAT", VERMILION),
     )
     for i, (code, name, colour) in enumerate(kinds):
-        own = counts[counts["decision"] == code].set_index("location").reindex(places)
-        x = np.arange(len(places)) + (i - 1) * 0.27
-        ax.bar(x, own["true"], 0.25, color=colour, label=f"{name}: true label")
-        ax.bar(
-            x,
-            own["labels"] - own["true"],
-            0.25,
-            bottom=own["true"],
-            color=colour,
-            alpha=0.4,
-            hatch="//",
-            edgecolor="white",
-            label=f"{name}: false label",
-        )
-    ax.set_xticks(range(len(places)), places, rotation=35, ha="right")
+        rows = counts[counts["decision"] == code].set_index("location").reindex(locations)
+        x, false = np.arange(len(locations)) + (i - 1) * 0.27, rows["labels"] - rows["true"]
+        ax.bar(x, rows["true"], 0.25, color=colour, label=f"{name}: true label")
+        look = {"color": colour, "alpha": 0.4, "hatch": "//", "edgecolor": "white"}
+        ax.bar(x, false, 0.25, bottom=rows["true"], label=f"{name}: false label", **look)
+    ax.set_xticks(range(len(locations)), locations, rotation=35, ha="right")
     ax.set(ylabel="labels inside the band", title=title)
     fig.legend(loc="outside lower center", ncols=3, fontsize=10)
     return fig
@@ -191,16 +156,9 @@ def gate_changes(counts: pd.DataFrame, title: str) -> Figure:
 
 def co_occurrence_map(table: pd.DataFrame, title: str) -> Figure:
     """Draw how many proteins carry both locations; colours on a logarithmic scale."""
-    fig, ax = _figure(8.6, 7.0)
-    sns.heatmap(
-        np.log10(table + 1),
-        annot=table,
-        fmt="d",
-        cmap="cividis",
-        ax=ax,
-        annot_kws={"size": 10},
-        cbar_kws={"label": "log10(proteins + 1)"},
-    )
+    fig, ax = new_figure(8.6, 7.0)
+    look = {"cmap": "cividis", "annot_kws": {"size": 10}, "cbar_kws": {"label": "log10(proteins + 1)"}}
+    sns.heatmap(np.log10(table + 1), annot=table, fmt="d", ax=ax, **look)
     ax.set_xticklabels(ax.get_xticklabels(), rotation=40, ha="right")
     ax.set(title=title)
     return fig
@@ -208,18 +166,14 @@ def co_occurrence_map(table: pd.DataFrame, title: str) -> Figure:
 
 def score_bars(headline: pd.DataFrame, metrics: pd.DataFrame, split: str, title: str) -> Figure:
     """Draw micro and macro F1 of every system with intervals, best readable from a distance."""
-    fig, ax = _figure(9.0, 0.6 * len(headline) + 2.2)
-    reverse = {v: k for k, v in TITLES.items()}
-    y = np.arange(len(headline))[::-1]
+    fig, ax = new_figure(9.0, 0.6 * len(headline) + 2.2)
+    names = {title: name for name, title in TITLES.items()}
+    systems, y = [names[title] for title in headline.index], np.arange(len(headline))[::-1]
     for offset, metric, colour in ((0.18, "micro_f1", BLUE), (-0.18, "macro_f1", ORANGE)):
-        own = (
-            metrics[(metrics["split"] == split) & (metrics["metric"] == metric)]
-            .set_index("system")
-            .loc[[reverse[n] for n in headline.index]]
-        )
-        spread = np.abs(own[["ci_low", "ci_high"]].to_numpy().T - own["value"].to_numpy())
-        ax.barh(y + offset, own["value"], 0.34, color=colour, label=metric.replace("_f1", " F1"))
-        ax.errorbar(own["value"], y + offset, xerr=spread, fmt="none", color="black", capsize=3)
+        chosen = metrics[(metrics["split"] == split) & (metrics["metric"] == metric)]
+        rows = chosen.set_index("system").loc[systems]
+        ax.barh(y + offset, rows["value"], 0.34, color=colour, label=metric.replace("_f1", " F1"))
+        ax.errorbar(rows["value"], y + offset, xerr=error_bars(rows), fmt="none", color="black", capsize=3)
     ax.set_yticks(y, headline.index)
     ax.set(xlim=(0, 1), xlabel="F1, 95 % interval", title=title)
     fig.legend(loc="outside lower center", ncols=2)
@@ -228,9 +182,35 @@ def score_bars(headline: pd.DataFrame, metrics: pd.DataFrame, split: str, title:
 
 def pretraining_figure(history: pd.DataFrame, unigram: float, title: str) -> Figure:
     """Draw held-out perplexity against the tokens seen, beside the perplexity ``unigram`` of residue frequencies."""
-    fig, ax = _figure(8.0, 4.0)
+    fig, ax = new_figure(8.0, 4.0)
     ax.plot(history["tokens"], history["val_perplexity"], color=COLOURS[0], marker="o", markersize=4, label="model")
     ax.axhline(unigram, color="grey", linestyle="--", label="residue frequencies")
     ax.set(xlabel="tokens seen", ylabel="perplexity, held out", title=title)
     ax.legend(frameon=False)
+    return fig
+
+
+def containment_curve(curve: pd.DataFrame, title: str) -> Figure:
+    """Draw micro F1 against the share of 6-mers in one seen protein, one panel per test set.
+
+    Args:
+        curve: rows ``inside`` of ``containment.by_containment`` of several systems and test sets.
+        title: title of the figure.
+    """
+    plt.rcParams.update(STYLE)
+    inside = curve[(curve["range"] == "inside") & (curve["metric"] == "micro_f1")]
+    panels = list(inside.groupby("split", sort=False))
+    fig, axes = plt.subplots(1, len(panels), figsize=(6.5 * len(panels), 5.0), layout="constrained", squeeze=False)
+    for ax, (split, rows) in zip(axes[0], panels, strict=True):
+        ticks = rows.drop_duplicates("low").sort_values("low")
+        for i, (system, values) in enumerate(rows.groupby("system", sort=False)):
+            x = np.searchsorted(ticks["low"], values["low"]) + 0.12 * (i - 1)
+            look = {"color": COLOURS[i], "marker": "os^"[i % 3], "capsize": 3}
+            label = TITLES[system] if ax is axes[0, 0] else None
+            ax.errorbar(x, values["value"], error_bars(values), label=label, **look)
+        names = [f"{percent_range(r.low, r.high)}\n{r.n:,}" for r in ticks.itertuples()]
+        ax.set_xticks(range(len(ticks)), names, fontsize=10)
+        ax.set(xlabel="6-mers in one seen protein; proteins", ylabel="micro F1", ylim=(0, 1.02), title=str(split))
+    fig.suptitle(title)
+    fig.legend(loc="outside lower center", ncols=3 if len(panels) > 1 else 1)
     return fig

@@ -33,6 +33,11 @@ def error_bars(rows: pd.DataFrame) -> np.ndarray:
     return np.abs(rows[["ci_low", "ci_high"]].to_numpy().T - rows["value"].to_numpy())
 
 
+def percent_range(first: float, last: float) -> str:
+    """Return a range of shares such as ``40–45%``."""
+    return f"{first:.0%}–{last:.0%}".replace("%–", "–")
+
+
 def save(fig: Figure, folder: Path, name: str) -> Path:
     """Write ``name.png`` and ``name.svg`` into ``folder`` without dates, so equal plots are equal files."""
     for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):

@@ -8,7 +8,7 @@ from pandas.io.formats.style import Styler
 from halo_utils.evaluation.published import METRIC_TITLES
 from halo_utils.evaluation.systems import TITLES
 
-NAMED = ("system", "first", "second", "metric")  # columns whose cells are keys of systems and metrics
+NAMED = ("system", "first", "second", "metric", "decision")  # columns whose cells are keys
 LEFT = [{"selector": f"{cell}.col0", "props": [("text-align", "left")]} for cell in ("th", "td")]
 CAPTION = {"selector": "caption", "props": [("caption-side", "top"), ("text-align", "left"), ("font-weight", "bold")]}
 
@@ -26,9 +26,14 @@ def styled(table: pd.DataFrame, caption: str = "", digits: int = 3, names: dict[
         headings = [name or "" for name in table.index.names]
         table = table.rename_axis(index=headings if len(headings) > 1 else headings[0]).reset_index()
     known = METRIC_TITLES | TITLES
-    cells = {column: table[column].map(lambda key: known.get(key, key)) for column in NAMED if column in table}
+    cells = {
+        column: table[column].map(lambda key: known.get(key, key.replace("_", " ")))
+        for column in NAMED
+        if column in table
+    }
     headings = known | (names or {})
     table = table.assign(**cells).rename(columns=lambda name: headings.get(name, str(name).replace("_", " ")))
+    table.columns = table.columns.set_names([None] * table.columns.nlevels)
     uuid = f"{zlib.crc32(repr([caption, *table.columns]).encode()):08x}"
     shown = Styler(table, uuid=uuid, caption=caption or None, cell_ids=False).hide(axis="index")
     shown = shown.format(precision=digits, thousands=",", na_rep="–", escape="html")

@@ -1,4 +1,8 @@
-"""The last paragraph of every notebook, written from the results of this run."""
+"""The last paragraph of every notebook, written from the results of this run.
+
+Tables are those that the notebook wrote: ``metrics`` and ``differences`` of ``scoring``, ``deviations`` of ``wording``;
+``split`` is the main test set.
+"""
 
 import pandas as pd
 
@@ -6,49 +10,42 @@ from halo_utils.config import Settings
 from halo_utils.data.audit import SEEN
 from halo_utils.data.locations import locations
 from halo_utils.evaluation.published import text_value
-from halo_utils.runs.wording import GAT, NOT_STATED, SEQUENCE, count, reading
+from halo_utils.runs.wording import GAT, NOT_STATED, SEQUENCE, count, percent, reading
 
 MARK = "**In short.**"
 TITLES = {"micro_f1": "micro F1", "macro_f1": "macro F1"}
 SYNTHETIC = "The proteins are synthetic: the numbers show that the procedure works, not how good HALO is."
 
 
-def percent(share: float) -> str:
-    """Return a share as ``12.3 %``."""
-    return f"{100 * share:.1f} %"
-
-
 def _paragraph(settings: Settings, *sentences: str) -> str:
     """Return the sentences as one paragraph; synthetic proteins are called that."""
-    return " ".join([MARK, *(s for s in sentences if s), *([SYNTHETIC] if settings.is_synthetic else [])])
+    return " ".join([MARK, *filter(None, sentences), *([SYNTHETIC] if settings.is_synthetic else [])])
 
 
-def score(metrics: pd.DataFrame, split: str, system: str) -> str:
+def _score(metrics: pd.DataFrame, split: str, system: str) -> str:
     """Return micro and macro F1 of a system on a set, with intervals."""
-    own = metrics[(metrics["split"] == split) & (metrics["system"] == system)].set_index("metric")
-    cells = (
-        f"{title} {{value:.3f}} [{{ci_low:.3f}}, {{ci_high:.3f}}]".format(**own.loc[m]) for m, title in TITLES.items()
-    )
-    return " and ".join(cells)
+    rows = metrics[(metrics["split"] == split) & (metrics["system"] == system)].set_index("metric")
+    text = "{title} {value:.3f} [{ci_low:.3f}, {ci_high:.3f}]"
+    return " and ".join(text.format(title=title, **rows.loc[metric]) for metric, title in TITLES.items())
 
 
-def gap(differences: pd.DataFrame, first: str, second: str) -> str:
+def _gap(differences: pd.DataFrame, first: str, second: str) -> str:
     """Return the difference of two systems in micro and macro F1, with intervals."""
-    own = differences[(differences["first"] == first) & (differences["second"] == second)].set_index("metric")
+    rows = differences[(differences["first"] == first) & (differences["second"] == second)].set_index("metric")
     text = "{difference:+.3f} [{ci_low:+.3f}, {ci_high:+.3f}]"
-    return " and ".join(f"{text.format(**own.loc[m])} in {title}" for m, title in TITLES.items())
+    return " and ".join(f"{text.format(**rows.loc[metric])} in {title}" for metric, title in TITLES.items())
+
+
+def _apart(deviations: pd.DataFrame, model: str) -> str:
+    """Return how many settings of a model are not what the paper states."""
+    number = int(((deviations["model"] == model) & (deviations["paper"] != NOT_STATED)).sum())
+    if not number:
+        return f"The {model} has every setting that the paper states."
+    return f"The {model} differs from the paper's in {count(number, 'setting')}: published values are another model's."
 
 
 def in_short_01(settings: Settings, table: pd.DataFrame, leaks: pd.DataFrame, share: pd.DataFrame, split: str) -> str:
-    """Return what the data of a run are.
-
-    Args:
-        settings: profile.
-        table: dataset table.
-        leaks: from ``audits.leakage``.
-        share: from ``truncation.read_share``.
-        split: main test set.
-    """
+    """Return what the data of a run are; ``leaks`` from ``audit.leakage``, ``share`` from ``truncation.read_share``."""
     labels = table[list(locations(settings.data.dataset))]
     sizes = ", ".join(f"{n:,} {name}" for name, n in table["split"].value_counts(sort=False).items())
     near = ", ".join(f"{percent(s)} of {n}" for n, s in zip(leaks["set"], leaks["near_duplicate_share"], strict=True))
@@ -67,32 +64,16 @@ def in_short_01(settings: Settings, table: pd.DataFrame, leaks: pd.DataFrame, sh
 def in_short_02(
     settings: Settings, metrics: pd.DataFrame, differences: pd.DataFrame, deviations: pd.DataFrame, split: str
 ) -> str:
-    """Return how good sequence alone is.
-
-    Args:
-        settings: profile.
-        metrics: tidy metrics with the systems esm and composition.
-        differences: from ``evaluation.compare`` of the two.
-        deviations: from ``wording.deviations``.
-        split: test set.
-    """
-    own = metrics[(metrics["split"] == split) & (metrics["system"] == "esm")].iloc[0]
+    """Return how good sequence alone is, beside the composition baseline."""
+    esm = metrics[(metrics["split"] == split) & (metrics["system"] == "esm")].iloc[0]
     return _paragraph(
         settings,
-        f"On {split} ({own['n']:,} proteins) the fine-tuned ESM reaches {score(metrics, split, 'esm')} at the threshold"
-        f" {own['threshold']:.2f}, chosen on validation; the composition baseline reaches"
-        f" {score(metrics, split, 'composition')}.",
-        f"The difference is {gap(differences, 'esm', 'composition')}.",
+        f"On {split} ({esm['n']:,} proteins) the fine-tuned ESM reaches {_score(metrics, split, 'esm')} at the"
+        f" threshold {esm['threshold']:.2f}, chosen on validation; the composition baseline reaches"
+        f" {_score(metrics, split, 'composition')}.",
+        f"The difference is {_gap(differences, 'esm', 'composition')}.",
         _apart(deviations, SEQUENCE),
     )
-
-
-def _apart(deviations: pd.DataFrame, model: str) -> str:
-    """Return how many settings of a model are not what the paper states."""
-    number = int(((deviations["model"] == model) & (deviations["paper"] != NOT_STATED)).sum())
-    if not number:
-        return f"The {model} has every setting that the paper states."
-    return f"The {model} differs from the paper's in {count(number, 'setting')}: published values are another model's."
 
 
 def in_short_03(settings: Settings, crossings: pd.DataFrame, error: float, inside: int, true: int, split: str) -> str:
@@ -106,13 +87,13 @@ def in_short_03(settings: Settings, crossings: pd.DataFrame, error: float, insid
         true: how many of them are true.
         split: test set.
     """
-    found = zip(crossings["where"], crossings["reliable above"], strict=True)
-    words = "; ".join(f"{where} {f'{100 * value:.0f} %' if value == value else 'none'}" for where, value in found)
-    level = f"{100 * text_value('accuracy_below_gate'):.0f} %"
+    rows = zip(crossings["where"], crossings["reliable above"], strict=True)
+    words = "; ".join(f"{where} {'none' if pd.isna(value) else f'{100 * value:.0f} %'}" for where, value in rows)
     share = f", {percent(true / inside)} of them true" if inside else ""
     return _paragraph(
         settings,
-        f"The confidence from which on every range is right at least {level} of the time: {words}.",
+        "The confidence from which on every range is right at least"
+        f" {100 * text_value('accuracy_below_gate'):.0f} % of the time: {words}.",
         f"The expected calibration error on {split} is {error:.3f}, and the band of the gate holds"
         f" {count(inside, 'label')}{share}.",
     )
@@ -126,22 +107,13 @@ def in_short_04(
     deviations: pd.DataFrame,
     split: str,
 ) -> str:
-    """Return what the graph networks add.
-
-    Args:
-        settings: profile.
-        metrics: tidy metrics of the graph networks.
-        differences: from ``evaluation.compare``, among them the weighted network and the composition baseline.
-        weights: from ``chosen_weights``.
-        deviations: from ``wording.deviations``.
-        split: test set.
-    """
+    """Return what the graph networks add; ``weights`` from ``chosen_weights``."""
     return _paragraph(
         settings,
-        f"On {split} the GAT on weighted, fine-tuned features reaches {score(metrics, split, 'gat_weighted')}.",
-        f"Against the composition baseline that is {gap(differences, 'gat_weighted', 'composition')}; against the GAT"
-        f" on embeddings before fine-tuning {gap(differences, 'gat_weighted', 'gat_pretrained')}; against fine-tuned"
-        f" embeddings alone {gap(differences, 'gat_weighted', 'gat_finetuned')}.",
+        f"On {split} the GAT on weighted, fine-tuned features reaches {_score(metrics, split, 'gat_weighted')}.",
+        f"Against the composition baseline that is {_gap(differences, 'gat_weighted', 'composition')}; against the GAT"
+        f" on embeddings before fine-tuning {_gap(differences, 'gat_weighted', 'gat_pretrained')}; against fine-tuned"
+        f" embeddings alone {_gap(differences, 'gat_weighted', 'gat_finetuned')}.",
         weights,
         _apart(deviations, GAT),
     )
@@ -152,7 +124,7 @@ def chosen_weights(weights: tuple[float, ...], grid: pd.DataFrame, seeds: tuple[
 
     Args:
         weights: of coordinates, embedding and biochemistry.
-        grid: from ``graph_stage.weight_grid``, empty where none was run.
+        grid: with the column ``val_macro_f1``, a row per pair of weights; empty where none was run.
         seeds: from ``seeds.validation_spread``: number of seeds, and the range of the same score over them.
     """
     used = f"Its weights of coordinates, embedding and biochemistry are {', '.join(f'{w:g}' for w in weights)}"
@@ -171,37 +143,22 @@ def chosen_weights(weights: tuple[float, ...], grid: pd.DataFrame, seeds: tuple[
 
 
 def in_short_05(settings: Settings, changes: pd.DataFrame, differences: pd.DataFrame, split: str) -> str:
-    """Return what the gate did.
-
-    Args:
-        settings: profile.
-        changes: from ``gate.decision_counts`` on one set.
-        differences: from ``evaluation.compare`` of HALO, under whatever name, and the fine-tuned ESM.
-        split: test set.
-    """
-    first, second = differences[["first", "second"]].iloc[0]
+    """Return what the gate did; ``changes`` from ``gate.decision_counts`` on that set, ``differences`` of one pair."""
+    gate, (first, second) = settings.gate, differences[["first", "second"]].iloc[0]
     labels, true = (changes.groupby("decision")[column].sum() for column in ("labels", "true"))
     asked = labels["agreed"] + labels["vetoed"]
-    vetoed = f"vetoed {labels['vetoed']:,}, {true['vetoed']:,} of them true"
     return _paragraph(
         settings,
         f"Of {labels.sum():,} decisions on {split} {asked + labels['no_structure']:,} lie where the gate looks"
-        f" (rule `{settings.gate.rule}`, below {settings.gate.confident:.2f}); {labels['no_structure']:,} of them belong to proteins"
+        f" (rule `{gate.rule}`, below {gate.confident:.2f}); {labels['no_structure']:,} of them belong to proteins"
         f" without a structure, so the GAT was asked about {count(asked, 'label')}: it kept {labels['agreed']:,} and"
-        f" {vetoed}.",
-        f"HALO minus the fine-tuned ESM: {gap(differences, first, second)}.",
+        f" vetoed {labels['vetoed']:,}, {true['vetoed']:,} of them true.",
+        f"HALO minus the fine-tuned ESM: {_gap(differences, first, second)}.",
     )
 
 
 def in_short_06(settings: Settings, ledger: pd.DataFrame, runs: int, split: str) -> str:
-    """Return how the paper's claims fared.
-
-    Args:
-        settings: profile.
-        ledger: from ``claims.check_claims``.
-        runs: runs of this profile that differ in their seed, this one included.
-        split: test set.
-    """
+    """Return how the paper's claims fared; ``runs`` differ in their seed, this one included."""
     kinds = ledger["verdict"].str.split(":").str[0].value_counts()
     verdicts = "; ".join(f"{verdict} ({number})" for verdict, number in kinds.items())
     return _paragraph(

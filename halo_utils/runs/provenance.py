@@ -16,16 +16,8 @@ from halo_utils.core.files import write_json
 from halo_utils.core.machine import commit, hardware, peak_memory_mb
 
 PACKAGES = (
-    "torch",
-    "transformers",
-    "lightning",
-    "torch-geometric",
-    "numpy",
-    "pandas",
-    "scikit-learn",
-    "biopython",
-    "gemmi",
-)
+    "torch", "transformers", "lightning", "torch-geometric", "numpy", "pandas", "scikit-learn", "biopython", "gemmi",
+)  # fmt: skip
 
 
 def record(settings: Settings, notebook: str, data_fingerprint: str, **facts: Any) -> Path:

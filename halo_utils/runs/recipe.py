@@ -9,7 +9,7 @@ from transformers import EsmModel
 
 from halo_utils.config import Settings
 from halo_utils.core.devices import compiles
-from halo_utils.data.locations import locations
+from halo_utils.data.datasets import DATASETS
 from halo_utils.data.splits import label_matrix
 from halo_utils.embeddings.esm2 import load_esm2
 from halo_utils.models.esm_classifier import EsmClassifier
@@ -17,9 +17,8 @@ from halo_utils.models.gat import GatClassifier, Weights
 from halo_utils.models.losses import FocalLoss
 from halo_utils.models.rarity_offset import RarityOffset, log_odds
 from halo_utils.models.region_classifier import RegionClassifier
-from halo_utils.runs.artifacts import load_embeddings
+from halo_utils.runs.artifacts import load_embeddings, load_structures
 from halo_utils.structures.edges import store_edges
-from halo_utils.structures.store import structure_store
 from halo_utils.training.embed import cache_trunk
 from halo_utils.training.fit import Fit, fit
 from halo_utils.training.graph_data import GraphData
@@ -44,7 +43,7 @@ def sequence_data(settings: Settings, table: pd.DataFrame) -> SequenceData:
     """Return the proteins of a table as the profile's sequence model reads them."""
     return SequenceData(
         table,
-        locations(settings.data.dataset),
+        DATASETS[settings.data.dataset].locations,
         max_tokens=settings.backbone.max_tokens,
         truncation=settings.backbone.truncation,
         tokens_per_batch=settings.esm.tokens_per_batch,
@@ -110,10 +109,10 @@ def graph_data(settings: Settings, table: pd.DataFrame, embeddings: str) -> Grap
         table: dataset table.
         embeddings: ``pretrained`` or ``finetuned``, a residue store of notebook 02.
     """
-    structures = structure_store(settings, table)
+    structures = load_structures(settings, table)
     return GraphData(
         table,
-        locations(settings.data.dataset),
+        DATASETS[settings.data.dataset].locations,
         load_embeddings(settings, embeddings),
         structures,
         store_edges(settings.paths.work / "edges.npy", structures, settings.gat.cutoff_angstrom),

@@ -5,27 +5,19 @@ import re
 from typing import Any
 
 import pandas as pd
+from pydantic import BaseModel
 
 from halo_utils.config import Settings, load_settings
 from halo_utils.core.paths import REPOSITORY
 from halo_utils.embeddings.truncation import SPECIAL_TOKENS
-from halo_utils.profile import (
-    BackboneSettings,
-    Block,
-    EsmSettings,
-    FocalSettings,
-    GatSettings,
-    HeadSettings,
-    RandomShape,
-)
 
 SEQUENCE, GAT = "sequence model", "GAT"  # the two models whose settings are compared with the paper's
 # Where the name of a field does not say what it sets; every other field is called by its name.
 READABLE = {
-    "source": "backbone", "random": "shape", "max_tokens": "tokens read", "trainable_layers": "blocks that learn",
+    "source": "backbone", "random": "shape", "max_tokens": "tokens read", "trainable_layers": "layers that learn",
     "focal.gamma": "gamma of the loss", "focal.alpha": "alpha of the loss",
     "focal.balance": "share of the log-odds in the logits", "head.pooling": "pooling",
-    "head.channels": "channels of light attention", "head.composition": "units of the composition network",
+    "head.channels": "channels of region attention", "head.composition": "units of the composition network",
     "head.hidden": "units of the hidden layer", "head.dropout": "dropout of the head",
     "head.learning_rate": "learning rate of the head", "plateau_patience": "patience of the schedule",
     "cutoff_angstrom": "cut-off in angstrom",
@@ -38,11 +30,17 @@ NOT_OF_THE_MODEL = ("compare_heads", "revision")  # which rows a table gets; wha
 # The paper tells neither the size of a batch in these units nor the combinations of weights that it tested.
 UNSTATED = ("tokens_per_batch", "nodes_per_batch", "weights.grid_coord", "weights.grid_bio", "weights.grid_epochs")
 NOT_STATED = "not stated"
+OFFSET = ", with {:g} of each label's log-odds added to its logit"
 
 
 def count(number: int, noun: str) -> str:
     """Return ``1 epoch`` or ``4 epochs``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def percent(share: float) -> str:
+    """Return a share as ``12.3 %``."""
+    return f"{100 * share:.1f} %"
 
 
 def backbone_name(source: str) -> str:
@@ -53,53 +51,56 @@ def backbone_name(source: str) -> str:
     return f"ESM-2 {published[1]}" if published else source.rstrip("/").rsplit("/", 1)[-1]
 
 
-def blocks_that_learn(layers: int | str) -> str:
-    """Return what of a backbone learns, such as ``the last 2 blocks``."""
+def layers_that_learn(layers: int | str) -> str:
+    """Return what of a backbone learns, such as ``the last 2 layers``."""
     if layers in ("all", 0):
         return "all of it" if layers == "all" else "nothing"
-    return "the last block" if layers == 1 else f"the last {layers} blocks"
+    return "the last layer" if layers == 1 else f"the last {layers} layers"
 
 
-def loss_words(focal: FocalSettings) -> str:
+def loss_words(gamma: float) -> str:
     """Return the name of the loss; without focusing it is not called focal."""
-    return f"focal loss, gamma {focal.gamma:g}" if focal.gamma else "binary cross-entropy"
+    return f"focal loss, gamma {gamma:g}" if gamma else "binary cross-entropy"
 
 
-def _backbone(block: BackboneSettings) -> str:
-    """Return where the backbone comes from and what of it learns."""
-    facts = REPOSITORY / block.source / "facts.json"  # of a backbone that notebook A1 trained
-    if block.random is not None and block.source == "random":
-        shape = f"{count(block.random.layers, 'layer')}, {block.random.width} wide"
+def _loss(gamma: float, balance: float) -> str:
+    """Return the loss, and what is added to the logits."""
+    name = loss_words(gamma) + ("" if gamma else " (focal loss without focusing)")
+    return f"The loss is {name}{OFFSET.format(balance) if balance else ''}."
+
+
+def _backbone(settings: Settings) -> str:
+    """Return where the backbone comes from, what of it learns, and what it reads of a protein."""
+    group, name = settings.backbone, backbone_name(settings.backbone.source)
+    facts = REPOSITORY / group.source / "facts.json"  # of a backbone that notebook A1 trained
+    origin = f"{name} with pre-trained weights (`{group.source}`)"
+    if group.source == "random":
         origin = (
-            f"an ESM-2 with random weights ({shape}): nothing is pre-trained, and what the tables call pre-trained"
-            " embeddings comes from these weights"
+            f"an ESM-2 with random weights ({count(group.random.layers, 'layer')}, {group.random.width} wide): nothing"
+            " is pre-trained, and what the tables call pre-trained embeddings comes from these weights"
         )
     elif facts.is_file():
         known = json.loads(facts.read_text(encoding="utf-8"))
         origin = (
-            f"{backbone_name(block.source)}, an ESM-2 of {known['parameters']:,} parameters, pre-trained by"
-            f" this project on {known['tokens']:,} tokens of masked-language modelling"
+            f"{name}, an ESM-2 of {known['parameters']:,} parameters, pre-trained by this project on"
+            f" {known['tokens']:,} tokens of masked-language modelling"
         )
-    else:
-        origin = f"{backbone_name(block.source)} with pre-trained weights (`{block.source}`)"
-    return f"The backbone is {origin}; what learns of it: {blocks_that_learn(block.trainable_layers)}."
+    read = "its start" if group.truncation == "head" else "both ends, the middle cut out"
+    return (
+        f"The backbone is {origin}; what learns of it: {layers_that_learn(group.trainable_layers)}. It reads"
+        f" {group.max_tokens:,} tokens, which are {group.max_tokens - SPECIAL_TOKENS:,} residues; of a longer protein"
+        f" {read}."
+    )
 
 
-def _tokens(block: BackboneSettings) -> str:
-    """Return how many tokens the backbone reads and which part of a longer protein."""
-    part = "its start" if block.truncation == "head" else "both ends, the middle cut out"
-    room = block.max_tokens - SPECIAL_TOKENS
-    return f"It reads {block.max_tokens:,} tokens, which are {room:,} residues; of a longer protein {part}."
-
-
-def _head(head: HeadSettings) -> str:
+def _head(settings: Settings) -> str:
     """Return what turns the residues of a protein into logits."""
-    pooling = "Attention pooling over the residues"
-    if head.pooling == "light_attention":
-        pooling = f"Light attention ({head.channels} channels) over the whole protein and regions at both its ends"
+    head, pooling = settings.esm.head, "Attention pooling over the residues"
+    if head.pooling != "attention":
+        pooling = f"Region attention ({head.channels} channels) over the whole protein and regions at both its ends"
     last = f"a hidden layer of {head.hidden} units" if head.hidden else "a linear layer"
-    text = f"{pooling} makes a vector of a protein, and {last} its logits"
-    text += f" (dropout {head.dropout:g})." if head.dropout else "."
+    dropout = f" (dropout {head.dropout:g})" if head.dropout else ""
+    text = f"{pooling} makes a vector of a protein, and {last} its logits{dropout}."
     if head.composition:
         text += (
             f" A composition network ({head.composition} hidden units) adds logits made from the whole, uncut protein."
@@ -107,16 +108,11 @@ def _head(head: HeadSettings) -> str:
     return text
 
 
-def _loss(focal: FocalSettings) -> str:
-    """Return the loss, and what is added to the logits."""
-    text = f"The loss is {loss_words(focal)}" + ("" if focal.gamma else " (focal loss without focusing)")
-    return text + (f", with {focal.balance:g} of each label's log-odds added to its logit." if focal.balance else ".")
-
-
-def _training(esm: EsmSettings) -> str:
-    """Return optimizer, schedule and epochs."""
-    own = esm.head.learning_rate
-    rate = f"{esm.learning_rate:g}" + (f" ({own:g} above the backbone)" if own else "")
+def _training(settings: Settings) -> str:
+    """Return optimizer, schedule and epochs of the sequence model."""
+    esm = settings.esm
+    rate = f"{esm.learning_rate:g}"
+    rate += f" ({esm.head.learning_rate:g} above the backbone)" if esm.head.learning_rate else ""
     falls = "the rate rises during a short warm-up and then falls linearly to zero"
     if esm.schedule == "plateau":
         step = "halved" if esm.plateau_factor == 0.5 else f"multiplied by {esm.plateau_factor:g}"
@@ -128,9 +124,8 @@ def _training(esm: EsmSettings) -> str:
 
 def sequence_model(settings: Settings) -> str:
     """Return what notebook 02 trains: backbone, tokens, pooling, head, loss, and schedule."""
-    esm = settings.esm
-    parts = [_backbone(settings.backbone), _tokens(settings.backbone), _head(esm.head), _loss(esm.focal)]
-    return " ".join([*parts, _training(esm)])
+    focal = settings.esm.focal
+    return " ".join([_backbone(settings), _head(settings), _loss(focal.gamma, focal.balance), _training(settings)])
 
 
 def graph_model(settings: Settings) -> str:
@@ -138,25 +133,44 @@ def graph_model(settings: Settings) -> str:
     gat = settings.gat
     return (
         f"Each network has {count(gat.layers, 'layer')} with {count(gat.heads, 'head')} of {gat.hidden} channels,"
-        f" dropout {gat.dropout:g}, and the mean over the residues at the end. {_loss(gat.focal)} Every label has a"
+        f" dropout {gat.dropout:g}, and the mean over the residues at the end."
+        f" {_loss(gat.focal.gamma, gat.focal.balance)} Every label has a"
         f" learnable threshold. AdamW, learning rate {gat.learning_rate:g}, weight decay {gat.weight_decay:g}, at most"
         f" {count(gat.epochs, 'epoch')}; training stops after {count(gat.patience, 'epoch')} without a better macro F1"
         " on validation."
     )
 
 
+def sequence_diagram(settings: Settings) -> dict[str, Any]:
+    """Return the arguments of ``diagrams.figure_2`` for a run."""
+    group, head = settings.backbone, settings.esm.head
+    pooling = (
+        "attention pooling\nover residues" if head.pooling == "attention" else "region attention,\nwhole and both ends"
+    )
+    return {
+        "backbone": backbone_name(group.source), "max_tokens": group.max_tokens, "pooling": pooling,
+        "trainable_layers": group.trainable_layers, "hidden": head.hidden, "composition": head.composition,
+        "loss": loss_words(settings.esm.focal.gamma),
+    }  # fmt: skip
+
+
+def graph_diagram(settings: Settings) -> dict[str, Any]:
+    """Return the arguments of ``diagrams.figure_3`` for a run."""
+    numbers = {name: getattr(settings.gat, name) for name in ("cutoff_angstrom", "layers", "heads", "hidden")}
+    return numbers | {"weights": settings.gat.weights.mode, "loss": loss_words(settings.gat.focal.gamma)}
+
+
 def weights_mode(settings: Settings) -> str:
     """Return how this run comes to the weights of coordinates, embedding and biochemistry."""
-    block = settings.gat.weights
-    if block.mode == "grid":
+    group = settings.gat.weights
+    if group.mode == "grid":
         return (
-            f"Mode `grid`: {count(len(block.pairs), 'pair')} of weights of coordinates and biochemistry, the"
-            f" embedding's staying at 1, {count(block.grid_epochs, 'epoch')} each; the best on validation is taken."
+            f"Mode `grid`: {count(len(group.pairs), 'pair')} of weights of coordinates and biochemistry, the"
+            f" embedding's staying at 1, {count(group.grid_epochs, 'epoch')} each; the best on validation is taken."
         )
-    values = f"{block.coord:g}, {block.esm:g}, {block.bio:g}"
-    own = type(block)()
-    known = " (those of the released checkpoint)" if values == f"{own.coord:g}, {own.esm:g}, {own.bio:g}" else ""
-    if block.mode == "learned":
+    values, released = (f"{g.coord:g}, {g.esm:g}, {g.bio:g}" for g in (group, type(group)()))
+    known = " (those of the released checkpoint)" if values == released else ""
+    if group.mode == "learned":
         return f"Mode `learned`: the weights start at {values}{known} and are trained with the network; no grid is run."
     return f"Mode `fixed`: the weights of coordinates, embedding and biochemistry are {values}{known}; no grid is run."
 
@@ -169,60 +183,60 @@ def reading(share: pd.DataFrame, split: str) -> str:
         split: the split.
     """
     row = share.set_index("split").loc[split]
-    part = "from its start" if row["truncation"] == "head" else "from both ends"
+    end = "from its start" if row["truncation"] == "head" else "from both ends"
     text = (
-        f"The models read at most {row['tokens'] - SPECIAL_TOKENS:,} residues of a protein, {part}. That cuts"
-        f" {row['cut']:.1%} of the {split} proteins and leaves {row['residues_read']:.1%} of their residues; the"
-        f" {row['paper_tokens'] - SPECIAL_TOKENS:,} residues of the paper would cut {row['paper_cut']:.1%}."
-    ).replace("%", " %")
+        f"The models read at most {row['tokens'] - SPECIAL_TOKENS:,} residues of a protein, {end}. That cuts"
+        f" {percent(row['cut'])} of the {split} proteins and leaves {percent(row['residues_read'])} of their residues;"
+        f" the {row['paper_tokens'] - SPECIAL_TOKENS:,} residues of the paper would cut {percent(row['paper_cut'])}."
+    )
     if row["structures"]:
-        kept = f"{row['contacts_read']:.1%}".replace("%", " %")
-        text += f" Of the contacts in their {count(row['structures'], 'structure')} {kept} remain."
+        structures = count(row["structures"], "structure")
+        text += f" Of the contacts in their {structures} {percent(row['contacts_read'])} remain."
     return text
 
 
-def _flat(block: Block, prefix: str = "") -> dict[str, Any]:
-    """Return dotted name -> value of a block and the blocks inside; a shape stays one value."""
-    found: dict[str, Any] = {}
-    for name in type(block).model_fields:
-        value = getattr(block, name)
-        inner = isinstance(value, Block) and not isinstance(value, RandomShape)
-        found |= _flat(value, f"{prefix}{name}.") if inner else {prefix + name: value}
-    return found
+def settings_by_name(group: BaseModel, prefix: str = "") -> dict[str, Any]:
+    """Return dotted name -> value of a group of settings and the groups inside; a shape stays one value."""
+    values: dict[str, Any] = {}
+    for name in type(group).model_fields:
+        value = getattr(group, name)
+        inner = isinstance(value, BaseModel) and name != "random"
+        values |= settings_by_name(value, f"{prefix}{name}.") if inner else {prefix + name: value}
+    return values
 
 
-def _shown(value: object, name: str = "") -> str:
+def _shown(value: Any, name: str = "") -> str:
     """Return a setting as a reader wants it."""
-    if name == "source" and value is not None:
-        return backbone_name(str(value))
-    if isinstance(value, RandomShape):
-        return f"{value.layers} layers, {value.width} wide, {value.heads} heads"
-    if isinstance(value, tuple):
-        return ", ".join(_shown(part) for part in value)
     if value is None:
         return "–"
+    if name == "source":
+        return backbone_name(str(value))
+    if isinstance(value, BaseModel):
+        return f"{value.layers} layers, {value.width} wide, {value.heads} heads"
+    if isinstance(value, tuple):
+        return ", ".join(_shown(item) for item in value)
     return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def deviations(settings: Settings) -> pd.DataFrame:
     """Return every setting of the two models that is not the paper's.
 
-    The paper's values are the defaults of ``blocks`` (sections 2.1 and 2.2), and of the backbone those of the profile
+    The paper's values are the defaults of the settings (sections 2.1 and 2.2), and of the backbone those of the profile
     ``paper``, because a backbone has no default.
 
     Returns:
         Columns model, setting, paper, this run.
     """
-    paper = load_settings("paper").backbone
-    compared = [(SEQUENCE, settings.backbone, paper), (SEQUENCE, settings.esm, EsmSettings())]
-    rows = []
-    for model, own, published in [*compared, (GAT, settings.gat, GatSettings())]:
-        values, expected = _flat(own), _flat(published)
-        for name in (n for n in values if values[n] != expected[n] and n not in NOT_OF_THE_MODEL):
-            known = NOT_STATED if name in UNSTATED else _shown(expected[name], name)
-            setting = READABLE.get(name, name.replace("_", " "))
-            rows.append({"model": model, "setting": setting, "paper": known, "this run": _shown(values[name], name)})
-    return pd.DataFrame(rows, columns=["model", "setting", "paper", "this run"])
+    rows, columns = [], ["model", "setting", "paper", "this run"]
+    groups = [(SEQUENCE, settings.backbone, load_settings("paper").backbone)]
+    groups += [(SEQUENCE, settings.esm, type(settings.esm)()), (GAT, settings.gat, type(settings.gat)())]
+    for model, group, published in groups:
+        expected = settings_by_name(published)
+        for name, value in settings_by_name(group).items():
+            if value != expected[name] and name not in NOT_OF_THE_MODEL:
+                known = NOT_STATED if name in UNSTATED else _shown(expected[name], name)
+                rows.append((model, READABLE.get(name, name.replace("_", " ")), known, _shown(value, name)))
+    return pd.DataFrame(rows, columns=columns)
 
 
 def deviation_sentence(table: pd.DataFrame, model: str) -> str:
@@ -232,8 +246,9 @@ def deviation_sentence(table: pd.DataFrame, model: str) -> str:
         table: from ``deviations``.
         model: ``sequence model`` or ``GAT``.
     """
-    own = table[(table["model"] == model) & (table["paper"] != NOT_STATED)]
-    if own.empty:
+    apart = table[(table["model"] == model) & (table["paper"] != NOT_STATED)]
+    if apart.empty:
         return f"Every setting of the {model} that the paper states is the paper's."
-    changes = "; ".join(f"{s} {p} → {t}" for s, p, t in zip(own["setting"], own["paper"], own["this run"], strict=True))
+    rows = zip(apart["setting"], apart["paper"], apart["this run"], strict=True)
+    changes = "; ".join(f"{setting} {paper} → {ours}" for setting, paper, ours in rows)
     return f"The {model} differs from the paper's (paper → this run): {changes}."

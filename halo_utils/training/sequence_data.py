@@ -76,6 +76,7 @@ class SequenceData(L.LightningDataModule):
         seed: seed of the order.
 
     Attributes:
+        sequences: the residues that are read, table order.
         tokens: one [T] tensor per protein, table order.
         trunk: the frozen trunk's states (``embed.cache_trunk``), or None; set it to train on them.
     """
@@ -94,7 +95,8 @@ class SequenceData(L.LightningDataModule):
         super().__init__()
         self.table, self.locations, self.seed = table, list(locations), seed
         self.tokens_per_batch = tokens_per_batch
-        self.tokens = tokenize(seen_sequences(list(table["sequence"]), max_tokens, truncation))
+        self.sequences = seen_sequences(list(table["sequence"]), max_tokens, truncation)
+        self.tokens = tokenize(self.sequences)
         self.composition = np.stack([composition(s) for s in table["sequence"]]) if with_composition else None
         self.trunk: ResidueStore | None = None
         self.key = digest(fingerprint(table), self.locations, max_tokens, truncation, tokens_per_batch)

@@ -143,7 +143,7 @@ def test_good_table_in_odd_wrapping_is_not_badinput(tmp_path: Path, case: str) -
     assert dropped.empty
 
 
-def luo_files(folder: Path, **changed: str) -> dict[str, Path]:
+def luo_files(folder: Path, **changed: str) -> list[Path]:
     """Write the four luo2024 files; ``changed`` replaces the rows of one."""
     train = "\n".join(f"A{i:02d},MKV{'A' * i},{LUO2024[i % 10]}" for i in range(100))
     rows = {"Swiss_train": train, "Swiss_test": "S1,MKL,Nucleus"}
@@ -151,7 +151,7 @@ def luo_files(folder: Path, **changed: str) -> dict[str, Path]:
     rows |= {"non_homology_TrEMBL_independent_test": "T2,MMK,Secreted"} | changed
     for name, body in rows.items():
         (folder / f"{name}.csv").write_text(f"Entry_ID,Sequence,label\n{body}\n")
-    return {name: folder / f"{name}.csv" for name in rows}
+    return [folder / f"{name}.csv" for name in rows]
 
 
 LUO_FILES: dict[str, tuple[dict[str, str], str]] = {

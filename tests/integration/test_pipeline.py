@@ -238,7 +238,7 @@ def test_second_run_gives_the_same_numbers(finished: Path, root: Path, tiny_prof
     settings.paths.make()
     found = prepare.read_inputs(settings)
     artifacts.save_table(settings, found.table)
-    store.store_structures(settings, found.table, found.structures)
+    store.store_structures(settings.paths.work / "structures.npy", found.table, found.structures)
     data, run = recipe.train_sequence_model(settings, found.table)
     esm = predict(run, data)
     embed(run.model.encoder, data, settings.paths.work / "finetuned.npy")

@@ -16,7 +16,7 @@ from halo_utils.data.locations import DEEPLOC
 from halo_utils.data.splits import fingerprint
 from halo_utils.evaluation import containment, scoring
 from halo_utils.evaluation.thresholds import threshold_grid
-from halo_utils.figures import curves
+from halo_utils.figures import plots
 from halo_utils.models import baselines
 from halo_utils.pretraining.corpus import FACTS, HELD_OUT, corpus_containment, open_corpus, trained_on
 from halo_utils.runs import prepare
@@ -126,7 +126,7 @@ def test_scores_by_containment(measured: tuple[pd.DataFrame, pd.DataFrame]) -> N
     assert below["n"].tolist() == [1, 2, 2, 3, 4] and below.loc[(0, 0.5), "value"] == 0.5
     assert below["value"].tolist() == pytest.approx([1, 0.5, 0.5, 2 / 3, 0.75])
     assert (curve["ci_low"] <= curve["ci_high"]).all() and set(curve["split"]) == {"test"}
-    fig = curves.containment_curve(curve, "t")
+    fig = plots.containment_curve(curve, "t")
     assert [t.get_text() for t in fig.axes[0].get_xticklabels()][0] == "0–3%\n1"
     plt.close(fig)
 

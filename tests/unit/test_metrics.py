@@ -426,7 +426,7 @@ def test_families_widen_the_interval_of_the_crossing() -> None:
     y, prob = calibrated(200, 0.1)
     y, prob = np.repeat(y, 10, axis=0), np.repeat(prob, 10, axis=0)
     alone = predicted_ranges(y, prob, 0.45, resamples=400, seed=0)
-    families = predicted_ranges(y, prob, 0.45, resamples=400, seed=0, groups=np.arange(2000) // 10)
+    families = predicted_ranges(y, prob, 0.45, resamples=400, seed=0, families=np.arange(2000) // 10)
     width = [np.subtract(*found.below(0.55)[0][:0:-1]) for found in (alone, families)]
     assert families.crossing(0.6).value == alone.crossing(0.6).value and width[1] > 2 * width[0]
 

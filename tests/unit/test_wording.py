@@ -15,7 +15,6 @@ from halo_utils.core.paths import RunPaths
 from halo_utils.data.locations import DEEPLOC
 from halo_utils.evaluation import seeds
 from halo_utils.figures import diagrams
-from halo_utils.profile import BackboneSettings, Block, EsmSettings, GatSettings
 from halo_utils.runs import in_short, wording
 from tools import statements
 
@@ -24,7 +23,7 @@ PROFILES = ("demo", "mini", "quick", "paper")
 
 def test_sequence_model_of_the_demo_is_the_papers_with_random_weights() -> None:
     text = wording.sequence_model(load_settings("demo"))
-    assert "random weights (4 layers, 64 wide): nothing is pre-trained" in text and "the last 2 blocks" in text
+    assert "random weights (4 layers, 64 wide): nothing is pre-trained" in text and "the last 2 layers" in text
     assert "Attention pooling" in text and "a linear layer" in text and "focal loss, gamma 2" in text
     assert "the rate rises during a short warm-up and then falls linearly to zero" in text
     plateau = wording.sequence_model(load_settings("paper"))
@@ -35,8 +34,8 @@ def test_sequence_model_of_the_demo_is_the_papers_with_random_weights() -> None:
 def test_sequence_model_of_mini_is_not_the_papers() -> None:
     text = wording.sequence_model(load_settings("mini"))
     assert "halo-mini, an ESM-2 of 1,823,662 parameters, pre-trained by this project on 53,244,241 tokens" in text
-    assert "256 tokens, which are 254 residues; of a longer protein both ends" in text and "the last block" in text
-    assert "Light attention (128 channels)" in text and "hidden layer of 256 units" in text
+    assert "256 tokens, which are 254 residues; of a longer protein both ends" in text and "the last layer" in text
+    assert "Region attention (128 channels)" in text and "hidden layer of 256 units" in text
     assert "composition network (128 hidden units)" in text
     assert "binary cross-entropy (focal loss without focusing), with 0.5 of each label's log-odds" in text
     assert "focal loss, gamma" not in text and "halved" not in text and "falls linearly to zero" in text
@@ -97,12 +96,12 @@ def test_paper_profile_deviates_in_nothing_that_the_paper_states() -> None:
         )
 
 
-@pytest.mark.parametrize("block", [(BackboneSettings, EsmSettings), (GatSettings,)], ids=["sequence model", "GAT"])
-def test_settings_of_a_model_have_names_of_their_own(block: tuple[type[Block], ...]) -> None:
-    values = [c.model_construct(source="x") if c is BackboneSettings else c() for c in block]
-    names = [name for value in values for name in wording._flat(value)]
-    assert "focal.gamma" in names and ("head.pooling" in names) == (len(block) == 2)
-    readable = [wording.READABLE.get(name, name.replace("_", " ")) for name in names]
+@pytest.mark.parametrize("names", [("backbone", "esm"), ("gat",)], ids=["sequence model", "GAT"])
+def test_settings_of_a_model_have_names_of_their_own(names: tuple[str, ...]) -> None:
+    groups = [getattr(load_settings("demo"), name) for name in names]
+    fields = [field for group in groups for field in wording.settings_by_name(group)]
+    assert "focal.gamma" in fields and ("head.pooling" in fields) == (len(names) == 2)
+    readable = [wording.READABLE.get(field, field.replace("_", " ")) for field in fields]
     assert len(set(readable)) == len(readable) and not any("." in name for name in readable)
 
 
@@ -119,12 +118,14 @@ def words_of(fig: Figure) -> str:
 
 
 def test_figure_2_draws_what_ran() -> None:
-    demo, mini, quick = (words_of(diagrams.figure_2(load_settings(p))) for p in ("demo", "mini", "quick"))
+    demo, mini, quick = (
+        words_of(diagrams.figure_2(**wording.sequence_diagram(load_settings(p)))) for p in ("demo", "mini", "quick")
+    )
     assert "composition network, 128 units" in mini and "composition" not in demo
     assert "halo-mini" in mini and "random ESM-2" in demo and "ESM-2 8M" in quick
     assert "binary cross-entropy" in mini and "focal" not in mini and "focal loss, gamma 2" in demo
-    assert "light attention" in mini and "attention pooling" in demo
-    assert "gamma 1" in words_of(diagrams.figure_3(load_settings("mini")))
+    assert "region attention" in mini and "attention pooling" in demo
+    assert "gamma 1" in words_of(diagrams.figure_3(**wording.graph_diagram(load_settings("mini"))))
 
 
 @pytest.mark.parametrize("profile", [*PROFILES, "long"])
@@ -133,8 +134,11 @@ def test_no_text_leaves_its_box(profile: str) -> None:
     settings = load_settings("mini") if profile == "long" else load_settings(profile)
     if profile == "long":
         settings = settings.model_copy(update={"backbone": settings.backbone.model_copy(update=name["backbone"])})
-    for draw in (diagrams.figure_1, diagrams.figure_2, diagrams.figure_3):
-        fig = draw(settings)
+    for fig in (
+        diagrams.figure_1(settings.gate.confident),
+        diagrams.figure_2(**wording.sequence_diagram(settings)),
+        diagrams.figure_3(**wording.graph_diagram(settings)),
+    ):
         fig.canvas.draw()
         ax = fig.axes[0]
         for text, box in zip(ax.texts, ax.patches, strict=False):  # boxes come first, the words of arrows after
