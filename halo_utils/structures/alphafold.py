@@ -22,7 +22,7 @@ from halo_utils.core.files import write_bytes, write_csv
 from halo_utils.core.paths import shown
 from halo_utils.data.download import Patience, fetch, open_session, refuse_offline
 from halo_utils.data.tables import check_accession, is_uniprot
-from halo_utils.structures.reader import load_one, structure_index
+from halo_utils.structures.reader import load_structure, structure_index
 
 LEDGER = "alphafold.csv"  # one row per protein that was looked up, beside the files
 BATCH = 100  # look-ups between two saves of the ledger; when all of one fail, the service is down
@@ -100,7 +100,7 @@ class Client:
         self.wait()
         with TemporaryDirectory() as folder:
             path = fetch(address, Path(folder) / name, patience=self.patience, progress=False)
-            row = load_one(path, accession, sequence, {})
+            row, _ = load_structure(path, accession, sequence)
             if row["status"] == "unreadable":
                 raise StructureError(str(row["problem"]))
             return pack(self.folder / f"{name}.gz", path.read_bytes()), row
