@@ -74,11 +74,7 @@ class RunPaths:
         return self.work / "predictions" / f"{system}.parquet"
 
     def make(self) -> "RunPaths":
-        """Create the folders and return self.
-
-        Raises:
-            StorageError: if one cannot be written; said now, not after hours of training.
-        """
+        """Create the folders and return self; StorageError, now and not after hours, if one cannot be written."""
         for folder in (self.work, self.results, self.figures, self.work / "predictions"):
             try:
                 folder.mkdir(parents=True, exist_ok=True)

@@ -54,16 +54,13 @@ class ResidueStore:
                 f"{shown(path)} or its index cannot be read ({error}): delete both, make it again"
             ) from error
 
-    def __reduce__(self) -> tuple[type, tuple[Path]]:
-        """Cross to another process by name, not by content."""
+    def __reduce__(self) -> tuple[type, tuple[Path]]:  # crosses to another process by name, not by content
         return ResidueStore, (self.path,)
 
     def __contains__(self, accession: str) -> bool:
-        """Whether the protein has rows here."""
         return accession in self._start
 
     def __len__(self) -> int:
-        """Number of proteins."""
         return len(self.accessions)
 
     def length(self, accession: str) -> int:
@@ -71,11 +68,7 @@ class ResidueStore:
         return self._length[accession]
 
     def rows(self, accession: str) -> np.ndarray:
-        """Return the rows of a protein, [L, D], without copying.
-
-        Raises:
-            DataError: if the protein is not in the store.
-        """
+        """Return the rows of a protein, [L, D], without copying; DataError if it is not in the store."""
         if accession not in self._start:
             raise DataError(f"{accession} is not in the residue store {shown(self.path)}: make it for this data set")
         start = self._start[accession]

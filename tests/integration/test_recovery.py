@@ -80,6 +80,7 @@ KILL_POINTS = {
     "before the data set's table has its name": "pandas:DataFrame.to_parquet:1:after",
     "while structures are stored": "halo_utils.core.residue_store:write_json:1",
     "while the trunk is cached": "halo_utils.core.residue_store:_fill:2:after",
+    "while residues are embedded": "halo_utils.core.residue_store:_fill:3:after",
     "in the second epoch of fine-tuning": "halo_utils.training.lightning_module:Classifier.training_step:10",
     "while a checkpoint is written": "torch:save:2:after",
     "before the best weights have their name": "halo_utils.training.fit:save_file:1:after",

@@ -36,6 +36,8 @@ def test_store_refuses_wrong_shapes_and_missing_proteins(tmp_path: Path) -> None
         write_store(tmp_path / "s.npy", "k", ["a"], [4], 3, [(0, np.zeros((3, 3)))])
     with pytest.raises(DataError, match="b: never written, expected once"):
         write_store(tmp_path / "s.npy", "k", ["a", "b"], [1, 1], 3, [(0, np.zeros((1, 3)))])
+    with pytest.raises(DataError, match="a: written twice, expected once"):
+        write_store(tmp_path / "s.npy", "k", ["a", "b"], [1, 1], 3, [(0, np.zeros((1, 3)))] * 2)
     assert list(tmp_path.iterdir()) == []  # nothing half-written stays
 
 
