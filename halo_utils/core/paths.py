@@ -66,7 +66,7 @@ class RunPaths:
 
     @property
     def dataset(self) -> Path:
-        """The dataset table written by notebook 01."""
+        """The dataset table, which every later step reads."""
         return self.work / "dataset.parquet"
 
     def predictions(self, system: str) -> Path:
