@@ -24,7 +24,7 @@ from halo_utils.core.locks import locked
 from halo_utils.core.paths import shown
 from halo_utils.data.download import BROKEN, Patience, fetch, open_session, refuse_offline, remove_temporaries
 from halo_utils.data.tables import check_accession, is_uniprot
-from halo_utils.structures.reader import load_one, read_structure, structure_index
+from halo_utils.structures.reader import load_structure, read_structure, structure_index
 
 LEDGER = "alphafold.csv"  # one row per protein that was looked up, beside the files
 SAVE_EVERY = 100  # proteins between two saves of the ledger
@@ -89,7 +89,7 @@ class Client:
             if prediction is None:
                 return Outcome(accession, "none", problem="AlphaFold DB has no prediction")
             path = self._file(accession, prediction)
-            found = load_one(path, accession, sequence, {})
+            found, _ = load_structure(path, accession, sequence)
         except (DownloadError, StructureError) as error:
             return Outcome(accession, "failed", problem=str(error))
         status = "found" if found["status"] == "matched" else "mismatched"
