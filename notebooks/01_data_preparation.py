@@ -35,7 +35,6 @@ seed: int = -1  # seed of data, weights and resampling
 
 # %%
 import numpy as np
-from halo_utils.figures.tables import styled
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 from scipy.spatial.distance import pdist
@@ -47,6 +46,7 @@ from halo_utils.data.datasets import DATASETS
 from halo_utils.embeddings import truncation
 from halo_utils.figures import diagrams, plots
 from halo_utils.figures.style import show_figure
+from halo_utils.figures.tables import styled
 from halo_utils.runs import artifacts, in_short, prepare, provenance, wording
 from halo_utils.structures.edges import radius_edges
 from halo_utils.structures.reader import CA, MIN_IDENTITY, PLDDT
