@@ -125,8 +125,7 @@ def second_opinions(
     confident: float = 0.55,
     rule: Rule = "paper",
     step: float = 0.05,
-    resamples: int = 1000,
-    seed: int = 7,
+    **bootstrap: int,
 ) -> pd.DataFrame:
     """Return the metrics of the gate with other second opinions, and of the mean of the two models' probabilities.
 
@@ -137,8 +136,7 @@ def second_opinions(
         confident: upper edge of the gate's band.
         rule: rule of the gate.
         step: distance of two thresholds of the sweep.
-        resamples: bootstrap resamples.
-        seed: seed of the resampling.
+        **bootstrap: ``resamples`` and ``seed`` of the intervals.
 
     Returns:
         Columns asks about (labels of proteins with a structure, or all in the band), second opinion, asked, vetoed, n,
@@ -172,7 +170,7 @@ def second_opinions(
         joined = np.where(may_ask[:, None], pred["mean"], alone)
         outcomes["mean of ESM and GAT"] = (joined, prob["mean"], np.nan, np.nan)
         for name, (labels, score, asked, vetoed) in outcomes.items():
-            measured = measure(view, name, labels, score, thresholds["esm"], resamples=resamples, seed=seed)
+            measured = measure(view, name, labels, score, thresholds["esm"], **bootstrap)
             values = measured.set_index("metric")[["value", "ci_low", "ci_high"]]
             row = {"asks about": asks_about, "second opinion": name, "asked": asked, "vetoed": vetoed, "n": len(view.y)}
             for metric in METRICS:
