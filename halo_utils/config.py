@@ -22,7 +22,6 @@ from halo_utils.data.datasets import DATASETS
 from halo_utils.data.tables import is_safe
 from halo_utils.profile import (
     BackboneSettings,
-    Block,
     ComputeSettings,
     DatasetName,
     DataSettings,
@@ -30,6 +29,7 @@ from halo_utils.profile import (
     EvaluationSettings,
     GateSettings,
     GatSettings,
+    Group,
     PretrainSettings,
 )
 
@@ -44,7 +44,7 @@ VARIATIONS = {
 }
 
 
-class Settings(Block):
+class Settings(Group):
     """Everything a run needs; a run writes it beside its results."""
 
     profile: str

@@ -10,13 +10,13 @@ DatasetName = Literal[tuple(DATASETS)]
 Weight = Annotated[float, Field(ge=0)]
 
 
-class Block(BaseModel):
+class Group(BaseModel):
     """Base of every group of settings: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class DataSettings(Block):
+class DataSettings(Group):
     """Which proteins enter a run."""
 
     dataset: DatasetName
@@ -26,7 +26,7 @@ class DataSettings(Block):
     synthetic_proteins: int = Field(500, ge=60)  # size of the demo proteome before the rounding to families
 
 
-class RandomShape(Block):
+class RandomShape(Group):
     """Shape of an ESM-2 backbone with random weights, used where no pre-trained one is at hand."""
 
     layers: int = Field(ge=1)
@@ -36,7 +36,7 @@ class RandomShape(Block):
     init_std: float = Field(0.02, gt=0)  # ESM-2's own, for widths of 320 up; narrow models want about width**-0.5
 
 
-class BackboneSettings(Block):
+class BackboneSettings(Group):
     """The protein language model."""
 
     source: str  # "random", a Hugging Face hub id, or a local Hugging Face directory
@@ -47,7 +47,7 @@ class BackboneSettings(Block):
     trainable_layers: int | Literal["all"] = 2  # last encoder layers that learn, paper section 2.1
 
 
-class FocalSettings(Block):
+class FocalSettings(Group):
     """Focal loss, FL(p) = -alpha (1 - p)^gamma log p (Lin et al. 2017)."""
 
     gamma: float = Field(2.0, ge=0)
@@ -55,7 +55,7 @@ class FocalSettings(Block):
     balance: float = Field(0.0, ge=0, le=1)  # share of a label's log-odds that is added to its logit; paper: none
 
 
-class HeadSettings(Block):
+class HeadSettings(Group):
     """What turns residues into logits; the defaults are the paper's, section 2.1."""
 
     pooling: Literal["attention", "light_attention"] = "attention"  # the latter: convolutions, and both ends as well
@@ -66,7 +66,7 @@ class HeadSettings(Block):
     learning_rate: float | None = Field(None, gt=0)  # of pooling, head and composition; None: the backbone's
 
 
-class EsmSettings(Block):
+class EsmSettings(Group):
     """Fine-tuning of the sequence model."""
 
     learning_rate: float = Field(1e-5, gt=0)
@@ -81,7 +81,7 @@ class EsmSettings(Block):
     compare_heads: Literal["all", "paper", "none"] = "all"  # also train the paper's head, and all steps from it to ours
 
 
-class FeatureWeightSettings(Block):
+class FeatureWeightSettings(Group):
     """Weights of the three groups of node features, paper section 2.2."""
 
     mode: Literal["fixed", "grid", "learned"] = "fixed"
@@ -98,7 +98,7 @@ class FeatureWeightSettings(Block):
         return [(coord, bio) for coord in self.grid_coord for bio in self.grid_bio]
 
 
-class GatSettings(Block):
+class GatSettings(Group):
     """The graph attention network and its graphs."""
 
     cutoff_angstrom: float = Field(10.0, gt=0)  # C-alpha distance, unscaled coordinates
@@ -115,21 +115,21 @@ class GatSettings(Block):
     weights: FeatureWeightSettings = FeatureWeightSettings()
 
 
-class GateSettings(Block):
+class GateSettings(Group):
     """The rule that joins the two models, paper section 2.3."""
 
     rule: Literal["paper", "released_code", "sequence_only"] = "paper"
     confident: float = Field(0.55, gt=0, le=1)  # at and above it the sequence model decides alone
 
 
-class EvaluationSettings(Block):
+class EvaluationSettings(Group):
     """How results are measured."""
 
     bootstrap: int = Field(1000, ge=10)  # resamples of proteins, and of families, for the 95 % intervals
     threshold_step: float = Field(0.05, gt=0, lt=0.5)  # sweep 0.10..0.95, paper section 2.1
 
 
-class ComputeSettings(Block):
+class ComputeSettings(Group):
     """Where and how arithmetic happens."""
 
     precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"  # auto: bf16 where the hardware has units for it
@@ -139,7 +139,7 @@ class ComputeSettings(Block):
     compile: bool = False  # torch.compile for the layers of the language model: for hours of training, not minutes
 
 
-class PretrainSettings(Block):
+class PretrainSettings(Group):
     """Masked-language-model training of a backbone of our own (Lin et al. 2023, scaled down)."""
 
     files: tuple[str, ...] = ()  # names in data/sources.yaml; none: the synthetic proteome

@@ -89,7 +89,7 @@ main_set = splits.held_out_sets(table)[0]
 print(f"{settings.run_name}: {settings.title}, {len(table):,} proteins")
 
 # %%
-fig = diagrams.figure_2(**wording.figure_2(settings))
+fig = diagrams.figure_2(**wording.sequence_diagram(settings))
 show_figure(fig, paths.figures, "fig2_esm", "Fig. 2: tokens, frozen and trainable layers, pooling, head, threshold")
 
 # %% [markdown]

@@ -87,7 +87,7 @@ structures = artifacts.load_structures(settings, table)
 print(f"{settings.run_name}: {settings.title}, {len(table):,} proteins, {len(structures):,} with a structure")
 
 # %%
-fig = diagrams.figure_3(**wording.figure_3(settings))
+fig = diagrams.figure_3(**wording.graph_diagram(settings))
 show_figure(fig, paths.figures, "fig3_gat", "Fig. 3: three groups of node features, edges, GAT layers, mean, loss")
 
 # %% [markdown]

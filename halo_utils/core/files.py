@@ -26,11 +26,7 @@ HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn the system's errors about a full or read-only disk into one clear message.
-
-    Raises:
-        StorageError: naming ``path``, the free space and the remedy.
-    """
+    """Turn the system's errors about a full or read-only disk into a StorageError that names the remedy."""
     try:
         yield
     except OSError as error:
@@ -52,14 +48,8 @@ def storage_errors(path: Path) -> Iterator[None]:
 def locked(path: Path, what: str, patience: float = 0.1) -> Iterator[None]:
     """Hold the lock file ``path`` for the length of the block; the system frees it when the process ends.
 
-    Args:
-        path: lock file; its folder is created.
-        what: what is being written, for the message.
-        patience: seconds to wait for another holder.
-
     Raises:
-        BusyError: if another process holds the lock.
-        StorageError: if the folder cannot be written.
+        BusyError: naming ``what`` is being written, if another process still holds it after ``patience`` seconds.
     """
     lock = FileLock(path)
     with storage_errors(path):
@@ -83,9 +73,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     The temporary file is removed when the block raises; what a killed process leaves is removed by
     ``remove_unfinished``. The suffix of ``path`` is kept because writers choose their format by it.
-
-    Raises:
-        StorageError: if the disk is full or the folder read-only.
+    A full or read-only disk is a StorageError.
     """
     temporary = path.with_name(f".unfinished-{HOST}-{os.getpid()}-{path.name}")
     with storage_errors(path):
@@ -136,11 +124,7 @@ def write_parquet(path: Path, table: pd.DataFrame) -> Path:
 
 
 def read_parquet(path: Path, remedy: str) -> pd.DataFrame:
-    """Read a table of ``write_parquet``, verifying its checksums.
-
-    Raises:
-        DataError: if the file is missing or damaged; the message ends with ``remedy``.
-    """
+    """Read a table of ``write_parquet``; DataError, ending with ``remedy``, if it is missing or damaged."""
     if not path.is_file():
         raise DataError(f"{shown(path)} not found: {remedy}")
     try:

@@ -66,7 +66,7 @@ class RunPaths:
 
     @property
     def dataset(self) -> Path:
-        """The dataset table written by notebook 01."""
+        """The dataset table, which every later step reads."""
         return self.work / "dataset.parquet"
 
     def predictions(self, system: str) -> Path:
@@ -74,11 +74,7 @@ class RunPaths:
         return self.work / "predictions" / f"{system}.parquet"
 
     def make(self) -> "RunPaths":
-        """Create the folders and return self.
-
-        Raises:
-            StorageError: if one cannot be written; said now, not after hours of training.
-        """
+        """Create the folders and return self; StorageError, now and not after hours, if one cannot be written."""
         for folder in (self.work, self.results, self.figures, self.work / "predictions"):
             try:
                 folder.mkdir(parents=True, exist_ok=True)

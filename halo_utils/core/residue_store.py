@@ -38,48 +38,35 @@ class ResidueStore:
         try:
             index = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
             self._rows = np.load(path, mmap_mode="r", allow_pickle=False)
-            self.key: str = index["key"]
-            self.accessions: list[str] = index["accessions"]
-            self.checksums: list[int] = index["checksums"]
+            self.key, self.accessions, self.checksums = index["key"], index["accessions"], index["checksums"]
             self.content = digest(self.accessions, self.checksums)
-            self._start = dict(zip(self.accessions, np.cumsum([0, *index["lengths"][:-1]]).tolist(), strict=True))
-            self._length: dict[str, int] = dict(zip(self.accessions, index["lengths"], strict=True))
             self.width: int = self._rows.shape[1]
+            stops = zip(self.accessions, np.cumsum(index["lengths"]).tolist(), index["lengths"], strict=True)
+            self._slices = {accession: slice(stop - length, stop) for accession, stop, length in stops}
             if len(self._rows) != sum(index["lengths"]) or _signature(path) != self.content:
-                raise ValueError(
-                    f"{len(self._rows)} rows, the index is of {sum(index['lengths'])}, or of another array"
-                )
+                raise ValueError("its index is of another array")
         except (OSError, ValueError, LookupError) as error:
-            raise DataError(
-                f"{shown(path)} or its index cannot be read ({error}): delete both, make it again"
-            ) from error
+            remedy = "delete both, make it again"
+            raise DataError(f"{shown(path)} or its index cannot be read ({error}): {remedy}") from error
 
-    def __reduce__(self) -> tuple[type, tuple[Path]]:
-        """Cross to another process by name, not by content."""
+    def __reduce__(self) -> tuple[type, tuple[Path]]:  # crosses to another process by name, not by content
         return ResidueStore, (self.path,)
 
     def __contains__(self, accession: str) -> bool:
-        """Whether the protein has rows here."""
-        return accession in self._start
+        return accession in self._slices
 
     def __len__(self) -> int:
-        """Number of proteins."""
         return len(self.accessions)
 
     def length(self, accession: str) -> int:
         """Return L, the residues of a protein."""
-        return self._length[accession]
+        return self._slices[accession].stop - self._slices[accession].start
 
     def rows(self, accession: str) -> np.ndarray:
-        """Return the rows of a protein, [L, D], without copying.
-
-        Raises:
-            DataError: if the protein is not in the store.
-        """
-        if accession not in self._start:
+        """Return the rows of a protein, [L, D], without copying; DataError if it is not in the store."""
+        if accession not in self._slices:
             raise DataError(f"{accession} is not in the residue store {shown(self.path)}: make it for this data set")
-        start = self._start[accession]
-        return self._rows[start : start + self._length[accession]]
+        return self._rows[self._slices[accession]]
 
     def damaged(self) -> str | None:
         """Return the first protein whose rows differ from their checksum, or None; reads the whole file."""

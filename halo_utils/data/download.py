@@ -26,26 +26,13 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class Patience:
-    """How often and how long to try.
+    """How often and how long to try."""
 
-    Attributes:
-        tries: attempts per file.
-        backoff: seconds before a busy server is asked again, doubled each time.
-        connect: seconds to wait for a connection.
-        read: seconds to wait for the next bytes.
-        longest_pause: most seconds of a server's Retry-After that are honoured.
-    """
-
-    tries: int = 4
-    backoff: float = 1.0
-    connect: float = 15.0
-    read: float = 60.0
-    longest_pause: int = 120
-
-    @property
-    def timeout(self) -> tuple[float, float]:
-        """The pair that requests expects."""
-        return self.connect, self.read
+    tries: int = 4  # attempts per file
+    backoff: float = 1.0  # seconds before a busy server is asked again, doubled each time
+    connect: float = 15.0  # seconds to wait for a connection
+    read: float = 60.0  # seconds to wait for the next bytes
+    longest_pause: int = 120  # most seconds of a server's Retry-After that are honoured
 
 
 def offline() -> bool:
@@ -54,11 +41,7 @@ def offline() -> bool:
 
 
 def refuse_offline(what: str) -> None:
-    """Stop before a connection is opened while offline.
-
-    Raises:
-        DownloadError: naming what was asked for.
-    """
+    """Raise DownloadError, naming what was asked for, before a connection is opened while offline."""
     if offline():
         raise DownloadError(
             f"{what} is not on this machine and HALO_OFFLINE or HF_HUB_OFFLINE forbids downloading: unset it, or put"
@@ -66,25 +49,15 @@ def refuse_offline(what: str) -> None:
         )
 
 
-def open_session(patience: Patience) -> requests.Session:
-    """Return a session that repeats busy answers with back-off and honours Retry-After."""
-    retry = Retry(
-        total=None,
-        connect=0,  # broken connections are repeated by pooch
-        read=0,
-        redirect=5,
-        status=patience.tries - 1,
-        backoff_factor=patience.backoff,
-        status_forcelist=BUSY,
-        retry_after_max=patience.longest_pause,
-        raise_on_status=False,
-    )
-    session = requests.Session()
+def get(session: requests.Session, address: str, patience: Patience, **options: bool) -> requests.Response:
+    """Ask for an address; busy answers are repeated with back-off and Retry-After, broken connections are not."""
+    pauses = {"backoff_factor": patience.backoff, "retry_after_max": patience.longest_pause}
+    retry = Retry(patience.tries - 1, connect=0, read=0, status_forcelist=BUSY, raise_on_status=False, **pauses)
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry))
     agent = f"halo-utils ({requests.utils.default_user_agent()})"
     session.headers.update({"User-Agent": agent, "Accept-Encoding": "identity"})
-    return session
+    return session.get(address, timeout=(patience.connect, patience.read), **options)
 
 
 def fetch(
@@ -103,7 +76,7 @@ def fetch(
         target: where the file goes; an existing file with the right checksum is returned as it is.
         sha256: known checksum, or None.
         check: raises a HaloError when the content is not what was expected; runs before the file appears.
-        patience: how often and how long to try.
+        patience: how often and how long to try, by default ``Patience()``.
         progress: show a progress bar.
 
     Raises:
@@ -116,16 +89,15 @@ def fetch(
         raise DownloadError(f"{target.name}: {address!r} is not an http or https address; correct data/sources.yaml")
 
     def transfer(address: str, output: str, _: pooch.Pooch) -> None:
-        with open_session(patience) as session, session.get(address, stream=True, timeout=patience.timeout) as answer:
+        with requests.Session() as session, get(session, address, patience, stream=True) as answer:
             if not answer.ok:
                 raise DownloadError(f"{target.name}: {address} answered {answer.status_code} {answer.reason}: {REMEDY}")
             size = int(answer.headers.get("Content-Length", 0)) or None
-            bar = tqdm(total=size, unit="B", unit_scale=True, leave=False, desc=target.name, disable=not progress)
-            with bar, Path(output).open("wb") as file:
+            bar = {"desc": target.name, "leave": False, "disable": not progress}
+            with Path(output).open("wb") as file, tqdm.wrapattr(file, "write", size, **bar) as body:
                 for chunk in answer.iter_content(1 << 17):
-                    file.write(chunk)
-                    bar.update(len(chunk))
-        refuse_pages(Path(output), target.name, address)
+                    body.write(chunk)
+        _refuse_pages(Path(output), target.name, address)
         if check is not None:
             check(Path(output))
 
@@ -147,31 +119,26 @@ def fetch(
     return target
 
 
+def _reason(error: requests.RequestException) -> str:
+    """Return in a few words what broke."""
+    if isinstance(error, requests.Timeout) or "timed out" in str(error):
+        return "no answer in time"
+    cut = isinstance(error, requests.exceptions.ChunkedEncodingError)
+    return "the connection broke before the whole file came" if cut else "no connection"
+
+
+def _refuse_pages(path: Path, name: str, address: str) -> None:
+    """Refuse an empty file and a web page in the place of data."""
+    with path.open("rb") as file:
+        head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not head or head.startswith((b"<!doctype", b"<html", b"<?xml")):
+        came = "a web page" if head else "nothing"
+        raise DownloadError(f"{name}: {address} answered with {came}, the file itself was expected: {REMEDY}")
+
+
 def remove_temporaries(folder: Path) -> None:
     """Remove the temporary files that pooch left in ``folder`` an hour ago or longer, when its process was killed."""
     for path in folder.glob("tmp????????"):
         with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > 3600:
                 path.unlink()
-
-
-def _reason(error: requests.RequestException) -> str:
-    """Return in a few words what broke."""
-    if isinstance(error, requests.Timeout) or "timed out" in str(error):
-        return "no answer in time"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection broke before the whole file came"
-    return "no connection"
-
-
-def refuse_pages(path: Path, name: str, address: str) -> None:
-    """Refuse an empty file and a web page in the place of data.
-
-    Raises:
-        DownloadError: naming the file and the address.
-    """
-    with path.open("rb") as file:
-        head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if not head or head.startswith((b"<!doctype", b"<html", b"<?xml")):
-        came = "a web page" if head else "nothing"
-        raise DownloadError(f"{name}: {address} answered with {came}, the file itself was expected: {REMEDY}")

@@ -23,16 +23,21 @@ from Bio.SeqIO.FastaIO import SimpleFastaParser
 
 from halo_utils.core.errors import DataError
 
-# Letters, digits, dot, dash and underscore, no dot in front: cannot leave a folder or change an address.
-SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
-LONGEST = 64
+# Up to 64 letters, digits, dashes, underscores and inner dots: cannot leave a folder or change an address.
+SAFE = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 # UniProt's own pattern (uniprot.org/help/accession_numbers), with the number of an isoform.
 UNIPROT = re.compile(r"(?:[OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2})(?:-[0-9]+)?")
+STANDARD = frozenset("ACDEFGHIKLMNPQRSTVWY")
+LETTERS = STANDARD | frozenset("XBUZO")  # unknown, Asx, selenocysteine, Glx, pyrrolysine
+OPENERS = {b"\x1f\x8b": gzip.open, b"\xfd7": lzma.open}
+AGAIN = "fetch the file again (see data/README.md)"
+COMMON_COLUMNS = ("accession", "sequence", "split", "kingdom", "subset")
+Read = tuple[pd.DataFrame, pd.DataFrame]  # kept and dropped rows
 
 
 def is_safe(accession: str) -> bool:
     """Return whether a name may become part of a path or an address."""
-    return len(accession) <= LONGEST and SAFE.fullmatch(accession) is not None
+    return SAFE.fullmatch(accession) is not None
 
 
 def is_uniprot(accession: str) -> bool:
@@ -40,24 +45,35 @@ def is_uniprot(accession: str) -> bool:
     return UNIPROT.fullmatch(accession) is not None
 
 
-def check_accession(accession: str) -> str:
-    """Return the accession unchanged.
-
-    Raises:
-        DataError: if it is empty, or could leave a folder or change an address (slashes, spaces, URL characters).
-    """
+def check_accession(accession: str, where: str = "") -> str:
+    """Return the accession; DataError if it is empty, or could leave a folder or change an address."""
     if not is_safe(accession):
         raise DataError(
-            f"accession {accession[:80]!r} is not valid: expected up to {LONGEST} letters, digits, '-', '_' or inner"
+            f"{where}accession {accession[:40]!r} is not valid: expected up to 64 letters, digits, '-', '_' or inner"
             " dots, such as P04637; rename the protein"
         )
     return accession
 
 
-AGAIN = "fetch the file again (see data/README.md)"
-OPENERS = {b"\x1f\x8b": gzip.open, b"\xfd7": lzma.open}
-STANDARD = frozenset("ACDEFGHIKLMNPQRSTVWY")
-LETTERS = STANDARD | frozenset("XBUZO")  # unknown, Asx, selenocysteine, Glx, pyrrolysine
+def check_sequence(sequence: str, where: str) -> None:
+    """Raise DataError, naming the item (``where``) and the remedy, for letters that are no residues."""
+    if illegal := sorted(set(sequence) - LETTERS):
+        remedy = "mask unknown residues as X"
+        if set(sequence.upper()) <= LETTERS:
+            remedy = "write it in upper case"
+        elif illegal == ["*"]:
+            remedy = "remove the sign of the stop codon"
+        letters = " ".join(repr(letter)[1:-1] for letter in illegal[:8])
+        raise DataError(f"{where}: illegal residue(s) {letters}; expected one-letter amino acids, {remedy}")
+
+
+def check_protein(where: str, accession: str, sequence: str) -> None:
+    """Raise DataError, naming file and row (``where``), for an invalid accession or sequence, or an empty one."""
+    where = f"{where} ({accession[:40] or 'no accession'})"
+    check_accession(accession, f"{where}: ")
+    if not sequence:
+        raise DataError(f"{where}: empty sequence; remove the row or fill it in")
+    check_sequence(sequence, where)
 
 
 @contextmanager
@@ -80,26 +96,6 @@ def open_text(path: Path) -> Iterator[TextIO]:
         raise DataError(f"{path.name} is damaged or cut off ({error}): {AGAIN}") from error
 
 
-def read_text(path: Path) -> str:
-    """Return all text of a file, see ``open_text``.
-
-    Raises:
-        DataError: if the file is missing, empty, damaged, or not UTF-8 text; the last by its row.
-    """
-    with open_text(path) as handle:
-        try:
-            text = handle.read()
-        except UnicodeDecodeError as error:
-            row = error.object[: error.start].count(b"\n") + 1
-            raise DataError(f"{path.name} row {row}: bytes that are not UTF-8 text; save the file as UTF-8") from error
-    if not text.strip():
-        raise DataError(f"{path.name} is empty: {AGAIN}")
-    if "\0" in text:
-        row = text[: text.index("\0")].count("\n") + 1
-        raise DataError(f"{path.name} row {row}: a zero byte, text was expected; {AGAIN}")
-    return text
-
-
 def read_csv(path: Path, columns: Sequence[str], optional: Collection[str] | None = ()) -> pd.DataFrame:
     """Read a CSV as text and check that it has exactly the published columns.
 
@@ -112,20 +108,31 @@ def read_csv(path: Path, columns: Sequence[str], optional: Collection[str] | Non
         DataError: if the file is unreadable, has no rows, a row has another number of fields, or a column is
             missing, repeated or unknown; names the row and what was expected.
     """
+    with open_text(path) as handle:
+        try:
+            text = handle.read().rstrip("\n")
+        except UnicodeDecodeError as error:
+            row = error.object[: error.start].count(b"\n") + 1
+            raise DataError(f"{path.name} row {row}: bytes that are not UTF-8 text; save the file as UTF-8") from error
+    if not text.strip():
+        raise DataError(f"{path.name} is empty: {AGAIN}")
+    if "\0" in text:
+        row = text[: text.index("\0")].count("\n") + 1
+        raise DataError(f"{path.name} row {row}: a zero byte, text was expected; {AGAIN}")
     try:
-        rows = list(csv.reader(io.StringIO(read_text(path).rstrip("\n")), strict=True))
+        header, *rows = csv.reader(io.StringIO(text), strict=True)
     except csv.Error as error:
         raise DataError(f"{path.name} is not a valid CSV ({error}): check its quotes, or {AGAIN}") from error
-    header = [name.strip() for name in rows[0]]
+    header = [name.strip() for name in header]
     _check_columns(path, header, columns, optional)
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(rows, 2):
         if len(row) != len(header):
             raise DataError(
                 f"{path.name} row {number}: {len(row)} fields, the header names {len(header)}; correct the row"
             )
-    if len(rows) == 1:
+    if not rows:
         raise DataError(f"{path.name} has a header but no rows: {AGAIN}")
-    return pd.DataFrame(rows[1:], columns=header, dtype=str)
+    return pd.DataFrame(rows, columns=header, dtype=str)
 
 
 def _check_columns(path: Path, header: list[str], columns: Sequence[str], optional: Collection[str] | None) -> None:
@@ -147,45 +154,6 @@ def _check_columns(path: Path, header: list[str], columns: Sequence[str], option
             f"{path.name}: unknown column(s) {', '.join(strange)[:300]}; expected {', '.join(columns)};"
             " remove the column(s), or rename them if they are misspelt"
         )
-
-
-def check_sequence(where: str, sequence: str) -> None:
-    """Refuse letters that are no residues.
-
-    Raises:
-        DataError: naming the item (``where``), the letters and the remedy.
-    """
-    illegal = sorted(set(sequence) - LETTERS)
-    if illegal:
-        remedy = "mask unknown residues as X"
-        if set(sequence.upper()) <= LETTERS:
-            remedy = "write it in upper case"
-        elif illegal == ["*"]:
-            remedy = "remove the sign of the stop codon"
-        letters = " ".join(repr(letter)[1:-1] for letter in illegal[:8])
-        raise DataError(f"{where}: illegal residue(s) {letters}; expected one-letter amino acids, {remedy}")
-
-
-def check_protein(where: str, accession: str, sequence: str) -> None:
-    """Refuse an invalid accession, an empty sequence, or letters that are no residues.
-
-    Args:
-        where: file and row, for the message.
-        accession: name of the protein.
-        sequence: its residues.
-
-    Raises:
-        DataError: naming file, row and accession, what was expected and the remedy.
-    """
-    where = f"{where} ({accession[:40] or 'no accession'})"
-    if not is_safe(accession):
-        raise DataError(
-            f"{where}: accession {accession[:40]!r} is not valid; expected a name such as P04637, without slashes,"
-            " spaces or other signs; correct it"
-        )
-    if not sequence:
-        raise DataError(f"{where}: empty sequence; remove the row or fill it in")
-    check_sequence(where, sequence)
 
 
 def stream_fasta(path: Path) -> Iterator[tuple[str, str]]:
@@ -235,10 +203,6 @@ def read_fasta(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
             )
     table = pd.DataFrame({"accession": list(kept), "sequence": list(kept.values())})
     return table, pd.DataFrame(dropped, columns=["accession", "reason", "file"])
-
-
-COMMON_COLUMNS = ("accession", "sequence", "split", "kingdom", "subset")
-Read = tuple[pd.DataFrame, pd.DataFrame]
 
 
 def _where(path: Path, accessions: pd.Series, row: int) -> str:

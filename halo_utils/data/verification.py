@@ -31,11 +31,7 @@ def measure(path: Path, columns: tuple[str, ...]) -> Content:
 
 
 def check_content(path: Path, expected: Content, name: str) -> None:
-    """Compare a CSV with what was published.
-
-    Raises:
-        DataError: naming the first difference: columns, rows, or single cells.
-    """
+    """Raise DataError, naming the first difference, when a CSV is not what was published."""
     content = measure(path, expected.columns)
     remedy = "fetch it again, or compare the address in data/sources.yaml"
     if content.rows != expected.rows:

@@ -113,25 +113,28 @@ def resampled_scores(
     return {key: np.concatenate([piece[key] for piece in pieces]) for key in pieces[0]}
 
 
-def interval(samples: np.ndarray) -> tuple[float, float]:
-    """Return the 2.5 % and 97.5 % percentiles, NaN where nothing is defined."""
-    finite = samples[np.isfinite(samples)]
-    return tuple(np.percentile(finite, [2.5, 97.5])) if len(finite) else (np.nan, np.nan)
+def _samples(
+    y: np.ndarray,
+    system: tuple[np.ndarray, np.ndarray],
+    locations: Sequence[str],
+    resamples: int,
+    seed: int,
+    families: np.ndarray | None,
+) -> dict[str, dict[tuple[str, str], np.ndarray]]:
+    """Return unit that is resampled -> metric -> [R]; families only where one holds several proteins."""
+    drawn = {"proteins": resample_weights(len(y), resamples, seed)}
+    if families is not None and len(np.unique(families)) < len(y):
+        drawn["families"] = resample_weights(len(y), resamples, seed, families)
+    return {unit: resampled_scores(y, *system, locations, weights) for unit, weights in drawn.items()}
 
 
-def _resamplings(n: int, resamples: int, seed: int, families: np.ndarray | None) -> dict[str, np.ndarray]:
-    """Return what is resampled -> weights [R, B]; families only where one holds several proteins."""
-    drawn = {"proteins": resample_weights(n, resamples, seed)}
-    if families is not None and len(np.unique(families)) < n:
-        drawn["families"] = resample_weights(n, resamples, seed, families)
-    return drawn
-
-
-def _widest(samples: dict[str, np.ndarray]) -> tuple[dict[str, object], np.ndarray]:
-    """Return the widest of the intervals as columns ci_low, ci_high and resampled, and the samples behind it."""
-    ends = {unit: interval(drawn) for unit, drawn in samples.items()}
-    unit = max(ends, key=lambda name: np.nan_to_num(np.subtract(*ends[name][::-1]), nan=-1.0))
-    return {"ci_low": ends[unit][0], "ci_high": ends[unit][1], "resampled": unit}, samples[unit]
+def _row(key: tuple[str, str], samples: dict[str, dict[tuple[str, str], np.ndarray]], **value: float) -> dict:
+    """Return a row: the metric, its value, the widest of the intervals (2.5 % to 97.5 %), and whose it is."""
+    finite = {unit: drawn[key][np.isfinite(drawn[key])] for unit, drawn in samples.items()}
+    ends = {u: np.percentile(drawn, [2.5, 97.5]) if len(drawn) else [np.nan] * 2 for u, drawn in finite.items()}
+    unit = max(ends, key=lambda name: np.nan_to_num(ends[name][1] - ends[name][0], nan=-1.0))
+    row = {"metric": key[0], "label": key[1]} | value
+    return row | {"ci_low": ends[unit][0], "ci_high": ends[unit][1], "resampled": unit}
 
 
 def evaluate(
@@ -161,14 +164,8 @@ def evaluate(
         Columns: metric, label, value, ci_low, ci_high (the wider of the two intervals), resampled (``proteins`` or
         ``families``: whose it is), the constant ones, n, macro_over (labels in macro averages), seed.
     """
-    drawn = {
-        unit: resampled_scores(y, pred, prob, locations, weights)
-        for unit, weights in _resamplings(len(y), resamples, seed, families).items()
-    }
-    rows = []
-    for (metric, label), value in scores(y, pred, prob, locations).items():
-        ends, _ = _widest({unit: samples[metric, label] for unit, samples in drawn.items()})
-        rows.append({"metric": metric, "label": label, "value": value} | ends)
+    samples = _samples(y, (pred, prob), locations, resamples, seed, families)
+    rows = [_row(key, samples, value=value) for key, value in scores(y, pred, prob, locations).items()]
     counts = {"n": len(y), "macro_over": int(np.any(y, axis=0).sum())}
     return pd.DataFrame(rows).assign(**columns, **counts, seed=seed)
 
@@ -198,15 +195,11 @@ def paired_difference(
         Columns metric, label, difference, ci_low, ci_high and resampled as in ``evaluate``, and ``p_not_greater``, the
         share of those resamples in which the first system is not better.
     """
-    values, other_values = scores(y, *first, locations), scores(y, *second, locations)
-    gaps = {}
-    for unit, weights in _resamplings(len(y), resamples, seed, families).items():
-        one, other = (resampled_scores(y, *system, locations, weights) for system in (first, second))
-        gaps[unit] = {key: one[key] - other[key] for key in values}
-    rows = []
-    for key, value in values.items():
-        ends, gap = _widest({unit: samples[key] for unit, samples in gaps.items()})
-        gap = gap[np.isfinite(gap)]
-        row = {"metric": key[0], "label": key[1], "difference": value - other_values[key]} | ends
-        rows.append(row | {"p_not_greater": float(np.mean(gap <= 0)) if len(gap) else np.nan})
+    values, others = scores(y, *first, locations), scores(y, *second, locations)
+    one, other = (_samples(y, system, locations, resamples, seed, families) for system in (first, second))
+    gaps = {unit: {key: one[unit][key] - other[unit][key] for key in values} for unit in one}
+    rows = [_row(key, gaps, difference=values[key] - others[key]) for key in values]
+    for key, row in zip(values, rows, strict=True):
+        gap = gaps[row["resampled"]][key]
+        row["p_not_greater"] = float(np.mean(gap[np.isfinite(gap)] <= 0)) if np.isfinite(gap).any() else np.nan
     return pd.DataFrame(rows)

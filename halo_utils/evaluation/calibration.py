@@ -1,6 +1,7 @@
 """Thresholds and confidence: everything that is read off stored probabilities without running a network."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -30,16 +31,12 @@ def confidence_bins(y: np.ndarray, prob: np.ndarray, edges: np.ndarray = BIN_EDG
         95 % Wilson interval.
     """
     p, truth = np.asarray(prob).ravel(), np.asarray(y).ravel().astype(bool)
-    index = np.digitize(p, edges[1:-1])
-    rows = []
-    for i, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
-        inside = (index == i) & (p >= edges[0])
-        total, right = int(inside.sum()), int(truth[inside].sum())
-        interval = binomtest(right, total).proportion_ci(method="wilson") if total else (np.nan, np.nan)
-        row = {"low": low, "high": high, "total": total, "wrong": total - right}
-        rows.append(
-            row | {"accuracy": right / total if total else np.nan, "ci_low": interval[0], "ci_high": interval[1]}
-        )
+    index, rows = np.where(p >= edges[0], np.digitize(p, edges[1:-1]), -1), []
+    for i, (low, high) in enumerate(pairwise(edges)):
+        total, right = int((index == i).sum()), int(truth[index == i].sum())
+        ends = binomtest(right, total).proportion_ci(method="wilson") if total else (np.nan, np.nan)
+        accuracy = {"accuracy": right / total if total else np.nan, "ci_low": ends[0], "ci_high": ends[1]}
+        rows.append({"low": low, "high": high, "total": total, "wrong": total - right} | accuracy)
     return pd.DataFrame(rows)
 
 
@@ -83,7 +80,8 @@ class PredictedRanges:
         It reaches a level in exactly those resamples whose ``crossing`` is not above ``confidence``.
         """
         inside = self.edges[:-1] >= confidence - TOLERANCE
-        return _estimate(_extreme(np.fmin, self.accuracy[:, inside])), int(self.total[inside].sum())
+        worst = np.fmin.reduce(self.accuracy[:, inside], axis=1, initial=np.nan)  # empty ranges are left out
+        return _estimate(worst), int(self.total[inside].sum())
 
     def below(self, confidence: float) -> tuple[Estimate, int]:
         """Return the accuracy of the best range under ``confidence``, and the labels there.
@@ -91,12 +89,8 @@ class PredictedRanges:
         Where it misses a level, ``crossing`` is not below ``confidence``.
         """
         inside = self.edges[1:] <= confidence + TOLERANCE
-        return _estimate(_extreme(np.fmax, self.accuracy[:, inside])), int(self.total[inside].sum())
-
-
-def _extreme(choose: np.ufunc, accuracy: np.ndarray) -> np.ndarray:
-    """Return the smallest or largest of [1 + R, m] per row, empty ranges left out; NaN where none is filled."""
-    return choose.reduce(accuracy, axis=1, initial=np.nan)
+        best = np.fmax.reduce(self.accuracy[:, inside], axis=1, initial=np.nan)
+        return _estimate(best), int(self.total[inside].sum())
 
 
 def _estimate(values: np.ndarray) -> Estimate:
@@ -144,14 +138,12 @@ def reliability(y: np.ndarray, prob: np.ndarray, n_bins: int = 10) -> tuple[pd.D
         One row per bin of equal width over 0..1 (mean probability, observed frequency, pairs), and the mean
         absolute difference of the two weighted by pairs.
     """
-    p, truth = np.asarray(prob).ravel(), np.asarray(y).ravel().astype(float)
-    index = np.minimum((p * n_bins).astype(int), n_bins - 1)
-    frame = pd.DataFrame({"bin": index, "probability": p, "observed": truth})
-    table = frame.groupby("bin").agg(
-        probability=("probability", "mean"), observed=("observed", "mean"), pairs=("bin", "size")
-    )
+    frame = pd.DataFrame({"probability": np.ravel(prob), "observed": np.ravel(y).astype(float)})
+    frame["bin"] = np.minimum((frame["probability"] * n_bins).astype(int), n_bins - 1)
+    bins = frame.groupby("bin")
+    table = bins.mean().assign(pairs=bins.size()).reset_index()
     gap = (table["probability"] - table["observed"]).abs()
-    return table.reset_index(), float((gap * table["pairs"]).sum() / table["pairs"].sum())
+    return table, float((gap * table["pairs"]).sum() / len(frame))
 
 
 def calibration_sentence(gamma: float, table: pd.DataFrame, error: float) -> str:
@@ -164,13 +156,12 @@ def calibration_sentence(gamma: float, table: pd.DataFrame, error: float) -> str
     """
     away = (table["observed"] - 0.5).abs() > (table["probability"] - 0.5).abs()
     share = float(table.loc[away, "pairs"].sum() / table["pairs"].sum())
+    loss = "The loss is plain binary cross-entropy (focal loss with gamma 0), which pulls probabilities nowhere"
     if gamma:
         loss = (
             f"Focal loss with gamma {gamma:g} stops rewarding a label once it is safely right, which keeps"
             " probabilities nearer to one half than the labels are"
         )
-    else:
-        loss = "The loss is plain binary cross-entropy (focal loss with gamma 0), which pulls probabilities nowhere"
     return (
         f"{loss}. Here {share:.0%} of the pairs lie in ranges whose true share is further from one half than their"
         f" probability, and the expected calibration error is {error:.3f}."

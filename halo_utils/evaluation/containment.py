@@ -27,8 +27,7 @@ def by_containment(
     edges: Sequence[float] = EDGES,
     *,
     step: float = 0.05,
-    resamples: int = 1000,
-    seed: int = 7,
+    **bootstrap: int,
 ) -> pd.DataFrame:
     """Return accuracy and micro F1 of systems against the share of 6-mers that one seen protein has in common.
 
@@ -38,8 +37,7 @@ def by_containment(
         dataset: data set of the table.
         edges: increasing ends of the ranges of containment, first 0, last 1.
         step: distance of two thresholds of the sweep.
-        resamples: bootstrap resamples.
-        seed: seed of the resampling.
+        **bootstrap: ``resamples`` and ``seed`` of the intervals.
 
     Returns:
         Rows of ``CURVE_COLUMNS`` per test split and system. The range is ``inside`` low and high, or ``below``: all
@@ -52,7 +50,7 @@ def by_containment(
             under = share < high if high < edges[-1] else np.ones(len(share), dtype=bool)
             for name, start, keep in (("inside", low, under & (share >= low)), ("below", edges[0], under)):
                 if keep.any():
-                    scored = _scored(view, keep, system, prob, threshold, resamples=resamples, seed=seed)
+                    scored = _scored(view, keep, system, prob, threshold, **bootstrap)
                     rows.append(scored[scored["metric"].isin(CURVE)].assign(range=name, low=start, high=high))
     return pd.concat(rows, ignore_index=True)[CURVE_COLUMNS]
 
@@ -64,8 +62,7 @@ def without_near_duplicates(
     column: str = "corpus_containment",
     *,
     step: float = 0.05,
-    resamples: int = 1000,
-    seed: int = 7,
+    **bootstrap: int,
 ) -> pd.DataFrame:
     """Return metrics of systems with and without the proteins that have a near duplicate in what was seen.
 
@@ -75,8 +72,7 @@ def without_near_duplicates(
         dataset: data set of the table.
         column: share of 6-mers in one protein of what was seen; by default of the pre-training corpus.
         step: distance of two thresholds of the sweep.
-        resamples: bootstrap resamples.
-        seed: seed of the resampling.
+        **bootstrap: ``resamples`` and ``seed`` of the intervals.
 
     Returns:
         Rows of ``WITHOUT_COLUMNS`` per test split and system, difference is without minus all and the interval that
@@ -86,10 +82,8 @@ def without_near_duplicates(
     for view, system, prob, threshold in _systems(table, predictions, dataset, step):
         far = _column(view, table, column) < NEAR_DUPLICATE  # False where it is not known
         if far.any():
-            everything, rest = (
-                _scored(view, keep, system, prob, threshold, resamples=resamples, seed=seed)
-                for keep in (np.ones_like(far), far)
-            )
+            masks = (np.ones_like(far), far)
+            everything, rest = (_scored(view, keep, system, prob, threshold, **bootstrap) for keep in masks)
             everything = everything.rename(columns={"value": "all"})[[*KEYS, "all", "n"]]
             rest = rest[rest["metric"].isin(WITHOUT)].rename(columns={"value": "without"})
             rows.append(everything.merge(rest, on=KEYS, suffixes=("", "_without")))
@@ -115,11 +109,11 @@ def _column(view: EvaluationSet, table: pd.DataFrame, name: str) -> np.ndarray:
 
 
 def _scored(
-    view: EvaluationSet, keep: np.ndarray, system: str, prob: np.ndarray, threshold: Threshold, **options: int
+    view: EvaluationSet, keep: np.ndarray, system: str, prob: np.ndarray, threshold: Threshold, **bootstrap: int
 ) -> pd.DataFrame:
     """Return the overall metrics of a system on the proteins of a set where ``keep`` [B] is true."""
     pred = prob[keep] >= threshold.on(view.name)
     with warnings.catch_warnings():  # scikit-learn's, about a label that no protein of a small range has
         warnings.simplefilter("ignore", UserWarning)
-        metrics = measure(restrict(view, keep, "range"), system, pred, prob[keep], threshold, **options)
+        metrics = measure(restrict(view, keep, "range"), system, pred, prob[keep], threshold, **bootstrap)
     return metrics[metrics["label"] == ""].assign(split=view.name)

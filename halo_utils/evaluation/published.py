@@ -46,9 +46,8 @@ def published_table(number: int) -> pd.DataFrame:
 
     Source: Tables 1-4 of the paper, transcribed digit by digit into ``data/reference``.
     """
-    wide = _read(f"table{number}").copy()
-    wide["label"] = wide["label"].map(canonical)
-    wide["metric"] = wide["metric"].replace(PUBLISHED_METRIC)
+    wide = _read(f"table{number}")
+    wide = wide.assign(label=wide["label"].map(canonical), metric=wide["metric"].replace(PUBLISHED_METRIC))
     # Melted row by row, so that a row that only some systems have keeps its place.
     tidy = wide.melt(["metric", "label"], var_name="system", value_name="published", ignore_index=False)
     tidy = tidy.sort_index(kind="stable")
@@ -103,14 +102,10 @@ def beside_published(number: int, metrics: pd.DataFrame, columns: dict[str, str]
     """
     table = published_table(number)
     table = table[table["system"].isin(list(columns))]
-    ours = metrics[["metric", "label", "system", "value", "ci_low", "ci_high"]].rename(columns={"value": "ours"})
-    merged = table.assign(key=table["system"].map(columns)).merge(
-        ours,
-        how="left",
-        left_on=["metric", "label", "key"],
-        right_on=["metric", "label", "system"],
-        suffixes=("", "_own"),
-    )
+    ours = metrics[["metric", "label", "system", "value", "ci_low", "ci_high"]]
+    ours = ours.rename(columns={"value": "ours", "system": "key"})
+    keys = ["metric", "label", "key"]
+    merged = table.assign(key=table["system"].map(columns)).merge(ours, how="left", on=keys)
     return merged.assign(difference=merged["ours"] - merged["published"])[COMPARED]
 
 
@@ -129,18 +124,13 @@ def beside_paper(
     Returns:
         As ``beside_published``; systems without a published column follow, with ``published`` empty.
     """
-    own = metrics[metrics["split"] == split]
+    metrics = metrics[metrics["split"] == split]
     columns = published_columns(dataset, split).get(number, {})
-    table = beside_published(number, own, {c: s for c, s in columns.items() if not s or s in systems})
-    alone = own[own["metric"].isin(set(published_table(number)["metric"]))].rename(columns={"value": "ours"})
+    table = beside_published(number, metrics, {c: s for c, s in columns.items() if not s or s in systems})
+    alone = metrics[metrics["metric"].isin(set(published_table(number)["metric"]))].rename(columns={"value": "ours"})
     left = [s for s in systems if s not in columns.values()]
     rest = [alone[alone["system"] == s].assign(system=TITLES[s]).reindex(columns=COMPARED) for s in left]
-    return pd.concat([part for part in (table, *rest) if len(part)], ignore_index=True)
-
-
-def row_title(metric: str, label: str) -> str:
-    """Return how a row of a table is called: the location for MCC, else the metric."""
-    return f"MCC {label}" if metric == "mcc" else METRIC_TITLES[metric]
+    return pd.concat([rows for rows in (table, *rest) if len(rows)], ignore_index=True)
 
 
 PARTS = ("published", "ours [95\u00a0%]", "difference")  # no-break spaces: cells stay on one line
@@ -153,11 +143,11 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     """
     rows: dict[str, dict[tuple[str, str], str]] = {}
     for row in table.itertuples():
-        cells = rows.setdefault(row_title(row.metric, row.label), {})
-        known = dict(zip(PARTS, (row.published, row.ours, row.difference), strict=True))
-        interval = f"[{row.ci_low:.3f}, {row.ci_high:.3f}]"
-        texts = (f"{row.published:.3f}", f"{row.ours:.3f} {interval}".replace(" ", "\u00a0"), f"{row.difference:+.3f}")
-        cells |= {(row.system, p): t for p, t in zip(PARTS, texts, strict=True) if pd.notna(known[p])}
+        cells = rows.setdefault(f"MCC {row.label}" if row.metric == "mcc" else METRIC_TITLES[row.metric], {})
+        ours = f"{row.ours:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]".replace(" ", "\u00a0")
+        texts = (f"{row.published:.3f}", ours, f"{row.difference:+.3f}")
+        known = pd.notna([row.published, row.ours, row.difference])
+        cells |= {(row.system, PARTS[i]): texts[i] for i in range(3) if known[i]}
     columns = [(s, p) for s in pd.unique(table["system"]) for p in PARTS if any((s, p) in c for c in rows.values())]
     body = [[cells.get(column, "–") for column in columns] for cells in rows.values()]
     return pd.DataFrame(body, index=list(rows), columns=pd.MultiIndex.from_tuples(columns))

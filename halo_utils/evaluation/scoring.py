@@ -25,14 +25,7 @@ def tune(table: pd.DataFrame, predictions: pd.DataFrame, dataset: str, step: flo
 
 
 def measure(
-    view: EvaluationSet,
-    system: str,
-    pred: np.ndarray,
-    prob: np.ndarray,
-    threshold: Threshold,
-    *,
-    resamples: int = 1000,
-    seed: int = 7,
+    view: EvaluationSet, system: str, pred: np.ndarray, prob: np.ndarray, threshold: Threshold, **bootstrap: int
 ) -> pd.DataFrame:
     """Return the tidy metrics of one system on one set, with intervals; see ``bootstrap.evaluate``.
 
@@ -42,53 +35,35 @@ def measure(
         pred: [B, K] predicted labels.
         prob: [B, K] probabilities or gate scores.
         threshold: what the labels were predicted with.
-        resamples: bootstrap resamples.
-        seed: seed of the resampling; equal seeds pair the resamples of systems.
+        **bootstrap: ``resamples`` (1000) and ``seed`` (7) of the intervals.
 
     Raises:
         LeakError: if the threshold was chosen on this set.
     """
-    options = {"resamples": resamples, "seed": seed, "families": view.families}
     columns = {"dataset": view.dataset, "split": view.name, "system": system, "threshold": threshold.on(view.name)}
-    return evaluate(view.y, pred, prob, view.locations, **options, **columns)
+    return evaluate(view.y, pred, prob, view.locations, families=view.families, **bootstrap, **columns)
 
 
 def measure_plain(
-    table: pd.DataFrame,
-    system: str,
-    predictions: pd.DataFrame,
-    dataset: str,
-    *,
-    step: float = 0.05,
-    resamples: int = 1000,
-    seed: int = 7,
+    table: pd.DataFrame, system: str, predictions: pd.DataFrame, dataset: str, *, step: float = 0.05, **bootstrap: int
 ) -> pd.DataFrame:
     """Return the metrics of a system that predicts a label at its validation threshold, on every test set."""
     threshold, parts = tune(table, predictions, dataset, step), []
     for view in held_out_views(table, dataset).values():
         prob = view.join(predictions)
-        pred = prob >= threshold.on(view.name)
-        parts.append(measure(view, system, pred, prob, threshold, resamples=resamples, seed=seed))
+        parts.append(measure(view, system, prob >= threshold.on(view.name), prob, threshold, **bootstrap))
     return pd.concat(parts, ignore_index=True)
 
 
 def measure_label_thresholds(
-    table: pd.DataFrame,
-    system: str,
-    predictions: pd.DataFrame,
-    dataset: str,
-    *,
-    step: float = 0.05,
-    resamples: int = 1000,
-    seed: int = 7,
+    table: pd.DataFrame, system: str, predictions: pd.DataFrame, dataset: str, *, step: float = 0.05, **bootstrap: int
 ) -> tuple[dict[str, Threshold], pd.DataFrame]:
     """Return a threshold per location, chosen on validation, and the metrics of a system that uses them."""
-    val = evaluation_set(table, "val", dataset)
+    val, several, parts = evaluation_set(table, "val", dataset), Threshold(float("nan"), "val"), []
     chosen = choose_label_thresholds(val.y, val.join(predictions), val.locations, "val", step)
-    several, parts = Threshold(float("nan"), "val"), []
     for view in held_out_views(table, dataset).values():
         prob, cuts = view.join(predictions), np.array([chosen[name].on(view.name) for name in view.locations])
-        parts.append(measure(view, system, prob >= cuts, prob, several, resamples=resamples, seed=seed))
+        parts.append(measure(view, system, prob >= cuts, prob, several, **bootstrap))
     return chosen, pd.concat(parts, ignore_index=True)
 
 
@@ -96,13 +71,11 @@ def compare(
     view: EvaluationSet,
     first: tuple[str, np.ndarray, np.ndarray],
     second: tuple[str, np.ndarray, np.ndarray],
-    *,
-    resamples: int = 1000,
-    seed: int = 7,
+    **bootstrap: int,
 ) -> pd.DataFrame:
     """Return first minus second on one set, see ``bootstrap.paired_difference``; each is (name, pred, prob)."""
-    options = {"resamples": resamples, "seed": seed, "families": view.families}
-    table = paired_difference(view.y, first[1:], second[1:], view.locations, **options)
+    systems = (first[1:], second[1:])
+    table = paired_difference(view.y, *systems, view.locations, families=view.families, **bootstrap)
     macro_over = len(view.locations) - len(view.absent)
     return table.assign(split=view.name, first=first[0], second=second[0], n=len(view.y), macro_over=macro_over)
 

@@ -10,7 +10,6 @@ from halo_utils.evaluation.metrics import f1_score, ratio
 from halo_utils.evaluation.published import METRIC_TITLES
 from halo_utils.evaluation.scoring import measure, tune
 from halo_utils.evaluation.test_sets import EvaluationSet
-from halo_utils.models.baselines import mean_of
 from halo_utils.models.gate import Decision, GateResult, Rule, asked_labels, halo_gate, random_veto
 
 VETO_METRICS = ("micro_f1", "macro_f1", "accuracy", "jaccard", "macro_precision", "macro_recall")
@@ -126,8 +125,7 @@ def second_opinions(
     confident: float = 0.55,
     rule: Rule = "paper",
     step: float = 0.05,
-    resamples: int = 1000,
-    seed: int = 7,
+    **bootstrap: int,
 ) -> pd.DataFrame:
     """Return the metrics of the gate with other second opinions, and of the mean of the two models' probabilities.
 
@@ -138,15 +136,17 @@ def second_opinions(
         confident: upper edge of the gate's band.
         rule: rule of the gate.
         step: distance of two thresholds of the sweep.
-        resamples: bootstrap resamples.
-        seed: seed of the resampling.
+        **bootstrap: ``resamples`` and ``seed`` of the intervals.
 
     Returns:
         Columns asks about (labels of proteins with a structure, or all in the band), second opinion, asked, vetoed, n,
         and of every metric of ``METRICS`` its value, ``<metric>_low`` and ``<metric>_high``. The mean of probabilities
         is no veto: it decides every label of the proteins it may be asked about, at a threshold of its own.
     """
-    mean = mean_of(predictions["esm"], predictions["gat_weighted"])
+    esm, gat = predictions["esm"], predictions["gat_weighted"]
+    columns = list(esm.columns.drop(["accession", "split"]))
+    both = esm[columns], gat.set_index("accession").loc[esm["accession"], columns]
+    mean = esm.assign(**dict(zip(columns, np.mean([p.to_numpy() for p in both], axis=0).T, strict=True)))
     predictions = {name: predictions[name] for name in ("esm", "gat_weighted", "composition")} | {"mean": mean}
     thresholds = {name: tune(table, stored, view.dataset, step) for name, stored in predictions.items()}
     prob = {name: view.join(stored) for name, stored in predictions.items()}
@@ -159,7 +159,7 @@ def second_opinions(
         "oracle (vetoes what is false)": view.y > 0,
     }
     numbers = {"esm_threshold": thresholds["esm"].on(view.name), "gat_threshold": 0.5, "confident": confident}
-    structure, rows = view.join(predictions["gat_weighted"], ["has_structure"])[:, 0].astype(bool), []
+    structure, rows = view.join(gat, ["has_structure"])[:, 0].astype(bool), []
     for asks_about, may_ask in {MAY_BE_ASKED: structure, ALL: np.ones_like(structure)}.items():
         outcomes = {}
         for name, keeps in opinions.items():
@@ -170,7 +170,7 @@ def second_opinions(
         joined = np.where(may_ask[:, None], pred["mean"], alone)
         outcomes["mean of ESM and GAT"] = (joined, prob["mean"], np.nan, np.nan)
         for name, (labels, score, asked, vetoed) in outcomes.items():
-            measured = measure(view, name, labels, score, thresholds["esm"], resamples=resamples, seed=seed)
+            measured = measure(view, name, labels, score, thresholds["esm"], **bootstrap)
             values = measured.set_index("metric")[["value", "ci_low", "ci_high"]]
             row = {"asks about": asks_about, "second opinion": name, "asked": asked, "vetoed": vetoed, "n": len(view.y)}
             for metric in METRICS:

@@ -18,11 +18,11 @@ import requests
 from tqdm.contrib.concurrent import thread_map
 
 from halo_utils.core.errors import DownloadError, StructureError
-from halo_utils.core.files import write_bytes, write_csv
+from halo_utils.core.files import storage_errors, write_bytes, write_csv
 from halo_utils.core.paths import shown
-from halo_utils.data.download import Patience, fetch, open_session, refuse_offline
+from halo_utils.data.download import Patience, fetch, get, refuse_offline
 from halo_utils.data.tables import check_accession, is_uniprot
-from halo_utils.structures.reader import load_one, structure_index
+from halo_utils.structures.reader import load_structure, structure_index
 
 LEDGER = "alphafold.csv"  # one row per protein that was looked up, beside the files
 BATCH = 100  # look-ups between two saves of the ledger; when all of one fail, the service is down
@@ -76,8 +76,8 @@ class Client:
         address = f"{self.api.rstrip('/')}/{check_accession(accession)}"
         self.wait()
         try:
-            with open_session(self.patience) as session:
-                answer = session.get(address, timeout=self.patience.timeout)
+            with requests.Session() as session:
+                answer = get(session, address, self.patience)
         except requests.RequestException as error:
             raise DownloadError(f"{accession}: no answer from {address} ({type(error).__name__}); run again") from error
         if answer.status_code == 404:
@@ -100,7 +100,7 @@ class Client:
         self.wait()
         with TemporaryDirectory() as folder:
             path = fetch(address, Path(folder) / name, patience=self.patience, progress=False)
-            row = load_one(path, accession, sequence, {})
+            row, _ = load_structure(path, accession, sequence)
             if row["status"] == "unreadable":
                 raise StructureError(str(row["problem"]))
             return pack(self.folder / f"{name}.gz", path.read_bytes()), row
@@ -149,7 +149,8 @@ def fetch_structures(
     Raises:
         DownloadError: while offline, or when ``BATCH`` look-ups in a row failed; what was fetched is kept.
     """
-    target.mkdir(parents=True, exist_ok=True)
+    with storage_errors(target):
+        target.mkdir(parents=True, exist_ok=True)
     files = structure_index(folders)
     ledger = {
         a: o for a, o in read_ledger(target).items() if o.status == "none" or (o.status != "failed" and a in files)

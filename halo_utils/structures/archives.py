@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from halo_utils.core.errors import DataError, DownloadError
+from halo_utils.core.files import storage_errors
 from halo_utils.core.paths import shown
 from halo_utils.data.download import Patience, fetch, offline, refuse_offline
 from halo_utils.structures.alphafold import pack
@@ -35,7 +36,8 @@ def import_structures(origin: Path, wanted: Collection[str], target: Path) -> li
     Raises:
         DataError: if the origin does not exist, is damaged, or is nothing of these.
     """
-    target.mkdir(parents=True, exist_ok=True)
+    with storage_errors(target):
+        target.mkdir(parents=True, exist_ok=True)
     missing = set(wanted) - set(structure_index([target]))
     copied: dict[str, int] = {}
     try:

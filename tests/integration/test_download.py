@@ -177,7 +177,7 @@ def test_download_of_what_is_not_public(server: Server, root: Path, monkeypatch:
 def test_download_list_must_be_valid(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "mine.yaml").write_text("files: {a: {adress: x}}\nstructures: {}\n")
     monkeypatch.setenv("HALO_SOURCES", str(root / "mine.yaml"))
-    with pytest.raises(SettingsError, match="mine.yaml is not a valid list of sources"):
+    with pytest.raises(SettingsError, match="mine.yaml is no valid list of sources"):
         registry()
 
 

@@ -88,7 +88,8 @@ def test_notebooks_follow_the_house(path: Path) -> None:
     assert code[0].metadata.tags == ["parameters"] and 'profile: str = "demo"' in code[0].source
     assert max(len(c.source.splitlines()) for c in code) <= 30
     assert sum(c.cell_type == "markdown" for c in book.cells) >= 0.5 * len(code)
-    assert in_short(book.cells[-2]).startswith("**In short.**")
+    checks = next(i for i, c in enumerate(book.cells) if c.source.startswith("## Checks"))
+    assert in_short(book.cells[checks - 2]).startswith("**In short.**")
 
 
 def broken(tmp_path: Path, change: str) -> Path:
@@ -101,6 +102,12 @@ def broken(tmp_path: Path, change: str) -> Path:
         text = text.replace("import numpy", "import  numpy")
     elif change == "order":
         code[1].execution_count = 7
+    elif change == "language":
+        del book.metadata["language_info"]
+    elif change == "stray":
+        text = text.replace("# %%\nimport", '# %% tags=["nbval-check-output"]\nimport', 1)
+    elif change == "last":
+        text += "\n# %% [markdown]\n# ## One more\n"
     elif change == "path":
         code[1].outputs.append(nbformat.v4.new_output("stream", text="/" + "home/someone/file"))
     source.write_text(text)
@@ -109,7 +116,15 @@ def broken(tmp_path: Path, change: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("change", "message"), [("source", "disagree"), ("order", "not executed"), ("path", "machine path")]
+    ("change", "message"),
+    [
+        ("source", "disagree"),
+        ("order", "not executed"),
+        ("language", "no language_info"),
+        ("stray", "outside the section Checks"),
+        ("last", "expected '## Checks'"),
+        ("path", "machine path"),
+    ],
 )
 def test_the_pair_gate_fails_when_it_should(tmp_path: Path, change: str, message: str) -> None:
     assert any(message in problem for problem in pairs.pair_problems(broken(tmp_path, change)))

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ import yaml
 
 from halo_utils.commands.run import notebooks
 from halo_utils.core.paths import REPOSITORY, RunPaths
-from halo_utils.evaluation import systems
+from halo_utils.evaluation.systems import TITLES
 from tools import report
 from tools.pairs import MACHINE_PATH
 from tools.readme import fill
@@ -110,8 +111,82 @@ def test_environment_and_pins() -> None:
     assert "torch==2.13.0" in pins and all("==" in line for line in pins)
 
 
+# Every room of the package, and the rooms it may import from; evaluation reads settings nowhere, models need no data.
+LEFT_OF_MODELS = {"core", "embeddings", "models"}
+LEFT_OF_EVALUATION = LEFT_OF_MODELS | {"data", "structures", "evaluation"}
+SETTINGS = {"config", "profile"}
+LEFT_OF_RUNS = LEFT_OF_EVALUATION | SETTINGS
+ARROWS = {
+    "core": {"core"},
+    "data": {"core", "data"},
+    "profile": {"core", "data", "profile"},
+    "config": {"core", "data"} | SETTINGS,
+    "embeddings": {"core", "data", "embeddings"},
+    "structures": {"core", "data", "embeddings", "structures"},
+    "models": LEFT_OF_MODELS,
+    "evaluation": LEFT_OF_EVALUATION,
+    "training": LEFT_OF_RUNS | {"training"},
+    "figures": LEFT_OF_EVALUATION | {"figures"},
+    "runs": LEFT_OF_RUNS | {"runs"},
+    "pretraining": LEFT_OF_RUNS | {"training", "runs", "pretraining"},
+    "commands": LEFT_OF_RUNS | {"training", "figures", "runs", "pretraining", "commands"},
+    "__main__": {"core", "commands"} | SETTINGS,
+}
+MOST_LINES, MOST_LINES_OF_A_MODULE, MOST_ROOMS = 7600, 260, 14
+
+
+def modules() -> dict[str, Path]:
+    """Return every module of the package by its dotted name."""
+    files = sorted((REPOSITORY / "halo_utils").rglob("*.py"))
+    names = [".".join(path.relative_to(REPOSITORY).with_suffix("").parts) for path in files]
+    return {name.removesuffix(".__init__"): path for name, path in zip(names, files, strict=True)}
+
+
+def imports() -> dict[str, set[str]]:
+    """Return module -> modules of the package that it imports anywhere, also inside functions."""
+    known, found = modules(), {}
+    for name, path in known.items():
+        found[name] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found[name] |= {alias.name for alias in node.names} & set(known)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{name} imports by dots"
+                members = {f"{node.module}.{alias.name}" for alias in node.names} & set(known)
+                found[name] |= members or ({node.module} & set(known))
+    return found
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else "halo_utils"
+
+
+def test_rooms_import_one_way() -> None:
+    wrong = [
+        f"{name} imports {other}"
+        for name, others in imports().items()
+        for other in others
+        if room(name) != "halo_utils" and room(other) not in ARROWS[room(name)]
+    ]
+    assert sorted(wrong) == []
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    TopologicalSorter(imports()).prepare()  # raises CycleError, which names the circle
+
+
+def test_there_are_few_rooms_and_none_hides_imports() -> None:
+    rooms = {path.parent for path in modules().values() if path.name == "__init__.py"} - {REPOSITORY / "halo_utils"}
+    assert len({path for path in rooms if path.parent == REPOSITORY / "halo_utils"}) <= MOST_ROOMS
+    for path in (path for path in modules().values() if path.name == "__init__.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree) and not re.search(r"^\s*(from|import) ", ast.unparse(tree.body[1:]), re.M), path
+
+
 def test_module_sizes() -> None:
-    assert [p.name for p in PACKAGE if len(p.read_text(encoding="utf-8").splitlines()) > 290] == []
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE}
+    assert {path.name: n for path, n in lines.items() if n > MOST_LINES_OF_A_MODULE} == {}
+    assert sum(n for path, n in lines.items() if path.is_relative_to(REPOSITORY / "halo_utils")) <= MOST_LINES
 
 
 def test_fill_replaces_marked_blocks(tmp_path: Path) -> None:
@@ -136,7 +211,7 @@ def test_luo_seeds_stand_in_the_order_of_table_4(root: Path) -> None:
     assert lines[0] == "| system | seeds | metric, mean ± SD (range) | S | N |"
     spread = "0.550 ± 0.100 (0.400 to 0.625) | 0.500 ± 0.100 (0.400 to 0.625)"
     assert f"| fine-tuned ESM | 3 | Macro F1 | {spread} |" in lines
-    left_out = systems.TITLES["gat_weighted"]
+    left_out = TITLES["gat_weighted"]
     assert lines[-1] == f"Fewer than 3 seeds have been run of: {left_out}."
     assert not any(left_out in line for line in lines[:-1])
     table.assign(seeds=1).to_csv(paths.results / "seeds.csv", index=False)

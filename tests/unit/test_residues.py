@@ -22,6 +22,11 @@ def test_store_returns_one_row_per_residue(tmp_path: Path) -> None:
         found.rows("c")
 
 
+def test_store_may_be_empty(tmp_path: Path) -> None:
+    empty = write_store(tmp_path / "s.npy", "k", [], [], 3, [])
+    assert len(empty) == 0 and empty.width == 3 and empty.damaged() is None
+
+
 def test_store_is_rebuilt_when_its_key_or_file_changed(tmp_path: Path) -> None:
     path = tmp_path / "s.npy"
     store(path)
@@ -36,6 +41,8 @@ def test_store_refuses_wrong_shapes_and_missing_proteins(tmp_path: Path) -> None
         write_store(tmp_path / "s.npy", "k", ["a"], [4], 3, [(0, np.zeros((3, 3)))])
     with pytest.raises(DataError, match="b: never written, expected once"):
         write_store(tmp_path / "s.npy", "k", ["a", "b"], [1, 1], 3, [(0, np.zeros((1, 3)))])
+    with pytest.raises(DataError, match="a: written twice, expected once"):
+        write_store(tmp_path / "s.npy", "k", ["a", "b"], [1, 1], 3, [(0, np.zeros((1, 3)))] * 2)
     assert list(tmp_path.iterdir()) == []  # nothing half-written stays
 
 
@@ -67,7 +74,7 @@ def test_store_and_index_of_two_writings_are_not_mixed(tmp_path: Path, capsys: p
     new = write_store(path, "k", ["a", "b"], [4, 2], 3, [(0, np.full((4, 3), 9.0)), (1, np.ones((2, 3)))])
     assert new.content != old.content and (old.rows("a") == 0).all()  # an open store keeps the rows it was opened with
     path.with_suffix(".json").write_bytes(index)
-    assert open_if_current(path, "k") is None and "or of another array" in capsys.readouterr().out
+    assert open_if_current(path, "k") is None and "its index is of another array" in capsys.readouterr().out
 
 
 def test_store_is_the_same_bytes_in_any_order_and_says_which_protein_is_damaged(tmp_path: Path) -> None:
