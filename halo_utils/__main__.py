@@ -26,9 +26,7 @@ Seed = Annotated[int, typer.Option(help="seed instead of the profile's")]
 def run(
     notebook: Annotated[str, typer.Option(help="run this notebook only, by number or name")] = "",
     output: Annotated[Path | None, typer.Option(help="executed copy of a single notebook")] = None,
-    parameters: Annotated[
-        list[str] | None, typer.Option("-p", metavar="NAME VALUE", help="a notebook parameter; may be repeated")
-    ] = None,
+    parameters: Annotated[list[str] | None, typer.Option("-p", metavar="NAME VALUE", help="a parameter")] = None,
     profile: Profile = "demo",
     dataset: Dataset = "",
     max_proteins: MaxProteins = -1,
@@ -45,12 +43,8 @@ def run(
 
 @app.command()
 def fetch(
-    only: Annotated[
-        list[str] | None, typer.Option(metavar="WHAT", help="tables, structures, backbone, or the name of a file")
-    ] = None,
-    structures_from: Annotated[
-        str, typer.Option(help="alphafold (one by one), huggingface, foldcomp, or the path of a folder, tar or zip")
-    ] = "alphafold",
+    only: Annotated[list[str] | None, typer.Option(help="tables, structures, backbone, or a file's name")] = None,
+    structures_from: Annotated[str, typer.Option(help="alphafold, huggingface, foldcomp, or a path")] = "alphafold",
     fasta: Annotated[Path | None, typer.Option(help="fetch the structures of these proteins instead")] = None,
     status: Annotated[bool, typer.Option("--status", help="say what is where; fetch nothing")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="compare what is here with what was published")] = False,

@@ -35,11 +35,6 @@ class MaskedBatch:
     picked: Tensor
     target: Tensor
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> "MaskedBatch":
-        """Return the batch on another device; Lightning calls this."""
-        names = ("tokens", "picked", "target")
-        return MaskedBatch(self.lengths, *(getattr(self, n).to(device, non_blocking=non_blocking) for n in names))
-
 
 class RoundSampler(Sampler[Job]):
     """Batches of one round of training, a fixed number of steps; passes over the corpus go on from round to round.
@@ -146,9 +141,9 @@ def mask_tokens(tokens: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarra
 
 def training_loader(dataset: MaskedDataset, budget: int, steps: int, seed: int, workers: int) -> DataLoader:
     """Return the loader of a round; ``workers`` processes prepare batches, 0 for none."""
-    sampler = RoundSampler(dataset.lengths, budget, steps, seed)
-    pin = torch.cuda.is_available()
-    return DataLoader(dataset, sampler=sampler, batch_size=None, num_workers=workers, pin_memory=pin)
+    return DataLoader(
+        dataset, sampler=RoundSampler(dataset.lengths, budget, steps, seed), batch_size=None, num_workers=workers
+    )
 
 
 def validation_loader(dataset: MaskedDataset, budget: int) -> DataLoader:
