@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset, Sampler
 
 from halo_utils.core.residue_store import ResidueStore
 from halo_utils.embeddings.packed_encoder import MASK
@@ -137,16 +137,3 @@ def mask_tokens(tokens: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarra
     swapped = picked[(fate >= MASKED) & (fate < MASKED + SWAPPED)]
     masked[swapped] = rng.integers(STANDARD_TOKENS.start, STANDARD_TOKENS.stop, len(swapped))
     return masked, picked
-
-
-def training_loader(dataset: MaskedDataset, budget: int, steps: int, seed: int, workers: int) -> DataLoader:
-    """Return the loader of a round; ``workers`` processes prepare batches, 0 for none."""
-    return DataLoader(
-        dataset, sampler=RoundSampler(dataset.lengths, budget, steps, seed), batch_size=None, num_workers=workers
-    )
-
-
-def validation_loader(dataset: MaskedDataset, budget: int) -> DataLoader:
-    """Return the loader of the held-out proteins: the same crops and masks every time, and in every process."""
-    batches = BudgetBatchSampler(dataset.lengths, budget, shuffle=False).batches
-    return DataLoader(dataset, sampler=[(VALIDATION, positions) for positions in batches], batch_size=None)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from transformers import EsmForMaskedLM, EsmTokenizer
 
 from halo_utils.core.files import write_csv, write_json, write_text
@@ -87,6 +88,7 @@ def card(name: str, facts: dict[str, Any]) -> str:
     )
 
 
+@rank_zero_only
 def ship(model: EsmForMaskedLM, history: pd.DataFrame, facts: dict[str, Any], folder: Path) -> Path:
     """Write configuration, float16 weights, vocabulary, log and model card; the directory appears when it is complete.
 

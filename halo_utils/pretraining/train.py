@@ -22,12 +22,11 @@ from halo_utils.core.machine import commit, hardware
 from halo_utils.core.paths import shown
 from halo_utils.data.registry import locate
 from halo_utils.data.synthetic.proteome import make_proteome
-from halo_utils.embeddings import packed_encoder
-from halo_utils.embeddings.esm2 import esm2_config
-from halo_utils.pretraining import masking
+from halo_utils.embeddings.esm2 import VOCABULARY_SIZE, esm2_config
 from halo_utils.pretraining.corpus import FACTS, HELD_OUT, TRAIN, Corpus, open_corpus
 from halo_utils.pretraining.language_model import MaskedLanguageModel, Pretrainer
-from halo_utils.pretraining.masking import MaskedDataset, training_loader, validation_loader
+from halo_utils.pretraining.masking import VALIDATION, MaskedBatch, MaskedDataset, RoundSampler
+from halo_utils.training.batching import BudgetBatchSampler
 from halo_utils.training.checkpoints import interruptible, memory_errors, read_checkpoint
 from halo_utils.training.fit import make_trainer
 
@@ -128,32 +127,33 @@ def _loaders(corpus: Corpus, settings: Settings) -> tuple[DataLoader, DataLoader
     """Return the loaders of training and of the held-out proteins."""
     group, seed = settings.pretrain, settings.seed
     train, held_out = (MaskedDataset(corpus.store, corpus.names(role), group.crop, seed) for role in (TRAIN, HELD_OUT))
+    rounds = RoundSampler(train.lengths, group.tokens_per_batch, group.steps_per_round, seed)
+    batches = BudgetBatchSampler(held_out.lengths, group.tokens_per_batch, shuffle=False).batches
+    same = [(VALIDATION, positions) for positions in batches]  # of crops and masks, every time and in every process
     return (
-        training_loader(train, group.tokens_per_batch, group.steps_per_round, seed, group.workers),
-        validation_loader(held_out, group.tokens_per_batch),
+        DataLoader(train, sampler=rounds, batch_size=None, num_workers=group.workers),
+        DataLoader(held_out, sampler=same, batch_size=None),
     )
 
 
 def _train(module: Pretrainer, corpus: Corpus, settings: Settings, folder: Path) -> list[dict[str, float]]:
     """Train to the last round, leave the last weights in the module, and return one row per round."""
     rounds, last = settings.pretrain.rounds, folder / "last.ckpt"
-    if not last.is_file() or len(read_checkpoint(last)["rounds"]) < rounds:
-        trainer = make_trainer(
-            settings.compute, rounds, [ModelCheckpoint(folder, save_top_k=0, save_last=True)], gradient_clip=1.0
-        )
-        module.train()
+    resume = last if last.is_file() else None
+    if resume is None or len(read_checkpoint(resume)["rounds"]) < rounds:
+        saver = ModelCheckpoint(folder, save_top_k=0, save_last=True)
+        trainer = make_trainer(settings.compute, rounds, [saver], gradient_clip=1.0)
         with memory_errors("pretrain.tokens_per_batch"), interruptible():
-            ckpt_path = last if last.is_file() else None
-            trainer.fit(module, *_loaders(corpus, settings), ckpt_path=ckpt_path, weights_only=True)
+            trainer.fit(module.train(), *_loaders(corpus, settings), ckpt_path=resume, weights_only=True)
     state = read_checkpoint(last)
     module.load_state_dict(state["state_dict"])
     module.cpu()
     return state["rounds"]
 
 
-def unigram(corpus: Corpus, batches: Sequence[masking.MaskedBatch]) -> dict[str, float]:
+def unigram(corpus: Corpus, batches: Sequence[MaskedBatch]) -> dict[str, float]:
     """Return perplexity and accuracy of predicting every picked residue from the training frequencies alone."""
-    count = np.ones(packed_encoder.MASK + 1)  # one added, so that no residue has probability zero
+    count = np.ones(VOCABULARY_SIZE)  # one added, so that no residue has probability zero
     for name in corpus.names(TRAIN):
         count += np.bincount(corpus.store.rows(name)[:, 0], minlength=len(count))
     share = count / count.sum()

@@ -33,7 +33,7 @@ from halo_utils.pretraining.model_card import LOG, MOST_BYTES, card, ship
 from halo_utils.pretraining.train import pretrain
 from halo_utils.training import fit
 
-SHIPPED = sorted((REPOSITORY / "data" / "checkpoints").glob("*/config.json"))
+SHIPPED = sorted((REPOSITORY / "data" / "checkpoints").glob(f"*/{FACTS}"))
 LETTERS = np.array(list("ACDEFGHIKLMNPQRSTVWY"))
 SMALL = {"shape": {"layers": 2, "width": 16, "heads": 2}, "crop": 64, "tokens_per_batch": 512, "steps_per_round": 4}
 SMALL |= {"rounds": 3, "warmup_steps": 3, "held_out": 0.1}
