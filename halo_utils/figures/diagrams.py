@@ -1,6 +1,7 @@
 """Fig. 1-3 of the paper as diagrams drawn by code: boxes, arrows and the numbers of a run; the paper's by default."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
@@ -14,27 +15,21 @@ Boxes = dict[str, tuple[float, float, str, str]]
 
 
 def _box(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
-    corner = (x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2)
-    ax.add_patch(
-        FancyBboxPatch(corner, BOX_WIDTH, BOX_HEIGHT, boxstyle="round,pad=0.06", facecolor=colour, edgecolor="#444444")
-    )
+    corner, look = (x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2), {"facecolor": colour, "edgecolor": "#444444"}
+    ax.add_patch(FancyBboxPatch(corner, BOX_WIDTH, BOX_HEIGHT, boxstyle="round,pad=0.06", **look))
     size = FONT * min(1, LONGEST_LINE / max(len(line) for line in text.splitlines()))
     ax.text(x, y, text, ha="center", va="center", fontsize=size)
 
 
 def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], text: str = "") -> None:
     """Draw an arrow between box borders: up or down when boxes share a column, else sideways."""
-    half_x, half_y = BOX_WIDTH / 2 + 0.08, BOX_HEIGHT / 2 + 0.08
-    if abs(start[0] - end[0]) < 0.1:
-        sign = 1 if end[1] > start[1] else -1
-        tail, head = (start[0], start[1] + sign * half_y), (end[0], end[1] - sign * half_y)
-    else:
-        sign = 1 if end[0] > start[0] else -1
-        tail, head = (start[0] + sign * half_x, start[1]), (end[0] - sign * half_x, end[1])
+    (x0, y0), (x1, y1) = start, end
+    up = np.sign(y1 - y0) * (BOX_HEIGHT / 2 + 0.08) if abs(x0 - x1) < 0.1 else 0
+    right = 0 if up else np.sign(x1 - x0) * (BOX_WIDTH / 2 + 0.08)
+    tail, head = (x0 + right, y0 + up), (x1 - right, y1 - up)
     ax.annotate("", head, tail, arrowprops={"arrowstyle": "-|>", "color": "#333333", "shrinkA": 0, "shrinkB": 0})
-    if text:
-        x, y = (tail[0] + head[0]) / 2, (tail[1] + head[1]) / 2
-        ax.text(x, y + 0.08, text, ha="center", va="bottom", fontsize=FONT, color="#333333")
+    middle = ((tail[0] + head[0]) / 2, (tail[1] + head[1]) / 2 + 0.08)
+    ax.text(*middle, text, ha="center", va="bottom", fontsize=FONT, color="#333333")
 
 
 def _draw(boxes: Boxes, arrows: list[tuple[str, str, str]], title: str, size: tuple[float, float]) -> Figure:
