@@ -32,13 +32,14 @@ def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], text:
     ax.text(*middle, text, ha="center", va="bottom", fontsize=FONT, color="#333333")
 
 
-def _draw(boxes: Boxes, arrows: list[tuple[str, str, str]], title: str, size: tuple[float, float]) -> Figure:
+def _draw(boxes: Boxes, arrows: list[str], title: str, size: tuple[float, float]) -> Figure:
+    """Draw boxes, and arrows given as ``start end`` and the words beside them."""
     plt.rcParams.update(STYLE)
     fig, ax = plt.subplots(figsize=size, layout="constrained")
     for x, y, text, colour in boxes.values():
         _box(ax, x, y, text, colour)
-    for start, end, text in arrows:
-        _arrow(ax, boxes[start][:2], boxes[end][:2], text)
+    for start, end, *words in map(str.split, arrows):
+        _arrow(ax, boxes[start][:2], boxes[end][:2], " ".join(words))
     xs, ys = zip(*[(b[0], b[1]) for b in boxes.values()], strict=True)
     ax.set(xlim=(min(xs) - 1.5, max(xs) + 1.5), ylim=(min(ys) - 0.8, max(ys) + 0.8), aspect="equal", title=title)
     ax.axis("off")
@@ -57,8 +58,8 @@ def figure_1(confident: float = 0.55) -> Figure:
         "agree": (7.4, 0, "GAT predicts\nthe label too?", FROZEN),
         "drop": (11.2, 0, "label dropped", RESULT),
     }
-    arrows = [("gate", "labels", "yes"), ("agree", "drop", "no"), ("agree", "labels", "yes")]
-    arrows += _plain("sequence esm", "esm gate", "structure gat", "esm gat", "gat agree", "gate agree")
+    arrows = ["gate labels yes", "agree drop no", "agree labels yes"]
+    arrows += ["sequence esm", "esm gate", "structure gat", "esm gat", "gat agree", "gate agree"]
     return _draw(boxes, arrows, "HALO: the sequence model decides when confident, else both must agree", (10.5, 3.3))
 
 
@@ -72,16 +73,9 @@ def figure_2(
     composition: int = 0,
     loss: str = "focal loss, gamma 2",
 ) -> Figure:
-    """Draw the sequence model.
+    """Draw the sequence model: backbone, the tokens it reads, its last layers that learn (or ``all``), pooling, head.
 
-    Args:
-        backbone: what the protein language model is called.
-        max_tokens: tokens it reads.
-        trainable_layers: its last layers that learn, or ``all``.
-        pooling: how residues become one vector, in two lines.
-        hidden: units of the head's hidden layer, 0 for a linear head.
-        composition: hidden units of the composition network, 0 for none.
-        loss: name of the loss.
+    ``hidden`` and ``composition`` are units of the head's hidden layer and of the composition network, 0 for none.
     """
     everything = trainable_layers == "all"
     layers = "layer" if trainable_layers == 1 else f"{trainable_layers} layers"
@@ -95,11 +89,11 @@ def figure_2(
         "head": (3.4, -1.6, f"{head}\nper location", LEARNS),
         "threshold": (0, -1.6, "threshold by\nmacro F1", RESULT),
     }  # fmt: skip
-    arrows = _plain("tokens trunk", "trunk top", "top pool", "pool head", "head threshold")
+    arrows = ["tokens trunk", "trunk top", "top pool", "pool head", "head threshold"]
     if composition:
         boxes["protein"] = (6.8, -3.2, "composition of the\nwhole protein", DATA)
         boxes["composition"] = (3.4, -3.2, f"composition network,\n{composition} units", LEARNS)
-        arrows += _plain("protein composition", "composition head")
+        arrows += ["protein composition", "composition head"]
     return _draw(boxes, arrows, f"Sequence model ({loss})", (8.2, 4.5) if composition else (8.2, 3.3))
 
 
@@ -123,10 +117,5 @@ def figure_3(
         "pool": (7.4, 1.3, "mean over residues", FROZEN),
         "loss": (7.4, 0, f"{loss},\nlearnable thresholds", LEARNS),
     }
-    arrows = _plain("coord nodes", "esm nodes", "bio nodes", "nodes gat", "edges gat", "gat pool", "pool loss")
+    arrows = ["coord nodes", "esm nodes", "bio nodes", "nodes gat", "edges gat", "gat pool", "pool loss"]
     return _draw(boxes, arrows, f"Weighted graph attention model (weights: {weights})", (9.0, 3.9))
-
-
-def _plain(*arrows: str) -> list[tuple[str, str, str]]:
-    """Return arrows without words from ``start end``."""
-    return [(*arrow.split(), "") for arrow in arrows]
