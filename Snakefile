@@ -4,7 +4,7 @@
 import sys
 from pathlib import Path
 
-from halo_utils run import executed_path, notebooks
+from halo_utils.commands.run import executed_path, notebooks
 from halo_utils.config import load_settings, profile_path
 
 

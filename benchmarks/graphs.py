@@ -8,13 +8,14 @@ from torch_geometric.data import Batch, Data
 
 from benchmarks.cases import K, Row, draw_lengths, seconds
 from benchmarks.released import loop_edges, parse_ca
+from halo_utils.data.record import STANDARD
 from halo_utils.data.synthetic.folds import build_backbone, confidence_of
-from halo_utils.data.synthetic.proteome import AMINO_ACIDS, _gemmi_structure
+from halo_utils.data.synthetic.proteome import gemmi_structure
 from halo_utils.models.gat import GatClassifier
 from halo_utils.models.losses import FocalLoss
 from halo_utils.profile import GatSettings
 from halo_utils.structures.edges import radius_edges
-from halo_utils.structures.residue_graph import build_graph, feature_blocks
+from halo_utils.structures.residue_graph import group_widths, residue_graph
 
 
 def graph_building(folder: Path, proteins: int = 6) -> list[Row]:
@@ -33,7 +34,7 @@ def graph_building(folder: Path, proteins: int = 6) -> list[Row]:
     lengths = np.clip(draw_lengths(proteins, 3), 30, 600)
     stored = [helix_model(int(n), path) for n, path in zip(lengths, paths, strict=True)]
     settings = GatSettings(hidden=16, dropout=0.1)
-    model = GatClassifier(feature_blocks(64), K, settings, (0.5, 1.0, 0.5)).train()
+    model = GatClassifier(group_widths(64), K, settings, (0.5, 1.0, 0.5)).train()
     optimizer, loss = torch.optim.AdamW(model.parameters()), FocalLoss(n_labels=K)
     edges = [radius_edges(ca, 10.0) for ca in stored]
 
@@ -44,7 +45,7 @@ def graph_building(folder: Path, proteins: int = 6) -> list[Row]:
         optimizer.step()
 
     def graph(ca: np.ndarray, found: np.ndarray) -> Data:
-        return build_graph("x", "A" * len(ca), np.ones(K), np.zeros((len(ca), 64), np.float16), ca, found)
+        return residue_graph("x", "A" * len(ca), np.ones(K), np.zeros((len(ca), 64), np.float16), ca, found)
 
     def load() -> list[Data]:
         return [graph(ca, found) for ca, found in zip(stored, edges, strict=True)]
@@ -70,7 +71,7 @@ def helix_model(length: int, path: Path) -> np.ndarray:
     """Write a synthetic model of ``length`` residues as PDB and return its C-alpha positions, [L, 3] float32."""
     rng = np.random.default_rng(length)
     states = "".join("H" if (i // 15) % 2 == 0 else "C" for i in range(length))
-    sequence = "".join(rng.choice(list(AMINO_ACIDS), length))
-    model = _gemmi_structure("x", sequence, build_backbone(states, "compact", rng), confidence_of(states, rng))
+    sequence = "".join(rng.choice(list(STANDARD), length))
+    model = gemmi_structure("x", sequence, build_backbone(states, "compact", rng), confidence_of(states, rng))
     model.write_pdb(str(path))
     return parse_ca(path)

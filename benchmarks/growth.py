@@ -28,7 +28,7 @@ from halo_utils.models.gat import GatClassifier
 from halo_utils.models.losses import FocalLoss
 from halo_utils.profile import GatSettings
 from halo_utils.structures.edges import store_edges
-from halo_utils.structures.residue_graph import GraphDataset, feature_blocks
+from halo_utils.structures.residue_graph import GraphDataset, group_widths
 from halo_utils.training.batching import SequenceDataset, collate_proteins, make_loader
 
 BASE = 128  # proteins of the smallest step of the growth measurement
@@ -115,12 +115,12 @@ def stages(lengths: np.ndarray, folder: Path) -> dict[str, float]:
                 folder / "fine.npy", "k", names, list(lengths), 64, rows_of(classifier.token_states, cached, strip=True)
             ),
         )
-        models = write_store(folder / "ca.npy", "k", names, list(lengths), 4, walks(lengths), "float32")
+        models = write_store(folder / "ca.npy", "k", names, list(lengths), 10, walks(lengths), "float32")
         # Stages of less than a second are timed three times: a moment's disturbance is a large part of them.
         files = [folder / f"edges_{i}.npy" for i in range(3)]
         edges = timed("edges", *(partial(store_edges, file, models, 10.0) for file in files))
         graphs = GraphDataset(names, ["A" * int(n) for n in lengths], labels, store, models, edges)
-        gat = GatClassifier(feature_blocks(64), cases.K, GatSettings(hidden=16), (0.5, 1.0, 0.5)).train()
+        gat = GatClassifier(group_widths(64), cases.K, GatSettings(hidden=16), (0.5, 1.0, 0.5)).train()
         gat_loss, gat_optimizer = FocalLoss(n_labels=cases.K), torch.optim.AdamW(gat.parameters())
 
         def train_gat() -> None:
@@ -137,11 +137,11 @@ def stages(lengths: np.ndarray, folder: Path) -> dict[str, float]:
 
 
 def walks(lengths: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (position, [L, 4] rows) of straight helices, about as dense in edges as real models, and pLDDT 90."""
+    """Yield (position, [L, 10] rows) of straight helices, about as dense in edges as real models, and pLDDT 90."""
     for i, length in enumerate(lengths):
         turn = np.radians(100) * np.arange(length)
         helix = np.column_stack([2.3 * np.cos(turn), 2.3 * np.sin(turn), 1.5 * np.arange(length)])
-        yield i, np.column_stack([helix, np.full(length, 90.0)])
+        yield i, np.column_stack([helix, helix, helix, np.full(length, 90.0)])
 
 
 def _one_process(lengths: list[int], passes: int, allocator: dict[str, str]) -> dict[str, float]:

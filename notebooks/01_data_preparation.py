@@ -15,13 +15,13 @@
 
 # %% [markdown]
 # # Prepare the proteins and audit the split
+# [← README](../README.md) · [02 Fine-tune the sequence model →](02_esm_finetuning.ipynb)
+#
 # **Does** read (or, for the demo, make) the proteins, keep the data set's split, parse every structure once, and ask whether the split is honest.
 #
 # **Needs** nothing for `demo`; for real data the files of `data/README.md`, found through `HALO_DATA_DIR` or downloaded. Profiles `quick` and `paper` also fetch the structures that are missing from AlphaFold DB.
 #
-# **Makes** the dataset table and the structure store of the run, `audit_*.csv`, `read_share.csv`, the figure `co_occurrence`.
-#
-# **Takes** half a minute for `demo`, about four minutes for all of DeepLoc 2.0, on two CPU cores.
+# **Makes** the dataset table and the structure store of the run, `audit_*.csv`, `read_share.csv`, the figures `fig1_halo`, `co_occurrence` and `example_protein`.
 
 # %% [markdown]
 # ## Parameters
@@ -35,25 +35,43 @@ seed: int = -1  # seed of data, weights and resampling
 
 # %%
 import numpy as np
-import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
+from scipy.spatial.distance import pdist
 
 from halo_utils.config import load_settings
 from halo_utils.core.files import write_csv
 from halo_utils.data import audit, kmers, splits
-from halo_utils.data.locations import locations
+from halo_utils.data.datasets import DATASETS
 from halo_utils.embeddings import truncation
-from halo_utils.embeddings.truncation import SPECIAL_TOKENS
-from halo_utils.figures import plots, style
+from halo_utils.figures import diagrams, plots
+from halo_utils.figures.style import show_figure
+from halo_utils.figures.tables import styled
 from halo_utils.runs import artifacts, in_short, prepare, provenance, wording
-from halo_utils.structures import store
+from halo_utils.structures.edges import radius_edges
+from halo_utils.structures.reader import CA, MIN_IDENTITY, PLDDT
+from halo_utils.structures.store import store_structures
 
 settings = load_settings(profile, dataset=dataset, max_proteins=max_proteins, seed=seed)
 paths = settings.paths.make()
-places = list(locations(settings.data.dataset))
+locations = list(DATASETS[settings.data.dataset].locations)
 print(f"{settings.run_name}: {settings.title}")
 print(settings.description)
+
+# %% [markdown]
+# ## HALO in one figure
+# Fig. 1 of the paper, drawn with the numbers of this run: a language model reads the sequence, a graph network reads the
+# structure with the language model's embeddings on its nodes, and a gate joins the two. This notebook prepares what both
+# read; notebook 02 is the upper row, 04 the lower one, 05 the gate.
+
+# %%
+show_figure(
+    diagrams.figure_1(settings.gate.confident),
+    paths.figures,
+    "fig1_halo",
+    "Diagram: a protein sequence enters the fine-tuned ESM. Labels of high confidence become locations at once; for the"
+    " others a graph attention network on the AlphaFold structure has to agree, else the label is dropped.",
+)
 
 # %% [markdown]
 # ## Proteins
@@ -63,81 +81,102 @@ print(settings.description)
 # the row and the remedy.
 
 # %%
-found = prepare.read_inputs(settings)
-table = found.table
-artifacts.save_table(settings, table)
-print(f"kept {len(table):,} proteins, left out {len(found.dropped):,}")
-display(table.dtypes.rename("type").to_frame().T)
+inputs = prepare.read_inputs(settings)
+table = inputs.table
+print(f"kept {len(table):,} proteins, left out {len(inputs.dropped):,}")
+shown = ["accession", "sequence", "split", "kingdom", *locations[:3]]
+styled(table[shown].head(4).assign(sequence=table["sequence"].str[:30] + "..."), "The first rows and columns")
 
 # %%
-left_out = found.dropped.groupby(["split", "reason"]).size().rename("proteins").reset_index()
+left_out = inputs.dropped.groupby(["split", "reason"]).size().rename("proteins").reset_index()
 write_csv(paths.results / "audit_left_out.csv", left_out)
-display(left_out)
-
-# %% [markdown]
-# The numbers below are the same on every machine: they are tagged, and nbval compares them.
-
-# %% tags=["nbval-check-output"]
-print("proteins per split:", table["split"].value_counts().sort_index().to_dict())
-
-# %% tags=["nbval-check-output"]
-print("accessions are unique:", table["accession"].is_unique)
-print("every protein has a location:", bool((table[places].sum(axis=1) > 0).all()))
+styled(left_out, "Proteins left out") if len(left_out) else print("nothing was left out")
 
 # %% [markdown]
 # ## Labels
-# Locations are very uneven, and a good part of the proteins has more than one. Both shape everything that follows:
-# macro F1 is decided by the rare locations, micro F1 by the common ones.
+# The labels of $B$ proteins and $K$ locations are a matrix $Y \in \{0, 1\}^{B \times K}$. Locations are very uneven, and a
+# good part of the proteins has more than one. Both shape everything that follows: macro F1 is decided by the rare
+# locations, micro F1 by the common ones.
 
 # %%
-counts = audit.label_counts(table, places)
+Y = splits.label_matrix(table, locations)
+print("Y:", Y.shape, Y.dtype)
+counts = audit.label_counts(table, locations)
 write_csv(paths.results / "audit_labels.csv", counts)
-display(counts)
-
-# %% tags=["nbval-check-output"]
-share = (table[places].sum(axis=1) > 1).mean()
-print(f"share of proteins with several locations: {share:.2f}")
-print("rarest location:", table[places].sum().idxmin(), "- most common:", table[places].sum().idxmax())
+styled(counts, "Proteins per location and split")
 
 # %% [markdown]
-# Which locations occur together? The diagonal counts all proteins of a location.
+# Which locations occur together? $Y^\top Y$ counts the proteins that two locations share; on the diagonal stand all
+# proteins of a location.
 
 # %%
-together = audit.co_occurrence(table, places)
+together = audit.co_occurrence(table, locations)
 write_csv(paths.results / "audit_co_occurrence.csv", together.reset_index(names="location"))
-fig = plots.co_occurrence_map(together, f"Locations that occur together ({settings.title})")
-style.save(fig, paths.figures, "co_occurrence")
-plt.show()
+show_figure(
+    plots.co_occurrence_map(together, f"Locations that occur together ({settings.title})"),
+    paths.figures,
+    "co_occurrence",
+    "Heat map of location against location: proteins that carry both, the diagonal holding all proteins of a location.",
+)
 
 # %% [markdown]
 # ## Lengths and truncation
 # The model reads a fixed number of tokens, two of which mark the ends. What lies beyond is lost, under the policy that
-# the profile names (`head` keeps the start, as in the paper).
+# the profile names: `head` keeps the start, as in the paper; `head_tail` cuts the middle out, as DeepLoc 2.0 does, because
+# sorting signals sit at both ends. A protein of ten residues and a model of eight tokens show both.
 
 # %%
-max_residues = settings.backbone.max_tokens - SPECIAL_TOKENS
+for policy in ("head", "head_tail"):
+    print(f"{policy:<10}reads residues", truncation.seen_residues(10, max_tokens=8, truncation=policy).tolist())
+
+# %%
+reads = {"max_tokens": settings.backbone.max_tokens, "truncation": settings.backbone.truncation}
+max_residues = reads["max_tokens"] - truncation.SPECIAL_TOKENS
 length_table = audit.lengths(table, max_residues)
 write_csv(paths.results / "audit_lengths.csv", length_table)
-print(f"at most {max_residues:,} residues are read, truncation policy {settings.backbone.truncation!r}")
-display(length_table)
+print(f"this model: at most {max_residues:,} residues, policy {reads['truncation']!r}")
+styled(length_table, "Lengths in residues", digits=1)
 
 # %% [markdown]
 # ## Is the split honest?
-# For every protein of an evaluation set we look for the largest share of its 6-mers that occurs in one single protein
-# the models have seen. Half or more means a near duplicate: a copy, a close homolog, or an isoform. A model that was
-# pre-trained has seen its corpus too: where that is at hand, the columns `corpus_...` count its near duplicates by the
-# same definition, and how many share nine tenths. They are empty where it is not.
+# Take all windows of six residues, the 6-mers, of a protein $q$ as a set $W(q)$. Its *containment* is the largest share of
+# them that occurs in one single protein the models have seen:
+#
+# $$c(q) = \max_{t \,\in\, \text{seen}} \frac{|W(q) \cap W(t)|}{|W(q)|}$$
+#
+# By hand, for two peptides that differ in one residue:
+
+# %%
+peptides = ["MKVLAAGHWYTDES", "MKVLAAGHWYTRES"]
+windows = [{p[i : i + kmers.KMER] for i in range(len(p) - kmers.KMER + 1)} for p in peptides]
+by_hand = len(windows[0] & windows[1]) / len(windows[0])
+print(f"{len(windows[0])} windows, {len(windows[0] & windows[1])} of them in the other: c = {by_hand:.3f}")
+display(
+    Markdown(
+        f"From {kmers.NEAR_DUPLICATE:.0%} on a protein counts as a *near duplicate*: a copy, a close homolog, or an isoform."
+        " An exchanged residue breaks every window over it, so with changes spread evenly these"
+        f" {kmers.NEAR_DUPLICATE:.0%} mean about {kmers.identity(kmers.NEAR_DUPLICATE):.0%} identity, and"
+        f" {kmers.ALMOST_EQUAL:.0%} about {kmers.identity(kmers.ALMOST_EQUAL):.0%}."
+    )
+)
+
+# %% [markdown]
+# A model that was pre-trained has seen its corpus too: where that is at hand, the columns "corpus ..." count its near
+# duplicates by the same definition. They are empty where it is not.
 
 # %%
 leaks = audit.leakage(table, splits.evaluation_sets(table))
 write_csv(paths.results / "audit_leakage.csv", leaks)
-display(leaks)
-display(audit.within_split_copies(table))
-for share in (kmers.NEAR_DUPLICATE, kmers.ALMOST_EQUAL):
-    print(f"{share:.0%} of the 6-mers in common means about {kmers.identity(share):.0%} identity")
+display(styled(leaks, "What the models have already seen of the evaluation sets"))
+styled(audit.within_split_copies(table), "Sequences that occur before in the same split")
 
-# %% tags=["nbval-check-output"]
-print("exact copies of seen proteins in the evaluation sets:", int(leaks["exact_copies"].sum()))
+# %% [markdown]
+# The paper calls its splits "minimal homology". The table shows what that means for the proteins of this run.
+
+# %%
+statement = leaks[["set"]].assign(paper="minimal homology", copies=leaks["exact_copies"])
+statement["near"] = leaks["near_duplicate_share"].map("{:.1%}".format)
+styled(statement, names={"copies": "ours: exact copies", "near": "ours: near duplicates"})
 
 # %% [markdown]
 # Relatives inside one set matter too: they are right or wrong together, so they are resampled together when intervals
@@ -148,70 +187,82 @@ print("exact copies of seen proteins in the evaluation sets:", int(leaks["exact_
 relatives = audit.family_sizes(table, splits.evaluation_sets(table))
 write_csv(paths.results / "audit_families.csv", relatives)
 print(f"linked from {kmers.FAMILY:.0%} of the distinct {kmers.KMER}-mers of one of the two")
-display(relatives)
+styled(relatives, "Families")
 
 # %% [markdown]
 # ## Structures
-# Each file is parsed once, aligned to the sequence of the table, and stored as C-alpha positions and pLDDT of the
-# residues the model reads. A protein without a structure stays in; it runs sequence-only later. So does one whose file
-# belongs to another sequence (identity under 90 %) or cannot be read: both are counted here and named below.
+# Each file is parsed once, aligned to the sequence of the table, and stored whole: for each of the $L$ residues the
+# positions of N, C-alpha and C in angstrom, and the pLDDT, AlphaFold's confidence in it. A protein without a structure
+# stays in; it runs sequence-only later. So does one whose file belongs to another sequence or cannot be read: both are
+# counted here and named below.
 
 # %%
-report = store.store_structures(settings, table, found.structures)
+cutoff = settings.gat.cutoff_angstrom
+report = store_structures(paths.work / "structures.npy", table, inputs.structures, cutoff_angstrom=cutoff, **reads)
+structures = artifacts.load_structures(settings, table)
+table["structure"] = table["accession"].isin(structures.accessions)
+artifacts.save_table(settings, table)
 by_split = report.merge(table[["accession", "split"]], on="accession", validate="1:1")
 structure_counts = by_split.groupby(["split", "status"]).size().rename("proteins").reset_index()
 write_csv(paths.results / "audit_structures.csv", structure_counts)
-display(structure_counts)
+print(f"a structure is another protein's under {MIN_IDENTITY:.0%} identity")
+styled(structure_counts, "Structures")
 
 # %%
 matched = report[report["status"] == "matched"]
-fit = {"residues": matched["residues"].sum(), "with coordinates": matched["placed"].sum()}
-fit |= {"of another kind": matched["mismatches"].sum(), "in the file only": matched["extra"].sum()}
-display(pd.Series(fit, name="matched structures").astype(int).to_frame().T)
-
-# %% [markdown]
-# How much of the proteins, and of the contacts in their whole structures, do the models read?
-
-# %%
-share = truncation.read_share(table, settings.backbone, report)
-write_csv(paths.results / "read_share.csv", share)
-display(share.round(3))
-main_set = splits.held_out_sets(table)[0]
-display(Markdown(wording.reading(share, main_set)))
-
-# %%
+residues = matched[["residues", "placed", "mismatches", "extra"]].sum().astype(int).to_frame().T
+names = {"placed": "with coordinates", "mismatches": "of another kind", "extra": "in the file only"}
+display(styled(residues, "Residues of the matched structures", names=names))
 problems = report.loc[report["problem"].notna(), "problem"]
 print("\n".join(problems) if len(problems) else "no file was unreadable or belonged to another protein")
 
-# %% tags=["nbval-check-output"]
-print("structures:", report["status"].value_counts().sort_index().to_dict())
-
 # %% [markdown]
-# Two checks of the geometry: neighbouring C-alpha atoms are 3.8 angstrom apart in any real or realistic chain, and
-# pLDDT runs from 0 to 100. Files whose B-factors are something else (some tools overwrite them) count as "pLDDT unknown".
-
-# %% tags=["nbval-check-output"]
-arrays = store.load_structure_arrays(settings, table)
-steps = np.concatenate([np.linalg.norm(np.diff(a[:, :3], axis=0), axis=1) for a in arrays.values()])
-plddt = np.concatenate([a[:, 3] for a in arrays.values()])
-print(f"median C-alpha step: {np.nanmedian(steps):.1f} angstrom")
-print("pLDDT within 0..100:", bool(np.nanmin(plddt) >= 0 and np.nanmax(plddt) <= 100))
-print("structures without pLDDT:", sum(bool(np.isnan(a[:, 3]).all()) for a in arrays.values()))
-
-# %% [markdown]
-# ## What the paper says about its data, and what we find
-# The paper calls its splits "minimal homology". The table shows what that means for the proteins of this run.
+# How much of the proteins, and of the contacts in their whole structures, do the models read? Residues $i$ and $j$ are in
+# contact where their C-alpha atoms are close, $\lVert x_i - x_j \rVert < r$; these pairs are the edges of the graphs in
+# notebook 04.
 
 # %%
-statement = pd.DataFrame(
-    {
-        "set": leaks["set"],
-        "paper": "minimal homology",
-        "ours: near duplicates": leaks["near_duplicate_share"].map("{:.1%}".format),
-        "ours: exact copies": leaks["exact_copies"],
-    }
-)
-display(statement)
+share = truncation.read_share(table, report, **reads)
+write_csv(paths.results / "read_share.csv", share)
+main_set = splits.held_out_sets(table)[0]
+display(styled(share, "What the models read"))
+display(Markdown(wording.reading(share, main_set)))
+
+# %% [markdown]
+# ## One protein to follow
+# The same protein of the main test set appears in every notebook: here as it enters, in 02 as tokens and states, in 04 as
+# a graph, in 05 at the gate. It is chosen by rule: the first with a structure and several locations, as far as there is
+# one.
+
+# %%
+example = artifacts.example_protein(table)
+protein = table.set_index("accession").loc[example]
+sequence, found_in = protein["sequence"], [name for name in locations if protein[name]]
+print(f"{example}: {len(sequence):,} residues, {' and '.join(found_in)}")
+print(f"{sequence[:60]}{'...' if len(sequence) > 60 else ''}")
+if protein["structure"]:
+    rows = structures.rows(example)
+    ca, plddt = rows[:, CA], rows[:, PLDDT]
+    edges = radius_edges(ca, cutoff)
+    print("rows of the store [L, 10]:", rows.shape, rows.dtype, "- C-alpha:", ca.shape)
+    print(f"edges [2, E] under {cutoff:g} angstrom:", edges.shape, f"- {edges.shape[1] / len(rows):.1f} per residue")
+
+# %%
+if protein["structure"]:
+    fig, (trace, contacts) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+    placed = np.isfinite(ca).all(axis=1)
+    centred = ca[placed] - ca[placed].mean(axis=0)
+    x, y = (centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T).T  # the plane in which it is widest
+    trace.plot(x, y, color="0.8", zorder=0)
+    points = trace.scatter(x, y, c=plddt[placed], s=14, cmap="cividis", vmin=0, vmax=100)
+    trace.set(title="C-alpha trace", xlabel="angstrom", ylabel="angstrom", aspect="equal")
+    fig.colorbar(points, ax=trace, label="pLDDT")
+    contacts.scatter(*edges, s=1, color="black")
+    contacts.set(title=f"edges under {cutoff:g} angstrom", xlabel="residue", ylabel="residue", aspect="equal")
+    alt = f"Left: the C-alpha trace of {example}, coloured by pLDDT. Right: its edges, residue against residue."
+    show_figure(fig, paths.figures, "example_protein", alt)
+else:
+    print(f"{example} has no structure: it will run sequence-only")
 
 # %% [markdown]
 # ## What this run found
@@ -222,3 +273,43 @@ display(Markdown(in_short.in_short_01(settings, table, leaks, share, main_set)))
 # %%
 recorded = provenance.record(settings, "01_data_preparation", splits.fingerprint(table), proteins=len(table))
 print("provenance written to", recorded.name)
+
+# %% [markdown] jp-MarkdownHeadingCollapsed=true
+# ## Checks
+# The outputs below are the same on every machine: they are tagged, and nbval compares them.
+
+# %% tags=["nbval-check-output"]
+print("proteins per split:", table["split"].value_counts().sort_index().to_dict())
+
+# %% tags=["nbval-check-output"]
+print("accessions are unique:", table["accession"].is_unique)
+print("every protein has a location:", bool((Y.sum(axis=1) > 0).all()))
+
+# %% tags=["nbval-check-output"]
+print(f"share of proteins with several locations: {(Y.sum(axis=1) > 1).mean():.2f}")
+print("rarest location:", table[locations].sum().idxmin(), "- most common:", table[locations].sum().idxmax())
+print("Y'Y is the table of co-occurrence:", bool((Y.T.astype(int) @ Y == together.to_numpy()).all()))
+
+# %% tags=["nbval-check-output"]
+print("exact copies of seen proteins in the evaluation sets:", int(leaks["exact_copies"].sum()))
+print("containment by hand and by the library agree:", by_hand == kmers.kmer_containment(peptides[:1], peptides[1:])[0])
+
+# %% tags=["nbval-check-output"]
+print("structures:", report["status"].value_counts().sort_index().to_dict())
+
+# %% [markdown]
+# Two checks of the geometry: neighbouring C-alpha atoms are 3.8 angstrom apart in any real or realistic chain, and
+# pLDDT runs from 0 to 100. Files whose B-factors are something else (some tools overwrite them) count as "pLDDT unknown".
+
+# %% tags=["nbval-check-output"]
+steps = [np.linalg.norm(np.diff(structures.rows(a)[:, CA], axis=0), axis=1) for a in structures.accessions]
+confidence = [structures.rows(a)[:, PLDDT] for a in structures.accessions]
+lowest, highest = np.nanmin(np.concatenate(confidence)), np.nanmax(np.concatenate(confidence))
+print(f"median C-alpha step: {np.nanmedian(np.concatenate(steps)):.1f} angstrom")
+print("pLDDT within 0..100:", bool(lowest >= 0 and highest <= 100))
+print("structures without pLDDT:", sum(bool(np.isnan(values).all()) for values in confidence))
+
+# %% tags=["nbval-check-output"]
+print("the protein to follow:", example)
+if protein["structure"]:
+    print("edges by all distances and by the library agree:", 2 * int((pdist(ca) < cutoff).sum()) == edges.shape[1])

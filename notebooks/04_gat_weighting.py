@@ -15,21 +15,22 @@
 
 # %% [markdown]
 # # Train the graph networks and weight their features
-# **Does** build residue graphs, train graph attention networks on pre-trained, fine-tuned and weighted features, take their weights as the profile says (fixed, from a grid, or learned), and fill Table 1.
+# [← 03 Read its confidence](03_confidence_analysis.ipynb) · [05 Join the two models →](05_halo_ensemble.ipynb)
+#
+# **Does** build residue graphs, take a graph attention layer apart, train the networks of Table 1 on pre-trained, fine-tuned and weighted features, and choose the weights as the profile says (fixed, from a grid, or learned).
 #
 # **Needs** notebooks 01 and 02 of the same profile.
 #
 # **Makes** `table1.csv` (not for luo2024, which the table is not about), `metrics_gat.csv`, `deviations.csv`, `edges.csv`, `learned_thresholds.csv`, `weight_grid.csv` where the weights come from a grid, predictions of every graph network.
 #
-# **Takes** two minutes for `demo`.
+# **Takes** a minute for `demo`.
 
 # %% [markdown]
 # ## Parameters
 # Leave a value empty or at -1 to take the profile's own. papermill overrides them with `-p name value`.
-# Another `cutoff_angstrom` or `weight_mode` makes a variation: this notebook reads the run of the plain name, writes under a name of its
-# own, and no later notebook reads that. To carry a change through all notebooks, put it into a profile.
-# Another `cutoff_angstrom` or `weight_mode` makes a variation: this notebook reads the run of the plain name, writes under a name of its
-# own, and no later notebook reads that. To carry a change through all notebooks, put it into a profile.
+# Another `cutoff_angstrom` or `weight_mode` makes a variation: this notebook reads the run of the plain name, writes
+# under a name of its own, and no later notebook reads that. To carry a change through all notebooks, put it into a
+# profile.
 
 # %% tags=["parameters"]
 profile: str = "demo"  # demo, quick, mini, paper, or the path of a YAML file
@@ -40,18 +41,34 @@ cutoff_angstrom: float = -1.0  # C-alpha distance of an edge, the paper uses 10
 weight_mode: str = ""  # fixed, grid or learned
 
 # %%
+import lightning as L
+import numpy as np
 import pandas as pd
+import torch
+import torch.nn.functional as F
 from IPython.display import Markdown, display
-from matplotlib import pyplot as plt
+from torch_geometric.data import Batch
+from torch_geometric.nn import GATConv, global_mean_pool
 
 from halo_utils.config import load_settings
 from halo_utils.core.files import write_csv
 from halo_utils.data import splits
-from halo_utils.evaluation import published, scoring, seeds, systems, test_sets
-from halo_utils.figures import plots, style
+from halo_utils.data.datasets import DATASETS
+from halo_utils.evaluation import published, scoring, seeds, test_sets
+from halo_utils.evaluation.systems import TITLES
+from halo_utils.figures import diagrams, plots
+from halo_utils.figures.style import show_figure
+from halo_utils.figures.tables import styled
+from halo_utils.models.gat import GatClassifier
+from halo_utils.models.losses import FocalLoss
+from halo_utils.models.rarity_offset import RarityOffset, log_odds
 from halo_utils.runs import artifacts, in_short, provenance, wording
-from halo_utils.training import graph_data, weight_grid
-from halo_utils.training.graph_data import Variant
+from halo_utils.structures.edges import edge_report, radius_edges, store_edges
+from halo_utils.structures.reader import CA
+from halo_utils.structures.residue_graph import residue_graph
+from halo_utils.training.fit import fit, parameter_counts
+from halo_utils.training.graph_data import GraphData
+from halo_utils.training.predict import predict
 
 # %%
 settings = load_settings(
@@ -62,40 +79,113 @@ settings = load_settings(
     cutoff_angstrom=cutoff_angstrom,
     weight_mode=weight_mode,
 )
-paths = settings.paths.make()
+paths, gat, source = settings.paths.make(), settings.gat, settings.data.dataset
+reading = {"max_tokens": settings.backbone.max_tokens, "truncation": settings.backbone.truncation}
 table = artifacts.load_table(settings)
-stage = graph_data.prepare(settings, table)
-gat = settings.gat
-print(f"{settings.run_name}: {settings.title}, {len(table):,} proteins, {len(stage.structures):,} with a structure")
-
-# %% [markdown]
-# ## Graphs
-# A residue is a node at its C-alpha; two residues closer than the cut-off share an edge. Distances come from unscaled
-# coordinates. Node features are three blocks: coordinates, embedding, biochemistry.
+locations = list(DATASETS[source].locations)
+structures = artifacts.load_structures(settings, table)
+print(f"{settings.run_name}: {settings.title}, {len(table):,} proteins, {len(structures):,} with a structure")
 
 # %%
-embeddings = stage.embeddings("finetuned")
-validation = stage.dataset(embeddings, "val")
-graph = next(g for g in (validation[i] for i in range(len(validation))) if g.has_structure)
-print(f"one graph: {graph.num_nodes} residues, {graph.num_edges} edges, {graph.num_node_features} numbers per residue")
-
-# %% tags=["nbval-check-output"]
-print("width of a node:", graph.x.shape[1], "= 3 +", embeddings.width, "+ 4")
-print("edges go both ways:", bool(graph.is_undirected()), "- self-loops:", bool(graph.has_self_loops()))
+fig = diagrams.figure_3(**wording.graph_diagram(settings))
+show_figure(fig, paths.figures, "fig3_gat", "Fig. 3: three groups of node features, edges, GAT layers, mean, loss")
 
 # %% [markdown]
-# A protein without a structure keeps the same width, with zero coordinates and no edges (section 2.2).
+# ## From a structure to a graph
+# A residue is a node at its C-alpha atom $x_i$. Two residues closer than 10 angstrom share an edge, in both directions:
+#
+# $$ (i, j) \in E \iff i \ne j \ \text{and}\ \lVert x_i - x_j \rVert < 10\ \text{Å} $$
+#
+# By hand, four atoms on a line, 6 angstrom apart: only neighbours are joined.
 
-# %% tags=["nbval-check-output"]
-bare = next(g for g in (validation[i] for i in range(len(validation))) if not g.has_structure)
-print(
-    "without structure: width",
-    bare.x.shape[1],
-    "- edges",
-    bare.num_edges,
-    "- coordinates all zero:",
-    bool((bare.x[:, :3] == 0).all()),
-)
+# %%
+line = np.array([[0.0, 0, 0], [6, 0, 0], [12, 0, 0], [18, 0, 0]])
+line_edges = radius_edges(line, cutoff_angstrom=10.0)  # [2, E]
+print("edges of the line:", [tuple(edge) for edge in line_edges.T.tolist()])
+
+# %% [markdown]
+# A node carries three groups of features: its coordinates relative to the centre of the protein, its fine-tuned
+# embedding, and four biochemical properties. The protein that we follow:
+
+# %%
+name = artifacts.example_protein(table)
+protein = table.set_index("accession").loc[name]
+finetuned = artifacts.load_embeddings(settings, "finetuned")
+ca = structures.rows(name)[:, CA] if name in structures else None
+edges = None if ca is None else radius_edges(ca, gat.cutoff_angstrom)
+labels = protein[locations].to_numpy(dtype=float)
+graph = residue_graph(name, protein["sequence"], labels, finetuned.rows(name), ca, edges, **reading)
+print(f"{name}: {graph.num_nodes} nodes, x {tuple(graph.x.shape)}, edge_index {tuple(graph.edge_index.shape)}")
+print(f"width of a node: 3 coordinates + {finetuned.width} of the embedding + 4 properties = {graph.x.shape[1]}")
+
+# %% [markdown]
+# A protein without a structure keeps the same width, with zero coordinates and no edges (section 2.2). Its nodes can
+# then only look at themselves.
+
+# %%
+bare = residue_graph(name, protein["sequence"], labels, finetuned.rows(name), **reading)
+print(f"without structure: x {tuple(bare.x.shape)}, edges {bare.num_edges}")
+
+# %% [markdown]
+# ## Graph attention
+# A layer mixes every node with its neighbours $N(i)$, itself among them, and learns how much each counts (Veličković et
+# al. 2018):
+#
+# $$ e_{ij} = \mathrm{LeakyReLU}\left(a_1^\top W h_i + a_2^\top W h_j\right), \quad
+#    \alpha_{ij} = \frac{\exp e_{ij}}{\sum_{m \in N(i)} \exp e_{im}}, \quad
+#    h_i' = \sum_{j \in N(i)} \alpha_{ij} W h_j $$
+#
+# On the four atoms of the line, with one number per node and $W = 1$, the layer of PyTorch Geometric and the formula:
+
+# %%
+layer = GATConv(1, 1, heads=1, bias=False)
+h = torch.tensor([[1.0], [2.0], [3.0], [4.0]])  # [N, 1]
+with torch.no_grad():
+    layer.lin.weight.fill_(1.0), layer.att_src.fill_(0.5), layer.att_dst.fill_(0.25)
+    mixed = layer(h, torch.from_numpy(line_edges))  # [N, 1]
+near = torch.eye(4, dtype=torch.bool)  # every node is its own neighbour
+near[line_edges[0], line_edges[1]] = True
+e = F.leaky_relu(0.25 * h + 0.5 * h.T, 0.2)  # [N, N], row i looks at column j
+alpha = e.masked_fill(~near, -torch.inf).softmax(dim=1)
+print("attention of the second atom:", alpha[1].numpy().round(3))
+print("layer:", mixed[:, 0].numpy().round(3), "- formula:", (alpha @ h)[:, 0].numpy().round(3))
+
+# %% [markdown]
+# ## The network
+# Section 2.2 and the released model class: layers with several heads side by side, batch norm, ELU, dropout; a last
+# layer with one head gives $K$ numbers per residue, and their mean over the residues is the logit of the protein. Before
+# all this each group of features is multiplied by its weight. A forward pass of our protein through a network of the
+# profile's size:
+
+# %%
+widths = (3, finetuned.width, 4)
+size = {"layers": gat.layers, "heads": gat.heads, "hidden": gat.hidden, "dropout": gat.dropout}
+L.seed_everything(settings.seed, verbose=False)
+network = GatClassifier(widths, len(locations), **size, weights=(0.5, 1.0, 0.5)).eval()
+batch = Batch.from_data_list([graph])
+with torch.no_grad():
+    x = network.feature_weights(batch.x)  # [N, 3 + D + 4]
+    print("weighted features", tuple(x.shape))
+    for conv, norm in zip(network.convs, network.norms, strict=True):
+        x = F.elu(norm(conv(x, batch.edge_index)))
+        print(f"{gat.heads} heads of {gat.hidden} channels", tuple(x.shape))
+    x = network.last(x, batch.edge_index)
+    logits = global_mean_pool(x, batch.batch)
+    print("one head", tuple(x.shape), "-> mean over residues", tuple(logits.shape))
+print(f"parameters: {parameter_counts(network)[0]:,}")
+
+# %% [markdown]
+# The **loss** is the focal loss of notebook 02 with a learnable threshold $\tau_k$ per location. The paper gives no
+# formula for it; here the threshold shifts the logit, so that the probability crosses one half where the plain one
+# crosses $\tau_k$:
+#
+# $$ p_k = \sigma\left(\text{logit}_k - \log\frac{\tau_k}{1 - \tau_k}\right) $$
+
+# %%
+loss = FocalLoss(gamma=2.0, n_locations=2)
+with torch.no_grad():
+    loss.threshold_logit.copy_(torch.tensor([0.3, 0.8]).logit())
+    print("plain probabilities 0.3 and 0.8 become", loss.probability(torch.tensor([[0.3, 0.8]]).logit()).numpy())
 
 # %% [markdown]
 # ## What the cut-off really was
@@ -103,22 +193,47 @@ print(
 # angstrom act at 20. Here are the edges per residue under both readings.
 
 # %%
-edges = graph_data.edge_report(stage, gat.cutoff_angstrom, scale=0.5)
-summary = (
-    edges[["paper", "released_code"]]
-    .describe()
-    .loc[["mean", "min", "max"]]
-    .rename_axis("edges per residue")
-    .reset_index()
-)
+density = edge_report(structures, gat.cutoff_angstrom, scale=0.5)
+summary = density[["paper", "released_code"]].describe().loc[["mean", "min", "max"]]
+summary = summary.rename_axis("edges per residue").reset_index()
 write_csv(paths.results / "edges.csv", summary)
-display(summary.round(1))
+display(styled(summary, "Edges per residue", digits=1))
 
-# %% tags=["nbval-check-output"]
-print(
-    "the released code's graphs are more than twice as dense:",
-    bool(edges["released_code"].mean() > 2 * edges["paper"].mean()),
-)
+# %% [markdown]
+# ## Training a network
+# One function for all networks of this notebook: data, model, loss, and the call that trains. Training stops when
+# validation macro F1 has not improved for some epochs, and the best epoch stays. The folder remembers what was trained.
+
+# %%
+all_edges = store_edges(paths.work / "edges.npy", structures, gat.cutoff_angstrom)
+stores = {name: artifacts.load_embeddings(settings, name) for name in ("pretrained", "finetuned")}
+data = {
+    name: GraphData(table, locations, store, structures, all_edges, **reading, nodes_per_batch=gat.nodes_per_batch, seed=settings.seed)
+    for name, store in stores.items()
+}  # fmt: skip
+train_labels = splits.label_matrix(table[table["split"] == "train"], locations)
+
+
+def train(embeddings, weights, learned=False, epochs=None):
+    """Train a graph network on pretrained or finetuned embeddings with weights of its three groups of features."""
+    L.seed_everything(settings.seed, verbose=False)
+    model = GatClassifier(widths, len(locations), **size, weights=weights, learned_weights=learned)
+    if gat.focal.balance:
+        model = RarityOffset(model, gat.focal.balance * log_odds(train_labels))
+    return fit(
+        model,
+        FocalLoss(gat.focal.gamma, gat.focal.alpha, n_locations=len(locations)),
+        data[embeddings],
+        settings.source.work / "gat",
+        epochs=epochs or gat.epochs,
+        learning_rate=gat.learning_rate,
+        weight_decay=gat.weight_decay,
+        patience=gat.patience,
+        compute=settings.compute,
+        seed=settings.seed,
+        budget="gat.nodes_per_batch",
+    )
+
 
 # %% [markdown]
 # ## Weights
@@ -132,7 +247,12 @@ mode = weight_mode or gat.weights.mode
 weights = fixed = (gat.weights.coord, gat.weights.esm, gat.weights.bio)
 grid = pd.DataFrame()
 if mode == "grid":
-    grid = weight_grid.weight_grid(stage)
+    short = {
+        pair: train("finetuned", (pair[0], 1.0, pair[1]), epochs=gat.weights.grid_epochs) for pair in gat.weights.pairs
+    }
+    rows = [(coord, 1.0, bio, run.history["val_macro_f1"].max()) for (coord, bio), run in short.items()]
+    grid = pd.DataFrame(rows, columns=["coord", "esm", "bio", "val_macro_f1"])
+    grid = grid.sort_values("val_macro_f1", ascending=False, kind="stable", ignore_index=True)
     write_csv(paths.results / "weight_grid.csv", grid)
     weights = tuple(grid.iloc[0][["coord", "esm", "bio"]])
 display(Markdown(wording.weights_mode(settings)))
@@ -142,11 +262,7 @@ print("coordinates, embedding, biochemistry:", ", ".join(f"{w:g}" for w in weigh
 if mode == "grid":
     epochs = wording.count(gat.weights.grid_epochs, "epoch")
     fig = plots.weight_heatmap(grid, f"Weight grid, {epochs} each\n({settings.title})")
-    style.save(fig, paths.figures, "weight_grid")
-    plt.show()
-
-# %% tags=["nbval-check-output"]
-print("pairs of weights tried:", len(grid))
+    show_figure(fig, paths.figures, "weight_grid", "Validation macro F1 for every pair of weights of the grid")
 
 # %% [markdown]
 # ## Four networks
@@ -156,85 +272,80 @@ print("pairs of weights tried:", len(grid))
 display(Markdown(wording.graph_model(settings)))
 
 # %%
-variants = [
-    Variant("gat_pretrained", "pretrained", (0.0, 1.0, 0.0)),
-    Variant("gat_finetuned", "finetuned", (0.0, 1.0, 0.0)),
-    Variant("gat_weighted", "finetuned", weights, learned=mode == "learned"),
-    Variant("gat_learned", "finetuned", fixed, learned=True),
-]
-runs = {variant.name: graph_data.train_gat(stage, variant) for variant in variants}
-predictions = {name: graph_data.predict_held_out(stage, run) for name, run in runs.items()}
-for name, found in predictions.items():
-    artifacts.save_predictions(settings, name, found)
+runs = {
+    "gat_pretrained": train("pretrained", (0.0, 1.0, 0.0)),
+    "gat_finetuned": train("finetuned", (0.0, 1.0, 0.0)),
+    "gat_weighted": train("finetuned", weights, learned=mode == "learned"),
+    "gat_learned": train("finetuned", fixed, learned=True),
+}
+predictions = {}
+for system, run in runs.items():
+    embeddings = "pretrained" if system == "gat_pretrained" else "finetuned"
+    predictions[system] = predict(run, data[embeddings], settings.compute.precision)
+    artifacts.save_predictions(settings, system, predictions[system])
 
 # %%
+networks = {system: getattr(run.model, "model", run.model) for system, run in runs.items()}
+final = {system: [float(w) for w in network.feature_weights.values] for system, network in networks.items()}
 summary = pd.DataFrame(
     {
-        "network": [systems.TITLES[n] for n in runs],
-        "best epoch": [r.fit.best_epoch for r in runs.values()],
-        "w_coord, w_esm, w_bio": [", ".join(f"{w:.2f}" for w in r.weights) for r in runs.values()],
-        "validation macro F1": [round(r.fit.history["val_macro_f1"].max(), 3) for r in runs.values()],
+        "network": [TITLES[system] for system in runs],
+        "best epoch": [run.best_epoch for run in runs.values()],
+        "weights of coordinates, embedding, biochemistry": [", ".join(f"{w:.2f}" for w in final[s]) for s in runs],
+        "validation macro F1": [run.history["val_macro_f1"].max() for run in runs.values()],
     }
 )
-display(summary)
+display(styled(summary, f"Graph networks ({settings.title})"))
 
 # %%
-histories = {systems.TITLES[name]: run.fit.history for name, run in runs.items()}
+histories = {TITLES[system]: run.history for system, run in runs.items()}
 write_csv(paths.results / "gat_training.csv", pd.concat([h.assign(system=n) for n, h in histories.items()]))
 fig = plots.training_curves(histories, f"Graph networks ({settings.title})")
-style.save(fig, paths.figures, "gat_training")
-plt.show()
+show_figure(fig, paths.figures, "gat_training", "Loss and validation macro F1 of the four graph networks per epoch")
 
 # %% [markdown]
-# The learnable threshold of the loss, one per location. It acts like a bias of the last layer, so it need not move far.
+# The learnable thresholds of the loss. They act like a bias of the last layer, so they need not move far.
 
 # %%
-learned = pd.DataFrame({"location": stage.places, "threshold": runs["gat_weighted"].thresholds})
+learned = pd.DataFrame({"location": locations, "threshold": runs["gat_weighted"].loss.thresholds.numpy()})
 write_csv(paths.results / "learned_thresholds.csv", learned)
-display(learned.round(3).T)
+display(styled(learned, "Learned thresholds"))
 
-# %% tags=["nbval-check-output"]
-print("networks trained:", len(runs), "- learned thresholds:", len(learned))
-print("thresholds between 0 and 1:", bool(learned["threshold"].between(0, 1).all()))
+# %%
+probability = predictions["gat_weighted"].set_index("accession").loc[name, locations].astype(float)
+answer = pd.DataFrame({"location": locations, "probability": probability.to_numpy(), "annotated": labels > 0})
+display(styled(answer.sort_values("probability", ascending=False).head(4), f"{name}, what the weighted GAT says"))
 
 # %% [markdown]
 # ## Test sets
 
 # %%
-source, step = settings.data.dataset, settings.evaluation.threshold_step
 bootstrap = {"resamples": settings.evaluation.bootstrap, "seed": settings.seed}
-metrics = pd.concat(
-    [scoring.measure_plain(table, n, p, source, step=step, **bootstrap) for n, p in predictions.items()],
-    ignore_index=True,
-)
+step = settings.evaluation.threshold_step
+measured = [scoring.measure_plain(table, n, p, source, step=step, **bootstrap) for n, p in predictions.items()]
+metrics = pd.concat(measured, ignore_index=True)
 write_csv(paths.results / "metrics_gat.csv", metrics)
 views = test_sets.held_out_views(table, source)
 main_set, view = next(iter(views.items()))
 print(scoring.macro_sentence(views.values()))
-scoring.headline(metrics, main_set).round(3)
+display(styled(scoring.headline(metrics, main_set), f"Graph networks on {main_set} ({settings.title})"))
 
 
 # %%
-def system(name):
-    prob = view.join(predictions[name])
-    return name, prob >= scoring.tune(table, predictions[name], source, step).on(main_set), prob
+def decided(system):
+    """Return a system with its labels and probabilities on the main test set."""
+    prob = view.join(predictions[system])
+    return system, prob >= scoring.tune(table, predictions[system], source, step).on(main_set), prob
 
 
 predictions["composition"] = artifacts.load_predictions(settings, "composition")
 pairs = [("gat_finetuned", "gat_pretrained"), ("gat_weighted", "gat_finetuned"), ("gat_weighted", "gat_pretrained")]
 pairs.append(("gat_weighted", "composition"))
-differences = pd.concat([scoring.compare(view, system(a), system(b), **bootstrap) for a, b in pairs], ignore_index=True)
+compared = [scoring.compare(view, decided(first), decided(second), **bootstrap) for first, second in pairs]
+differences = pd.concat(compared, ignore_index=True)
 write_csv(paths.results / "differences_gat.csv", differences)
-differences[differences["metric"] == "macro_f1"].round(3)
-
-# %% [markdown]
-# The demo's bar: fine-tuned, weighted features beat raw ones.
-
-# %% tags=["nbval-check-output"]
-macro = metrics[(metrics["metric"] == "macro_f1") & (metrics["split"] == main_set)].set_index("system")["value"]
-if settings.is_synthetic:
-    better = bool(macro["gat_weighted"] > macro["gat_pretrained"])
-    print("weighted GAT beats the GAT on pre-trained embeddings in macro F1:", better)
+columns = ["first", "second", "difference", "ci_low", "ci_high", "resampled"]
+display(styled(differences.loc[differences["metric"] == "macro_f1", columns], f"Differences in macro F1 on {main_set}"))
 
 # %% [markdown]
 # ## Table 1: paper, ours, difference
@@ -244,7 +355,7 @@ if settings.is_synthetic:
 # %%
 deviations = wording.deviations(settings)
 write_csv(paths.results / "deviations.csv", deviations)
-display(deviations[deviations["model"] == wording.GAT].drop(columns="model"))
+display(styled(deviations[deviations["model"] == wording.GAT].drop(columns="model"), "Not as in the paper"))
 display(Markdown(wording.deviation_sentence(deviations, wording.GAT)))
 
 # %%
@@ -258,7 +369,7 @@ display(published.readable(table1))
 # ## What this run found
 
 # %%
-noise = seeds.validation_spread(paths, systems.TITLES["gat_finetuned"])
+noise = seeds.validation_spread(paths, TITLES["gat_finetuned"])
 chosen = in_short.chosen_weights(weights, grid, noise)
 display(Markdown(in_short.in_short_04(settings, metrics, differences, chosen, deviations, main_set)))
 
@@ -268,7 +379,48 @@ recorded = provenance.record(
     "04_gat_weighting",
     splits.fingerprint(table),
     weights=list(weights),
-    with_structure=len(stage.structures),
-    gat_parameters={name: run.parameters for name, run in runs.items()},
+    with_structure=len(structures),
+    gat_parameters={s: parameter_counts(n)[0] + len(locations) for s, n in networks.items()},
 )
 print("provenance written to", recorded.name)
+
+# %% [markdown] jp-MarkdownHeadingCollapsed=true
+# ## Checks
+# What must hold on every machine; nbval compares these cells.
+
+# %% tags=["nbval-check-output"]
+print("width of a node:", graph.x.shape[1], "= 3 +", finetuned.width, "+ 4")
+print("edges go both ways:", bool(graph.is_undirected()), "- self-loops:", bool(graph.has_self_loops()))
+print(
+    "without structure: width",
+    bare.x.shape[1],
+    "- edges",
+    bare.num_edges,
+    "- coordinates all zero:",
+    bool((bare.x[:, :3] == 0).all()),
+)
+
+# %% tags=["nbval-check-output"]
+print("attention sums to one:", bool(torch.allclose(alpha.sum(1), torch.ones(4))))
+print("layer as in the formula:", bool(torch.allclose(mixed, alpha @ h, atol=1e-5)))
+print("step by step as in one call:", bool(torch.allclose(network(batch), logits, atol=1e-5)))
+
+# %% tags=["nbval-check-output"]
+print(
+    "the released code's graphs are more than twice as dense:",
+    bool(density["released_code"].mean() > 2 * density["paper"].mean()),
+)
+print("pairs of weights tried:", len(grid))
+
+# %% tags=["nbval-check-output"]
+print("networks trained:", len(runs), "- learned thresholds:", len(learned))
+print("thresholds between 0 and 1:", bool(learned["threshold"].between(0, 1).all()))
+
+# %% [markdown]
+# The demo's bar: fine-tuned, weighted features beat raw ones.
+
+# %% tags=["nbval-check-output"]
+macro = metrics[(metrics["metric"] == "macro_f1") & (metrics["split"] == main_set)].set_index("system")["value"]
+if settings.is_synthetic:
+    better = bool(macro["gat_weighted"] > macro["gat_pretrained"])
+    print("weighted GAT beats the GAT on pre-trained embeddings in macro F1:", better)

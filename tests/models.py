@@ -7,7 +7,7 @@ import gemmi
 import numpy as np
 
 from halo_utils.data.synthetic.folds import build_backbone, confidence_of
-from halo_utils.data.synthetic.proteome import _gemmi_structure
+from halo_utils.data.synthetic.proteome import gemmi_structure
 
 SEQUENCE = "MKVLAAGHWYTDESPLKQRN"
 
@@ -17,7 +17,7 @@ def model(sequence: str = SEQUENCE) -> tuple[gemmi.Structure, np.ndarray]:
     rng = np.random.default_rng(0)
     states = "H" * len(sequence)
     backbone = build_backbone(states, "compact", rng)
-    return _gemmi_structure("P1", sequence, backbone, confidence_of(states, rng)), backbone
+    return gemmi_structure("P1", sequence, backbone, confidence_of(states, rng)), backbone
 
 
 def text(structure: gemmi.Structure, kind: str = "cif") -> bytes:

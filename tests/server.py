@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from email.utils import formatdate
 
 
 @dataclass
@@ -22,16 +21,13 @@ class Page:
         headers: extra headers.
         faults: one word per request, used up in order: ``cut`` (half of the promised bytes), ``cut early`` (nothing
             after the headers), ``slow`` (a trickle), ``busy`` (503), ``later`` (429 with Retry-After 1), ``error``
-            (500), ``hang`` (no answer), ``reset`` (connection reset), ``changed`` (another ETag from now on), ``ok``.
-        ranges: honour Range requests.
+            (500), ``hang`` (no answer), ``reset`` (connection reset), ``ok``.
     """
 
     body: bytes = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
-    ranges: bool = True
-    version: int = 1
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -47,7 +43,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def answer(self, *, head: bool) -> None:
         path = self.path.split("?")[0]
-        self.server.log.append((path, self.headers.get("Range"), time.monotonic()))
+        self.server.log.append((path, time.monotonic()))
         with self.server.counting:
             self.server.open_now += 1
             self.server.most_open = max(self.server.most_open, self.server.open_now)
@@ -59,8 +55,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def _answer(self, page: Page, head: bool) -> None:
         fault = page.faults.pop(0) if page.faults else "ok"
-        if fault == "changed":
-            page.version += 1
         if fault in ("busy", "later", "error"):
             headers = {"Retry-After": "1"} if fault == "later" else {}
             return self._send({"busy": 503, "later": 429, "error": 500}[fault], b"", headers, head)
@@ -73,18 +67,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.connection.close()
             self.close_connection = True
             return None
-        headers = {"ETag": f'"v{page.version}"', "Last-Modified": formatdate(0, usegmt=True), **page.headers}
-        body, status = page.body, page.status
-        wanted = self.headers.get("Range")
-        fresh = self.headers.get("If-Range", headers["ETag"]) == headers["ETag"]
-        if wanted and page.ranges and fresh and status == 200:
-            start = int(wanted.removeprefix("bytes=").rstrip("-").split("-")[0])
-            if start >= len(body):
-                return self._send(416, b"", {"Content-Range": f"bytes */{len(body)}"}, head)
-            headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
-            body, status = body[start:], 206
+        body = page.body
         sent = {"cut": body[: len(body) // 2], "cut early": b""}.get(fault, body)
-        return self._send(status, sent, headers, head, promised=len(body), slow=fault == "slow")
+        return self._send(page.status, sent, page.headers, head, promised=len(body), slow=fault == "slow")
 
     def _send(
         self,
@@ -113,14 +98,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """The server with its pages and its log of (path, Range, time)."""
+    """The server with its pages and its log of (path, time)."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.pages: dict[str, Page] = {}
-        self.log: list[tuple[str, str | None, float]] = []
+        self.log: list[tuple[str, float]] = []
         self.counting, self.open_now, self.most_open = threading.Lock(), 0, 0
         self.address = f"http://127.0.0.1:{self.server_port}"
 
@@ -130,7 +115,7 @@ class Server(http.server.ThreadingHTTPServer):
     @property
     def counts(self) -> Counter[str]:
         """Requests per path."""
-        return Counter(path for path, _, _ in self.log)
+        return Counter(path for path, _ in self.log)
 
     def add(self, path: str, body: bytes, **options: object) -> str:
         """Serve ``body`` at ``path`` and return its address."""

@@ -12,10 +12,10 @@ from typing import Any
 from halo_utils.config import load_settings
 from halo_utils.core.files import remove_unfinished, write_csv
 from halo_utils.evaluation import scoring
-from halo_utils.runs import artifacts, prepare
+from halo_utils.runs import artifacts, prepare, recipe
 from halo_utils.structures import store
-from halo_utils.training import graph_data, sequence_data
-from halo_utils.training.graph_data import Variant
+from halo_utils.training.embed import embed
+from halo_utils.training.predict import predict
 
 PROFILE = """\
 description: Synthetic proteome for the recovery tests; the learning rate falls, and dropout is at work.
@@ -58,16 +58,13 @@ def run(profile: str) -> None:
     remove_unfinished(settings.paths.make().work)
     found = prepare.read_inputs(settings)
     artifacts.save_table(settings, found.table)
-    store.store_structures(settings, found.table, found.structures)
+    store.store_structures(settings.paths.work / "structures.npy", found.table, found.structures)
     table = artifacts.load_table(settings)
-    stage = sequence_data.prepare(settings, table)
-    sequence_data.embed_residues(stage, "pretrained")
-    esm = sequence_data.predict_held_out(stage, sequence_data.finetune(stage))
-    artifacts.save_predictions(settings, "esm", esm)
-    sequence_data.embed_residues(stage, "finetuned")
-    graphs = graph_data.prepare(settings, table)
-    trained = graph_data.train_gat(graphs, Variant("gat", "finetuned", (0.5, 1.0, 0.5)))
-    gat = graph_data.predict_held_out(graphs, trained)
+    data, tuned = recipe.train_sequence_model(settings, table)
+    artifacts.save_predictions(settings, "esm", predict(tuned, data))
+    embed(tuned.model.encoder, data, settings.paths.work / "finetuned.npy")
+    graphs = recipe.graph_data(settings, table, "finetuned")
+    gat = predict(recipe.train_gat(settings, graphs, (0.5, 1.0, 0.5)), graphs)
     artifacts.save_predictions(settings, "gat_weighted", gat)
     metrics = scoring.measure_plain(table, "gat_weighted", gat, settings.data.dataset, resamples=20, seed=settings.seed)
     write_csv(settings.paths.results / "metrics.csv", metrics)

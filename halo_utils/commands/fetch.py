@@ -15,23 +15,17 @@ from halo_utils.config import Settings, load_settings
 from halo_utils.core.errors import DataError, HaloError
 from halo_utils.core.files import sha256
 from halo_utils.core.paths import shown
-from halo_utils.data.deeploc import read_deeploc2, read_hpa
-from halo_utils.data.luo2024 import read_luo2024
+from halo_utils.data.datasets import DATASETS
 from halo_utils.data.registry import local_copy, locate, raw_dir, registry, structure_folders
 from halo_utils.data.tables import read_fasta
 from halo_utils.data.verification import check_content
 from halo_utils.embeddings.esm2 import load_backbone
-from halo_utils.runs.prepare import FILES, read_table
+from halo_utils.runs.prepare import read_table
 from halo_utils.structures import alphafold, archives
 from halo_utils.structures.audit import audit_files
 from halo_utils.structures.reader import structure_index
 
 PARTS = ("tables", "structures", "backbone")
-READERS = (
-    (FILES["deeploc2"], lambda paths: read_deeploc2(paths[0])),
-    (["deeploc2/hpa_testset.csv"], lambda paths: read_hpa(paths[0])),
-    (FILES["luo2024"], lambda paths: read_luo2024({path.stem: path for path in paths})),
-)
 
 
 def fetch(settings: Settings, only: Sequence[str], structures_from: str, fasta: str) -> int:
@@ -39,7 +33,7 @@ def fetch(settings: Settings, only: Sequence[str], structures_from: str, fasta: 
     parts = set(only) & set(PARTS) or (set() if only else set(PARTS))
     names = [name for name in only if name not in PARTS]
     if "tables" in parts:
-        names += FILES[settings.data.dataset]
+        names += DATASETS[settings.data.dataset].files
     for name in names:
         print(f"{name}: {shown(locate(name))}")
     failed = fetch_structures(settings, structures_from, fasta) if "structures" in parts else 0
@@ -124,10 +118,10 @@ def _verify_structures() -> int:
 def known_sequences() -> pd.DataFrame:
     """Return accession and sequence of every protein of the tables on this machine, each once."""
     tables = [pd.DataFrame({"accession": [], "sequence": []}, dtype=str)]
-    for names, read in READERS:
-        paths = [local_copy(name) for name in names]
-        if all(paths):
-            tables.append(read(paths)[0][["accession", "sequence"]])
+    for dataset in DATASETS.values():
+        paths = [local_copy(name) for name in dataset.files]
+        if paths and all(paths):
+            tables.append(dataset.read(paths)[0][["accession", "sequence"]])
     return pd.concat(tables).drop_duplicates("accession").reset_index(drop=True)
 
 

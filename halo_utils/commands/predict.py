@@ -1,84 +1,97 @@
 """A fine-tuned sequence model as a small directory, and predictions for any sequences with it."""
 
-import json
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from huggingface_hub import PyTorchModelHubMixin
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from halo_utils.core.errors import DataError
-from halo_utils.core.files import atomic_path, write_json
+from halo_utils.core.files import atomic_path
 from halo_utils.core.paths import shown
 from halo_utils.data.tables import check_protein
 from halo_utils.embeddings.biochemistry import composition
-from halo_utils.embeddings.esm2 import load_backbone, load_tokenizer, token_ids
-from halo_utils.embeddings.truncation import truncate
-from halo_utils.evaluation.thresholds import Threshold
-from halo_utils.models.esm_classifier import SequenceClassifier
-from halo_utils.models.losses import FocalLoss
-from halo_utils.profile import BackboneSettings, HeadSettings
-from halo_utils.training.batching import SequenceDataset, collate_proteins, make_loader
-from halo_utils.training.fit import Fit
+from halo_utils.embeddings.esm2 import load_esm2, tokenize
+from halo_utils.embeddings.truncation import seen_sequences
+from halo_utils.models.esm_classifier import EsmClassifier
+from halo_utils.models.rarity_offset import RarityOffset
+from halo_utils.models.region_classifier import RegionClassifier
+from halo_utils.training.batching import make_loader
 from halo_utils.training.predict import inference
-from halo_utils.training.sequence_data import BUDGET, SequenceStage, best_weights
-
-WEIGHTS, FACTS = "classifier.safetensors", "classifier.json"
+from halo_utils.training.sequence_data import ProteinDataset, collate_proteins
 
 
-def export_classifier(stage: SequenceStage, result: Fit, threshold: Threshold, folder: Path) -> Path:
-    """Write what fine-tuning has learned, in float16, with all that is needed to use it again.
+class LocationPredictor(nn.Module, PyTorchModelHubMixin):
+    """A fine-tuned sequence model with all that is needed to use it again.
+
+    ``save_pretrained(folder)`` writes what was learned, in float16, beside a ``config.json`` of these arguments;
+    ``from_pretrained`` takes a folder or a hub id.
 
     Args:
-        stage: after ``finetune``.
-        result: what ``finetune`` returned.
-        threshold: of the labels, with the split it was chosen on.
-        folder: directory to write ``classifier.safetensors`` and ``classifier.json`` into.
+        locations: the K locations.
+        threshold: probability at and above which a location is predicted.
+        chosen_on: split the threshold was chosen on.
+        backbone: arguments of ``load_esm2``.
+        trainable_layers: encoder layers that have learned.
+        head: arguments of ``RegionClassifier`` behind the layers, or None for the paper's head.
+        reading: ``max_tokens`` and ``truncation``.
+        tokens_per_batch: tokens read at a time.
     """
-    settings = stage.settings
-    learned = {name: value.half() for name, value in best_weights(stage).items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_path(folder / WEIGHTS) as temporary:
-        save_file(learned, temporary)
-    facts = {
-        "run": settings.run_name,
-        "seed": settings.seed,
-        "backbone": settings.backbone.model_dump(mode="json"),
-        "head": settings.esm.head.model_dump(mode="json"),
-        "tokens_per_batch": settings.esm.tokens_per_batch,
-        "places": stage.places,
-        "offset": result.module.loss.offset.tolist(),
-        "threshold": threshold.value,
-        "threshold_chosen_on": threshold.chosen_on,
-    }
-    write_json(folder / FACTS, facts)
-    return folder
+
+    def __init__(
+        self,
+        locations: list[str],
+        threshold: float,
+        chosen_on: str,
+        backbone: dict[str, Any],
+        trainable_layers: int | str,
+        head: dict[str, Any] | None = None,
+        reading: dict[str, Any] | None = None,
+        tokens_per_batch: int = 4096,
+    ) -> None:
+        super().__init__()
+        self.locations, self.threshold, self.reading = locations, threshold, reading or {}
+        self.tokens_per_batch, esm2, k = tokens_per_batch, load_esm2(**backbone), len(locations)
+        paper = EsmClassifier(esm2, k, trainable_layers) if head is None else None
+        self.model = RarityOffset(paper or RegionClassifier(esm2, k, trainable_layers, **head), torch.zeros(k))
+
+    def learn_from(self, trained: nn.Module) -> "LocationPredictor":
+        """Take over the weights of a trained model and return self; a model without offset has one of 0."""
+        target = self.model if isinstance(trained, RarityOffset) else self.model.model
+        target.load_state_dict(trained.state_dict())
+        return self
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return probabilities, [B, K], from the inputs of the model."""
+        return self.model(*inputs).sigmoid()
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """Write what can differ from the backbone: all but the frozen trunk."""
+        learned = {name: value for name, value in self.state_dict().items() if ".trunk." not in name}
+        learned = {name: value if name.endswith("offset") else value.half() for name, value in learned.items()}
+        with atomic_path(save_directory / "model.safetensors") as temporary:
+            save_file({name: value.contiguous() for name, value in learned.items()}, temporary)
 
 
-def load_classifier(folder: Path) -> tuple[SequenceClassifier, dict[str, Any]]:
-    """Return a fine-tuned model in float32 and evaluation mode, and the facts beside its weights.
+def load_predictor(folder: Path) -> LocationPredictor:
+    """Return a predictor from its directory, in float32 and evaluation mode.
 
     Raises:
-        DataError: if the directory is not one that ``export_classifier`` wrote.
+        DataError: if the directory is not one that ``save_pretrained`` wrote.
     """
     try:
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        learned = {name: value.float() for name, value in load_file(folder / WEIGHTS).items()}
-    except (OSError, ValueError) as error:
+        with redirect_stdout(None):  # the hub's mixin prints
+            return LocationPredictor.from_pretrained(folder, local_files_only=True).eval().requires_grad_(False)
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise DataError(
-            f"{shown(folder)}: {type(error).__name__} while reading {FACTS} and {WEIGHTS}; expected a directory that"
-            " notebook 02 wrote (data/runs/<run>/classifier)"
+            f"{shown(folder)}: {str(error).splitlines()[0]}; expected config.json and model.safetensors as notebook 02"
+            " writes them (data/runs/<run>/classifier)"
         ) from error
-    block = BackboneSettings.model_validate(facts["backbone"])
-    head = HeadSettings.model_validate(facts["head"])
-    backbone = load_backbone(block, facts["seed"])
-    model = SequenceClassifier(backbone, len(facts["places"]), block.trainable_layers, head)
-    unexpected = model.load_state_dict(learned, strict=False).unexpected_keys
-    if unexpected:
-        raise DataError(f"{shown(folder)}: {unexpected[0]} is no weight of the model that {FACTS} describes")
-    return model.eval().requires_grad_(False), facts
 
 
 def locate_proteins(folder: Path, sequences: dict[str, str]) -> pd.DataFrame:
@@ -97,16 +110,16 @@ def locate_proteins(folder: Path, sequences: dict[str, str]) -> pd.DataFrame:
     """
     for name, residues in sequences.items():
         check_protein("sequences", name, residues)
-    model, facts = load_classifier(folder)
-    block, places = BackboneSettings.model_validate(facts["backbone"]), facts["places"]
-    read = [truncate(s, block.max_tokens, block.truncation) for s in sequences.values()]
-    tokens = token_ids(read, load_tokenizer(block))
-    whole = np.stack([composition(s) for s in sequences.values()])
-    dataset = SequenceDataset(list(sequences), tokens, np.zeros((len(tokens), len(places))), None, whole)
-    loader, rows = make_loader(dataset, facts["tokens_per_batch"], collate_proteins), []
-    loss = FocalLoss(offset=torch.tensor(facts["offset"]))  # what training added to the logits belongs to them
-    for batch, logits in inference(loader, model, "32-true", "predict", BUDGET):
-        rows += zip(batch.accessions, loss.probability(logits).cpu().tolist(), strict=True)
-    found = pd.DataFrame(dict(rows), index=places).T.loc[list(sequences)].rename_axis("accession")
-    chosen = [[p for p in places if row[p] >= facts["threshold"]] for _, row in found.iterrows()]
-    return found.assign(predicted=["; ".join(row) for row in chosen]).reset_index()
+    model = load_predictor(folder)
+    tokens = tokenize(seen_sequences(list(sequences.values()), **model.reading))
+    shares = np.stack([composition(s) for s in sequences.values()])
+    reads_shares = getattr(model.model.model, "composition", None) is not None
+    dataset = ProteinDataset(
+        list(sequences), tokens, np.zeros((len(tokens), 0)), None, shares if reads_shares else None
+    )
+    loader, rows = make_loader(dataset, model.tokens_per_batch, collate_proteins), {}
+    for batch, found in inference(loader, lambda b: model(*b.inputs), "32-true", "predict"):
+        rows |= dict(zip(batch.accessions, found.tolist(), strict=True))
+    table = pd.DataFrame(rows, index=model.locations).T.loc[list(sequences)].rename_axis("accession")
+    predicted = ["; ".join(table.columns[row >= model.threshold]) for row in table.to_numpy()]
+    return table.assign(predicted=predicted).reset_index()

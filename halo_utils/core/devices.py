@@ -5,8 +5,6 @@ import shutil
 
 import torch
 
-from halo_utils.profile import ComputeSettings
-
 
 def device() -> torch.device:
     """Return the GPU where there is one, else the CPU."""
@@ -20,25 +18,22 @@ def has_bf16_units() -> bool:
     """
     if device().type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    found = torch.cpu.get_capabilities()
-    return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
 
 def resolve(precision: str) -> str:
     """Return ``32-true`` or ``bf16-mixed`` for a profile's precision, in which ``auto`` leaves it to the hardware."""
-    if precision != "auto":
-        return precision
-    return "bf16-mixed" if has_bf16_units() else "32-true"
+    return precision if precision != "auto" else "bf16-mixed" if has_bf16_units() else "32-true"
 
 
-def compiles(compute: ComputeSettings) -> bool:
-    """Return whether the profile asks for ``torch.compile`` and a C++ compiler is here, which it needs."""
-    if not compute.compile:
+def compiles(wanted: bool) -> bool:
+    """Return whether ``torch.compile`` is wanted and the C++ compiler that it needs is here."""
+    compilers = (os.environ.get("CXX", ""), "g++", "clang++")
+    if wanted and not any(map(shutil.which, compilers)):
+        print("compute.compile: no C++ compiler here, the layers run as they are (slower, equal but for rounding)")
         return False
-    found = shutil.which(os.environ.get("CXX", "")) or shutil.which("g++") or shutil.which("clang++")
-    if not found:
-        print("compute.compile: no C++ compiler here, the blocks run as they are (slower, equal but for rounding)")
-    return found is not None
+    return wanted
 
 
 def autocast(precision: str) -> torch.autocast:

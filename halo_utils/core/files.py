@@ -1,11 +1,10 @@
-"""Atomic writing: a file appears whole under its name or not at all, and a full disk says so in one line."""
+"""Atomic writing: a file appears whole under its name or not at all; a full disk and a busy run say so in one line."""
 
 import errno
 import hashlib
 import json
 import os
 import platform
-import re
 import shutil
 import zlib
 from collections.abc import Iterator
@@ -15,40 +14,57 @@ from typing import Any
 
 import pandas as pd
 import psutil
+from filelock import FileLock, Timeout
 
-from halo_utils.core.errors import DataError, StorageError
+from halo_utils.core.errors import BusyError, DataError, StorageError
 from halo_utils.core.paths import shown
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 # Unfinished files carry host and process, so that those of a killed process can be told from those being written.
 HOST = f"{zlib.crc32(platform.node().encode()):08x}"
-UNFINISHED = re.compile(r"\.unfinished-(?P<host>[0-9a-f]{8})-(?P<process>\d+)-.+")
 
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn the system's errors about a full or read-only disk into one clear message.
-
-    Raises:
-        StorageError: naming ``path``, the free space and the remedy.
-    """
+    """Turn the system's errors about a full or read-only disk into a StorageError that names the remedy."""
     try:
         yield
     except OSError as error:
         if error.errno in FULL:
-            folder = next(p for p in [path, *path.parents] if p.is_dir())
-            free = shutil.disk_usage(folder).free / 1e6
+            free = shutil.disk_usage(next(p for p in [path, *path.parents] if p.is_dir())).free / 1e6
             raise StorageError(
                 f"{shown(path)} cannot be written, the disk is full ({free:,.0f} MB free): make room, or set HALO_ROOT"
                 " to a folder on a larger disk, and run the same command again; finished steps are kept"
             ) from error
-        if error.errno in READ_ONLY:
+        if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+            reason = error.strerror or "no permission"
             raise StorageError(
-                f"{shown(path)} cannot be written ({error.strerror}): make its folder writable, or set HALO_ROOT to"
-                " one that is"
+                f"{shown(path)} cannot be written ({reason}): make its folder writable, or set HALO_ROOT to one that is"
             ) from error
         raise
+
+
+@contextmanager
+def locked(path: Path, what: str, patience: float = 0.1) -> Iterator[None]:
+    """Hold the lock file ``path`` for the length of the block; the system frees it when the process ends.
+
+    Raises:
+        BusyError: naming ``what`` is being written, if another process still holds it after ``patience`` seconds.
+    """
+    lock = FileLock(path)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=patience)
+        except Timeout as error:
+            raise BusyError(
+                f"{what} is being written by another process ({shown(path)}): wait for it or stop it, then run the"
+                " same command again; or give this run another seed or profile"
+            ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -57,9 +73,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     The temporary file is removed when the block raises; what a killed process leaves is removed by
     ``remove_unfinished``. The suffix of ``path`` is kept because writers choose their format by it.
-
-    Raises:
-        StorageError: if the disk is full or the folder read-only.
+    A full or read-only disk is a StorageError.
     """
     temporary = path.with_name(f".unfinished-{HOST}-{os.getpid()}-{path.name}")
     with storage_errors(path):
@@ -71,22 +85,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def remove_unfinished(folder: Path) -> list[str]:
-    """Remove the unfinished files that killed processes of this machine left under ``folder``; return their names."""
-    removed = []
-    for path in folder.rglob(".unfinished-*") if folder.is_dir() else ():
-        found = UNFINISHED.fullmatch(path.name)
-        if found and found["host"] == HOST and not psutil.pid_exists(int(found["process"])):
+def remove_unfinished(folder: Path) -> None:
+    """Remove the unfinished files that killed processes of this machine left under ``folder``."""
+    for path in list(folder.rglob(f".unfinished-{HOST}-*")):
+        if not psutil.pid_exists(int(path.name.split("-")[2])):
             path.unlink(missing_ok=True)
-            removed.append(path.name)
-    return removed
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write ``text`` as UTF-8 and return ``path``."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return path
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
@@ -94,6 +97,11 @@ def write_bytes(path: Path, content: bytes) -> Path:
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
     return path
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write ``text`` as UTF-8 and return ``path``."""
+    return write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> Path:
@@ -116,11 +124,7 @@ def write_parquet(path: Path, table: pd.DataFrame) -> Path:
 
 
 def read_parquet(path: Path, remedy: str) -> pd.DataFrame:
-    """Read a table of ``write_parquet``, verifying its checksums.
-
-    Raises:
-        DataError: if the file is missing or damaged; the message ends with ``remedy``.
-    """
+    """Read a table of ``write_parquet``; DataError, ending with ``remedy``, if it is missing or damaged."""
     if not path.is_file():
         raise DataError(f"{shown(path)} not found: {remedy}")
     try:
@@ -131,8 +135,7 @@ def read_parquet(path: Path, remedy: str) -> pd.DataFrame:
 
 def digest(*parts: Any) -> str:
     """Return 16 hex digits of the sha256 over the JSON form of ``parts``; the key of content caches."""
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What a number was computed with: commit, processor, GPU and memory."""
 
 import os
 import platform
@@ -15,15 +15,14 @@ CODE = ("halo_utils", "notebooks/*.py", "requirements.txt")  # what can change a
 
 def commit() -> str:
     """Return the commit of the repository, with ``+changes`` where code differs from it, or ``unknown``."""
-    command = ["git", "-C", str(REPOSITORY)]
     try:
-        head = subprocess.run([*command, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-        dirty = subprocess.run(
-            [*command, "status", "--porcelain", "--", *CODE], capture_output=True, text=True, check=True
+        head, dirty = (
+            subprocess.run(["git", *words], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.strip()
+            for words in (("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain", "--", *CODE))
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
+    return head + ("+changes" if dirty else "")
 
 
 def processor() -> str:
@@ -36,15 +35,11 @@ def processor() -> str:
 
 def hardware() -> dict[str, Any]:
     """Return processor, cores, threads and GPU of this process; where it has not loaded torch it used no GPU."""
-    found = {"processor": processor(), "cores": os.cpu_count(), "threads": os.cpu_count(), "gpu": None}
+    facts = {"processor": processor(), "cores": os.cpu_count(), "threads": os.cpu_count(), "gpu": None}
     if torch := sys.modules.get("torch"):  # not imported here: that takes longer than most notebooks need
-        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-        found |= {
-            "threads": torch.get_num_threads(),
-            "instructions": torch.backends.cpu.get_cpu_capability(),
-            "gpu": gpu,
-        }
-    return found
+        facts |= {"threads": torch.get_num_threads(), "instructions": torch.backends.cpu.get_cpu_capability()}
+        facts["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return facts
 
 
 def peak_memory_mb() -> float:

@@ -1,9 +1,8 @@
 """Every path of the project, from one root; nobody else builds a path or changes directory.
 
-nbval starts a notebook in its own folder and papermill in the caller's, so nothing here depends on
-the working directory. ``HALO_DATA_DIR`` (relative to the repository root, or absolute) overrides where
-raw inputs are read from; ``HALO_ROOT`` moves everything that is written, which the tests use; ``HALO_SOURCES``
-names another list of addresses.
+Nothing depends on the working directory. ``HALO_DATA_DIR`` (absolute, or relative to the repository root) is where
+raw inputs are read from; ``HALO_ROOT`` moves everything that is written; ``HALO_SOURCES`` names another list of
+addresses.
 """
 
 import os
@@ -37,17 +36,16 @@ def data_dir() -> Path | None:
 
 def shown(path: Path) -> str:
     """Return a path as a reader may see it: relative to the repository, the output root or HALO_DATA_DIR if inside."""
-    for root in (output_root(), REPOSITORY):
-        if path.resolve().is_relative_to(root):
-            return str(path.resolve().relative_to(root))
-    if (own := data_dir()) is not None and path.resolve().is_relative_to(own):
-        return str("HALO_DATA_DIR" / path.resolve().relative_to(own))
+    roots = [(output_root(), ""), (REPOSITORY, ""), (data_dir(), "HALO_DATA_DIR")]
+    for root, name in roots:
+        if root is not None and path.resolve().is_relative_to(root):
+            return str(Path(name) / path.resolve().relative_to(root))
     return path.name
 
 
 @dataclass(frozen=True)
 class RunPaths:
-    """The folders of one run (one profile, data set and size); created on request by ``make``."""
+    """The folders of one run (one profile, data set and size)."""
 
     name: str
 
@@ -68,7 +66,7 @@ class RunPaths:
 
     @property
     def dataset(self) -> Path:
-        """The dataset table written by notebook 01."""
+        """The dataset table, which every later step reads."""
         return self.work / "dataset.parquet"
 
     def predictions(self, system: str) -> Path:
@@ -76,11 +74,7 @@ class RunPaths:
         return self.work / "predictions" / f"{system}.parquet"
 
     def make(self) -> "RunPaths":
-        """Create the folders and return self.
-
-        Raises:
-            StorageError: if one cannot be created or written; said now, not after hours of training.
-        """
+        """Create the folders and return self; StorageError, now and not after hours, if one cannot be written."""
         for folder in (self.work, self.results, self.figures, self.work / "predictions"):
             try:
                 folder.mkdir(parents=True, exist_ok=True)

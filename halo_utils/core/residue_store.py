@@ -1,13 +1,12 @@
 """The per-residue array store: one contiguous memory-mapped array [sum(L), D] plus an index.
 
-Exactly one row per residue; special tokens are stripped before rows get here. The index carries the key
-of what made the store and a checksum per protein: a store with another key, or with damaged rows, is rebuilt,
-never read.
+Exactly one row per residue; special tokens are stripped before rows get here. The index (JSON) carries the key of
+what made the store and a checksum per protein. The array file ends with the digest of these checksums, behind the
+rows where numpy does not look: array and index that do not belong together are made again, never read.
 """
 
 import json
 import os
-import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -15,13 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from halo_utils.core.errors import DataError
-from halo_utils.core.files import atomic_path, digest, storage_errors, write_json
-from halo_utils.core.locks import locked
+from halo_utils.core.files import atomic_path, digest, write_json
 from halo_utils.core.paths import shown
-from halo_utils.core.ranks import is_first, meet
-
-Rows = Iterable[tuple[int, np.ndarray]]  # position of a protein, [L, D]
-NOTE_SECONDS = 20  # how often a resumable store notes what is in it
 
 
 class ResidueStore:
@@ -35,102 +29,74 @@ class ResidueStore:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open a finished store.
+        """Open a finished store; sizes are checked, rows only by ``damaged``.
 
         Raises:
-            DataError: if the array and its index do not agree.
+            DataError: if one of the two files cannot be read, or they do not belong together.
         """
         self.path = path
-        remedy = "delete both and run the notebook that made it again"
         try:
-            index = json.loads(_index_path(path).read_text(encoding="utf-8"))
+            index = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
             self._rows = np.load(path, mmap_mode="r", allow_pickle=False)
-            self.key: str = index["key"]
-            self.accessions: list[str] = index["accessions"]
-            self.checksums: list[int] = index["checksums"]
-        except (OSError, ValueError, KeyError) as error:
+            self.key, self.accessions, self.checksums = index["key"], index["accessions"], index["checksums"]
+            self.content = digest(self.accessions, self.checksums)
+            self.width: int = self._rows.shape[1]
+            stops = zip(self.accessions, np.cumsum(index["lengths"]).tolist(), index["lengths"], strict=True)
+            self._slices = {accession: slice(stop - length, stop) for accession, stop, length in stops}
+            if len(self._rows) != sum(index["lengths"]) or _signature(path) != self.content:
+                raise ValueError("its index is of another array")
+        except (OSError, ValueError, LookupError) as error:
+            remedy = "delete both, make it again"
             raise DataError(f"{shown(path)} or its index cannot be read ({error}): {remedy}") from error
-        self.content = digest(self.accessions, self.checksums)
-        self._start = dict(zip(self.accessions, np.cumsum([0, *index["lengths"]][:-1]).tolist(), strict=True))
-        self._length = dict(zip(self.accessions, index["lengths"], strict=True))
-        self.width: int = self._rows.shape[1]
-        if len(self._rows) != sum(index["lengths"]):
-            raise DataError(
-                f"{shown(path)}: {len(self._rows)} rows, its index counts {sum(index['lengths'])}: {remedy}"
-            )
 
-    def __reduce__(self) -> tuple[type, tuple[Path]]:
-        """Cross to another process by name, not by content."""
+    def __reduce__(self) -> tuple[type, tuple[Path]]:  # crosses to another process by name, not by content
         return ResidueStore, (self.path,)
 
     def __contains__(self, accession: str) -> bool:
-        """Whether the protein has rows here."""
-        return accession in self._start
+        return accession in self._slices
 
     def __len__(self) -> int:
-        """Number of proteins."""
         return len(self.accessions)
 
     def length(self, accession: str) -> int:
         """Return L, the residues of a protein."""
-        return self._length[accession]
+        return self._slices[accession].stop - self._slices[accession].start
 
     def rows(self, accession: str) -> np.ndarray:
-        """Return the rows of a protein, [L, D], without copying.
-
-        Raises:
-            DataError: if the protein is not in the store.
-        """
-        if accession not in self._start:
-            raise DataError(f"{accession} is not in the residue store: run notebook 02 again for this data set")
-        start = self._start[accession]
-        return self._rows[start : start + self._length[accession]]
+        """Return the rows of a protein, [L, D], without copying; DataError if it is not in the store."""
+        if accession not in self._slices:
+            raise DataError(f"{accession} is not in the residue store {shown(self.path)}: make it for this data set")
+        return self._rows[self._slices[accession]]
 
     def damaged(self) -> str | None:
         """Return the first protein whose rows differ from their checksum, or None; reads the whole file."""
-        for accession, checksum in zip(self.accessions, self.checksums, strict=True):
-            if _checksum(self.rows(accession)) != checksum:
-                return accession
-        return None
+        pairs = zip(self.accessions, self.checksums, strict=True)
+        return next((name for name, known in pairs if zlib.crc32(self.rows(name)) != known), None)
 
 
-def _checksum(rows: np.ndarray) -> int:
-    return zlib.crc32(np.ascontiguousarray(rows).data)
-
-
-def _index_path(path: Path) -> Path:
-    return path.with_suffix(".json")
+def _signature(path: Path) -> str:
+    """Return the 16 hex digits at the end of an array file."""
+    with path.open("rb") as file:
+        file.seek(-16, os.SEEK_END)
+        return file.read().decode("ascii", errors="replace")
 
 
 def open_if_current(path: Path, key: str) -> ResidueStore | None:
-    """Return the store at ``path`` if it was made by ``key`` and every row is whole, else None."""
-    if not (path.is_file() and _index_path(path).is_file()):
+    """Return the store at ``path`` if it was made by ``key``, else None; says so where it is damaged."""
+    if not (path.is_file() and path.with_suffix(".json").is_file()):
         return None
     try:
         store = ResidueStore(path)
-        damaged = store.damaged() if store.key == key else None
     except DataError as error:
-        print(f"{error}; it is made again now")
-        return None
-    if damaged is not None:
-        print(f"{shown(path)}: the rows of {damaged} are damaged; the store is made again")
+        print(f"{error}; this is done now")
         return None
     return store if store.key == key else None
 
 
 def store_of(path: Path, key: str, make: Callable[[], ResidueStore | None]) -> ResidueStore | None:
-    """Return the store at ``path`` if it is current, else the one that ``make`` writes there.
-
-    Of several processes that run together the first one makes it, and the others wait for it.
-    """
-    store = None
-    if is_first():
-        store = open_if_current(path, key)
-        store = make() if store is None else store
-    meet()
-    if not is_first() and _index_path(path).is_file():
-        store = ResidueStore(path)
-    return store
+    """Return the store at ``path`` if it is current, else the one that ``make`` writes there."""
+    store = open_if_current(path, key)
+    return make() if store is None else store
 
 
 def write_store(
@@ -139,13 +105,10 @@ def write_store(
     accessions: Sequence[str],
     lengths: Sequence[int],
     width: int,
-    rows: Rows | Callable[[set[int]], Rows],
+    rows: Iterable[tuple[int, np.ndarray]],
     dtype: str = "float16",
 ) -> ResidueStore:
     """Write a store protein by protein, in any order, without holding it in memory.
-
-    Rows that take long to compute can be resumed: then ``rows`` is a function of the positions that an interrupted
-    call of the same key has left behind.
 
     Args:
         path: ``.npy`` file; the index goes beside it as ``.json``.
@@ -153,120 +116,50 @@ def write_store(
         accessions: B proteins.
         lengths: residues per protein, [B].
         width: D.
-        rows: (position in ``accessions``, [L, D] array) pairs, each protein once; or a function that returns those
-            which are missing.
+        rows: (position in ``accessions``, [L, D] array) pairs, each protein once.
         dtype: type on disk.
 
     Raises:
-        DataError: if a protein's rows do not number its residues, or a protein is missing or repeated.
+        DataError: if a protein's rows do not number its residues or do not fit the type, or a protein is missing or
+            repeated.
         StorageError: if the disk cannot hold it, before anything is computed.
-        BusyError: if another process writes it.
     """
-    with locked(path.with_name(f".{path.name}.lock"), shown(path)):
-        _index_path(path).unlink(missing_ok=True)  # an index never describes another array
-        shape = (int(sum(lengths)), width)
-        if callable(rows):
-            checksums = _write_resumable(path, key, accessions, lengths, rows, shape, np.dtype(dtype))
-        else:
-            with atomic_path(path) as temporary:
-                array = _allocate(temporary, shape, np.dtype(dtype))
-                checksums = _fill(array, accessions, lengths, rows, {})
-                array.flush()
-        index = {"key": key, "accessions": list(accessions), "lengths": [int(n) for n in lengths]}
-        write_json(_index_path(path), {**index, "checksums": checksums})
+    with atomic_path(path) as temporary:
+        array = np.lib.format.open_memmap(temporary, "w+", np.dtype(dtype), (int(sum(lengths)), width))
+        with temporary.open("r+b") as file:
+            if hasattr(os, "posix_fallocate"):  # a full disk is an error here, not a crash (SIGBUS) later
+                os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size + 16)
+        checksums = _fill(array, accessions, lengths, rows)
+        array.flush()
+        with temporary.open("r+b") as file:
+            file.seek(array.offset + array.nbytes)
+            file.write(digest(list(accessions), checksums).encode())
+    index = {"key": key, "accessions": list(accessions), "lengths": [int(n) for n in lengths], "checksums": checksums}
+    write_json(path.with_suffix(".json"), index)
     return ResidueStore(path)
 
 
-def _allocate(path: Path, shape: tuple[int, int], dtype: np.dtype) -> np.memmap:
-    """Return a new memory-mapped array whose bytes are reserved: a full disk is an error here, not a crash later."""
-    try:
-        array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-        if hasattr(os, "posix_fallocate"):
-            with path.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
-    return array
-
-
-def _write_resumable(
-    path: Path,
-    key: str,
-    accessions: Sequence[str],
-    lengths: Sequence[int],
-    rows: Callable[[set[int]], Rows],
-    shape: tuple[int, int],
-    dtype: np.dtype,
-) -> list[int]:
-    """Fill ``<name>.part.npy``, noting now and then which proteins are in, and rename it when all are."""
-    part, note = path.with_name(f"{path.stem}.part.npy"), path.with_name(f"{path.stem}.part.json")
-    plan = digest(key, list(accessions), [int(n) for n in lengths], shape, str(dtype))
-    with storage_errors(path):
-        array, checksums = _reopen(part, note, plan, lengths) or (_allocate(part, shape, dtype), {})
-        if checksums:
-            print(f"{shown(path)}: goes on, {len(checksums):,} of {len(accessions):,} proteins are in it")
-        noted = time.monotonic()
-
-        def save() -> None:
-            nonlocal noted
-            if time.monotonic() - noted >= NOTE_SECONDS:
-                array.flush()  # what the note claims is on disk before the note is
-                write_json(note, {"plan": plan, "checksums": checksums})
-                noted = time.monotonic()
-
-        found = _fill(array, accessions, lengths, rows(set(checksums)), checksums, save)
-        array.flush()
-        part.replace(path)
-        note.unlink(missing_ok=True)
-    return found
-
-
-def _reopen(part: Path, note: Path, plan: str, lengths: Sequence[int]) -> tuple[np.memmap, dict[int, int]] | None:
-    """Return the array of an interrupted call and the checksums of its whole proteins, or None if there is none."""
-    try:
-        written = json.loads(note.read_text(encoding="utf-8"))
-        array = np.lib.format.open_memmap(part, mode="r+")
-        known = {int(position): checksum for position, checksum in written["checksums"].items()}
-    except (OSError, ValueError, KeyError):
-        return None
-    if written.get("plan") != plan:
-        return None
-    starts = np.cumsum([0, *lengths])
-    whole = {i: c for i, c in known.items() if _checksum(array[starts[i] : starts[i + 1]]) == c}
-    return array, whole
-
-
 def _fill(
-    array: np.memmap,
-    accessions: Sequence[str],
-    lengths: Sequence[int],
-    rows: Rows,
-    checksums: dict[int, int],
-    after: Callable[[], None] = lambda: None,
+    array: np.memmap, accessions: Sequence[str], lengths: Sequence[int], rows: Iterable[tuple[int, np.ndarray]]
 ) -> list[int]:
-    """Write the rows of every protein to its place, calling ``after`` each time, and return their checksums, [B].
-
-    ``checksums`` holds those of the proteins that are in the array already and grows with it.
-    """
-    starts = np.cumsum([0, *lengths])
+    """Write the rows of every protein to its place and return their checksums, [B]."""
+    starts, checksums = np.cumsum([0, *lengths]), dict[int, int]()
     for position, values in rows:
         name, expected = accessions[position], (lengths[position], array.shape[1])
         if values.shape != expected:
             raise DataError(f"{name}: rows of shape {values.shape}, expected {expected}")
         if position in checksums:
             raise DataError(f"{name}: written twice, expected once")
-        with np.errstate(over="ignore"):  # said below, with the protein's name
-            array[starts[position] : starts[position + 1]] = values
         written = array[starts[position] : starts[position + 1]]
+        with np.errstate(over="ignore"):  # said below, with the protein's name
+            written[:] = values
         if array.dtype == np.float16 and np.isinf(written).any():
             raise DataError(
-                f"{name}: a state of {np.abs(values).max():.3g} does not fit float16, which ends at 65,504; set"
-                " compute.precision to 32-true in the profile, or use another backbone"
+                f"{name}: a state of {np.abs(values).max():.3g} does not fit float16, which ends at 65,504 and is what"
+                " states are stored in: use another backbone"
             )
-        checksums[position] = _checksum(written)
-        after()
-    missing = sorted(set(range(len(accessions))) - set(checksums))
-    if missing:
-        raise DataError(f"{accessions[missing[0]]}: never written, expected once")
-    return [checksums[i] for i in range(len(accessions))]
+        checksums[position] = zlib.crc32(written)
+    for position, name in enumerate(accessions):
+        if position not in checksums:
+            raise DataError(f"{name}: never written, expected once")
+    return [checksums[position] for position in range(len(accessions))]

@@ -1,4 +1,4 @@
-"""Audit tables of notebook 01: what is in a data set and whether its split is honest."""
+"""Audit tables of a data set: what is in it and whether its split is honest."""
 
 from collections.abc import Sequence
 
@@ -6,56 +6,42 @@ import numpy as np
 import pandas as pd
 
 from halo_utils.data.kmers import ALMOST_EQUAL, NEAR_DUPLICATE, kmer_containment
-from halo_utils.data.tables import STANDARD
+from halo_utils.data.record import STANDARD
 
 SEEN = ("train", "val")  # splits that training or a choice looks at
 
 
-def label_counts(table: pd.DataFrame, places: Sequence[str]) -> pd.DataFrame:
+def label_counts(table: pd.DataFrame, locations: Sequence[str]) -> pd.DataFrame:
     """Return proteins per location and split, with rows for all proteins and for multi-label ones."""
-    counts = table.groupby("split")[list(places)].sum().T
-    size = table.groupby("split").size()
-    several = (table[list(places)].sum(axis=1) > 1).groupby(table["split"]).sum()
-    counts.loc["several locations"], counts.loc["all proteins"] = several, size
+    counts = table.groupby("split")[list(locations)].sum().T
+    counts.loc["several locations"] = (table[list(locations)].sum(axis=1) > 1).groupby(table["split"]).sum()
+    counts.loc["all proteins"] = table.groupby("split").size()
     counts = counts[list(pd.unique(table["split"]))].astype(int)
     return counts.assign(total=counts.sum(axis=1)).rename_axis("location").reset_index()
 
 
-def co_occurrence(table: pd.DataFrame, places: Sequence[str]) -> pd.DataFrame:
-    """Return the K x K table of proteins that carry both locations; the diagonal counts one location."""
-    labels = table[list(places)].to_numpy(dtype=int)
-    return pd.DataFrame(labels.T @ labels, index=list(places), columns=list(places))
+def co_occurrence(table: pd.DataFrame, locations: Sequence[str]) -> pd.DataFrame:
+    """Return the [K, K] table of proteins that carry both locations; the diagonal counts one location."""
+    labels = table[list(locations)].to_numpy(dtype=int)
+    return pd.DataFrame(labels.T @ labels, index=list(locations), columns=list(locations))
 
 
 def lengths(table: pd.DataFrame, max_residues: int) -> pd.DataFrame:
-    """Return length statistics per split, in residues, and how many proteins the model truncates.
-
-    Args:
-        table: dataset table.
-        max_residues: residues the model reads, two fewer than its tokens.
-    """
+    """Return length statistics per split, in residues, and what is lost to a model of ``max_residues``."""
     size = table["sequence"].str.len()
-    odd = table["sequence"].map(lambda s: sum(a not in STANDARD for a in s))
-    rows = []
-    for split in pd.unique(table["split"]):
-        own = size[table["split"] == split]
-        row = {"split": split, "proteins": len(own), "shortest": own.min(), "median": own.median()}
-        row |= {
-            "mean": round(own.mean(), 1),
-            "longest": own.max(),
-            "truncated": int((own > max_residues).sum()),
-        }
-        row["residues_lost"] = int((own - max_residues).clip(lower=0).sum())
-        rows.append(row | {"non_standard_residues": int(odd[table["split"] == split].sum())})
-    return pd.DataFrame(rows)
+    columns = {"size": size, "split": table["split"], "truncated": size > max_residues}
+    columns["residues_lost"] = (size - max_residues).clip(lower=0)
+    columns["non_standard_residues"] = size - table["sequence"].str.count(f"[{STANDARD}]")
+    per_split = pd.DataFrame(columns).groupby("split", sort=False)
+    statistics = per_split["size"].agg(proteins="size", shortest="min", median="median", mean="mean", longest="max")
+    sums = per_split[["truncated", "residues_lost", "non_standard_residues"]].sum()
+    return statistics.round({"mean": 1}).join(sums).reset_index()
 
 
 def family_sizes(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFrame:
     """Return, per evaluation set, how many families its proteins form and how many have relatives inside the set.
 
-    Args:
-        table: dataset table with the column ``family`` of ``families``.
-        sets: name -> boolean mask, from ``datasets.evaluation_sets``.
+    ``table`` has the column ``family`` of ``kmers.families``, ``sets`` is from ``splits.evaluation_sets``.
     """
     rows = []
     for name, mask in sets.items():
@@ -69,13 +55,10 @@ def seen_before(table: pd.DataFrame) -> np.ndarray:
     """Return, per protein, the largest share of its 6-mers in one single protein the models have seen, [B] float64.
 
     Test proteins are compared with train and validation together, validation with train; train has 0.
-
-    Args:
-        table: dataset table with a ``train`` split.
     """
     share, split = np.zeros(len(table)), table["split"]
-    for own, seen in ((split == "val", split == "train"), (~split.isin(SEEN), split.isin(SEEN))):
-        share[own] = kmer_containment(list(table.loc[own, "sequence"]), list(table.loc[seen, "sequence"]))
+    for asked, seen in ((split == "val", split == "train"), (~split.isin(SEEN), split.isin(SEEN))):
+        share[asked] = kmer_containment(list(table.loc[asked, "sequence"]), list(table.loc[seen, "sequence"]))
     return share
 
 
@@ -83,9 +66,9 @@ def leakage(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFrame:
     """Return, per evaluation set, how much of it the models have already seen.
 
     Args:
-        table: dataset table with a ``train`` split and the columns of ``inputs.read_inputs``: ``containment``, and
-            ``corpus_containment``, NaN where the pre-training corpus is not known.
-        sets: name -> boolean mask, from ``datasets.evaluation_sets``.
+        table: dataset table with a ``train`` split and the columns ``containment``, of ``seen_before``, and
+            ``corpus_containment``, the same in the pre-training corpus, NaN where that is not known.
+        sets: name -> boolean mask, from ``splits.evaluation_sets``.
 
     Returns:
         One row per set: proteins, exact copies, near duplicates (at least half of the 6-mers in one
@@ -94,26 +77,20 @@ def leakage(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFrame:
     """
     rows = []
     for name, mask in sets.items():
-        seen, own = table.loc[table["split"].isin(SEEN[:1] if name == "val" else SEEN)], table.loc[mask]
-        shared = own["containment"]
+        seen = table.loc[table["split"].isin(SEEN[:1] if name == "val" else SEEN), "sequence"]
+        shared, corpus = table.loc[mask, "containment"], table.loc[mask, "corpus_containment"]
         near = shared >= NEAR_DUPLICATE
-        row = {
-            "set": name,
-            "proteins": len(own),
-            "exact_copies": int(own["sequence"].isin(set(seen["sequence"])).sum()),
-        }
+        near_corpus, almost = (
+            corpus.ge(cut).where(corpus.notna()).astype(float) for cut in (NEAR_DUPLICATE, ALMOST_EQUAL)
+        )
+        row = {"set": name, "proteins": int(mask.sum())}
+        row |= {"exact_copies": int(table.loc[mask, "sequence"].isin(set(seen)).sum())}
         row |= {"near_duplicates": int(near.sum()), "near_duplicate_share": float(near.mean())}
-        rows.append(row | {"median_containment": float(shared.median())} | _in_corpus(own["corpus_containment"]))
+        row |= {"median_containment": float(shared.median())}
+        row |= {"corpus_near_duplicates": near_corpus.sum(skipna=False)}
+        row |= {"corpus_near_duplicate_share": near_corpus.mean(skipna=False)}
+        rows.append(row | {"corpus_almost_equal_share": almost.mean(skipna=False)})
     return pd.DataFrame(rows)
-
-
-def _in_corpus(share: pd.Series) -> dict[str, float]:
-    """Return the near duplicates in the pre-training corpus, for ``leakage``; NaN where that is not known."""
-    known = share.notna().all()
-    near, almost = share >= NEAR_DUPLICATE, share >= ALMOST_EQUAL
-    found = {"corpus_near_duplicates": near.sum(), "corpus_near_duplicate_share": near.mean()}
-    found |= {"corpus_almost_equal_share": almost.mean()}
-    return {name: float(value) if known else float("nan") for name, value in found.items()}
 
 
 def within_split_copies(table: pd.DataFrame) -> pd.DataFrame:

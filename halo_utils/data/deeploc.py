@@ -1,40 +1,44 @@
-"""TODO."""
+"""DeepLoc 2.0 (Thumuluri et al. 2022): Swiss-Prot proteins in five homology partitions, and the HPA test set."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from halo_utils.core.errors import DataError
-from halo_utils.data.locations import DEEPLOC, HPA, HPA_SUPPORTED
+from halo_utils.data.record import Dataset
 from halo_utils.data.tables import Read, _binary, _check_rows, _finish, _refuse_clashes, _where, read_csv
 
+# Column order of Swissprot_Train_Validation_dataset.csv.
+DEEPLOC = (
+    "Cytoplasm", "Nucleus", "Extracellular", "Cell membrane", "Mitochondrion", "Plastid", "Endoplasmic reticulum",
+    "Lysosome/Vacuole", "Golgi apparatus", "Peroxisome",
+)  # fmt: skip
+HPA = tuple(sorted(set(DEEPLOC) - {"Extracellular", "Plastid"}))  # column order of hpa_testset.csv
+# HPA has 2 proteins of Lysosome/Vacuole and 7 of Peroxisome: too few to measure anything on.
+HPA_SUPPORTED = tuple(location for location in HPA if location not in ("Lysosome/Vacuole", "Peroxisome"))
 # HALO's split of DeepLoc 2.0's homology partitions; the released split files carry the partition.
-DEEPLOC_SPLIT = {0: "train", 1: "train", 2: "train", 3: "val", 4: "test"}
+SPLIT_OF_PARTITION = {0: "train", 1: "train", 2: "train", 3: "val", 4: "test"}
 
 
 def read_deeploc2(path: Path) -> Read:
-    """Read ``Swissprot_Train_Validation_dataset.csv`` of DeepLoc 2.0 with HALO's split.
-
-    Args:
-        path: the official CSV: ``ACC, Kingdom, Partition, Membrane``, ten 0/1 columns, ``Sequence``.
+    """Read ``Swissprot_Train_Validation_dataset.csv`` with HALO's split.
 
     Returns:
         Kept table (28,303 rows in the 2022 release) and dropped rows.
 
     Raises:
         DataError: if a column, partition, label or sequence is not as published.
-
-    Source: Thumuluri et al. 2022; HALO's split is partitions 0-2 / 3 / 4.
     """
     raw = read_csv(path, ["ACC", "Kingdom", "Partition", *DEEPLOC, "Sequence"], optional=("", "Membrane"))
     _check_rows(path, raw["ACC"], raw["Sequence"])
-    partition = pd.to_numeric(raw["Partition"], errors="coerce").map(DEEPLOC_SPLIT)
-    if partition.isna().any():
-        row = int(np.flatnonzero(partition.isna())[0])
-        found = raw["Partition"].iloc[row]
-        raise DataError(f"{_where(path, raw['ACC'], row)}: Partition is {found!r}; expected 0, 1, 2, 3 or 4")
-    table = pd.DataFrame({"accession": raw["ACC"], "sequence": raw["Sequence"], "split": partition})
+    split = pd.to_numeric(raw["Partition"], errors="coerce").map(SPLIT_OF_PARTITION)
+    if split.isna().any():
+        row = int(np.flatnonzero(split.isna())[0])
+        partition = raw["Partition"].iloc[row]
+        raise DataError(f"{_where(path, raw['ACC'], row)}: Partition is {partition!r}; expected 0, 1, 2, 3 or 4")
+    table = pd.DataFrame({"accession": raw["ACC"], "sequence": raw["Sequence"], "split": split})
     table = table.assign(kingdom=raw["Kingdom"], subset="").join(_binary(path, raw, DEEPLOC, raw["ACC"]))
     _refuse_clashes(path, table, ["split", *DEEPLOC])
     return _finish(table, DEEPLOC, path.name)
@@ -47,17 +51,40 @@ def read_hpa(path: Path) -> Read:
 
     Raises:
         DataError: if a column, label or sequence is not as published.
-
-    Source: Thumuluri et al. 2022.
     """
     raw = read_csv(path, ["sid", *HPA, "fasta"], optional=("", "Lengths"))
     _check_rows(path, raw["sid"], raw["fasta"])
     table = pd.DataFrame({"accession": raw["sid"], "sequence": raw["fasta"]})
     table = table.assign(split="hpa", kingdom="Metazoa", subset="").join(_binary(path, raw, HPA, raw["sid"]))
     _refuse_clashes(path, table, HPA)
-    absent = {place: np.int8(0) for place in DEEPLOC if place not in HPA}
+    absent = dict.fromkeys(set(DEEPLOC) - set(HPA), np.int8(0))
     kept, dropped = _finish(table.assign(**absent), DEEPLOC, path.name)
     rare = kept[list(HPA_SUPPORTED)].sum(axis=1) == 0
-    reason = {"reason": "in no location with enough proteins", "file": path.name}
-    left_out = kept.loc[rare, ["accession", "split"]].assign(**reason)
+    left_out = kept.loc[rare, ["accession", "split"]]
+    left_out = left_out.assign(reason="in no location with enough proteins", file=path.name)
     return kept[~rare].reset_index(drop=True), pd.concat([dropped, left_out], ignore_index=True)
+
+
+def _read(paths: Sequence[Path]) -> Read:
+    """Read the two files into one table.
+
+    Raises:
+        DataError: if a protein is in both.
+    """
+    kept, dropped = zip(read_deeploc2(paths[0]), read_hpa(paths[1]), strict=True)
+    table = pd.concat(kept, ignore_index=True)
+    if (repeated := table["accession"].duplicated()).any():
+        name = table.loc[repeated, "accession"].iloc[0]
+        raise DataError(f"{paths[1].name}: {name} is also in {paths[0].name}; remove it from one of the two")
+    return table, pd.concat(dropped, ignore_index=True)
+
+
+DEEPLOC2 = Dataset(
+    name="deeploc2",
+    title="DeepLoc 2.0",
+    locations=DEEPLOC,
+    files=("deeploc2/Swissprot_Train_Validation_dataset.csv", "deeploc2/hpa_testset.csv"),
+    read=_read,
+    test_sets=("test", "hpa"),
+    supported={"hpa": HPA_SUPPORTED},
+)

@@ -10,61 +10,45 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from halo_utils.core.errors import DataError, DownloadError, SettingsError
-from halo_utils.core.locks import locked
 from halo_utils.core.paths import data_dir, output_root, sources_file
 from halo_utils.data.download import Patience, fetch, refuse_offline, remove_temporaries
 from halo_utils.data.verification import Content, check_content
 
 
-class Entry(BaseModel):
-    """Base of the entries of ``sources.yaml``: an unknown key is an error."""
+class Source(BaseModel):
+    """One raw file, or the service that structures come from; an unknown key is an error.
+
+    ``sha256`` where its bytes are known, ``content`` where the publisher may write the same rows in another way,
+    ``revision`` of a hub repository. Without an address it is not published as one file, and read where it is at hand.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     what: str
-    address: str | None  # None: not published as one file; it is read from HALO_DATA_DIR where present
+    address: str | None
     licence: str
     citation: str
-
-
-class Source(Entry):
-    """One raw file.
-
-    ``sha256`` where its bytes are known, ``content`` where the publisher may write the same rows in another way.
-    """
-
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
     content: Content | None = None
-
-
-class Service(Entry):
-    """Where structures come from; ``revision`` pins a hub repository."""
-
     revision: str | None = None
 
 
 class Registry(BaseModel):
-    """The whole of ``sources.yaml``."""
+    """All of ``sources.yaml``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     files: dict[str, Source]
-    structures: dict[str, Service]
+    structures: dict[str, Source]
 
 
 def registry() -> Registry:
-    """Return the checked content of ``data/sources.yaml``, or of the file named by ``HALO_SOURCES``.
-
-    Raises:
-        SettingsError: if the file is missing or not valid.
-    """
+    """Return ``data/sources.yaml``, or the file named by ``HALO_SOURCES``; SettingsError if it is not valid."""
     path = sources_file()
     try:
         return Registry.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, yaml.YAMLError, ValidationError) as error:
-        raise SettingsError(
-            f"{path.name} is not a valid list of sources ({error}): compare data/sources.yaml"
-        ) from error
+        raise SettingsError(f"{path.name} is no valid list of sources ({error}): compare data/sources.yaml") from error
 
 
 def raw_dir() -> Path:
@@ -73,15 +57,11 @@ def raw_dir() -> Path:
 
 
 def raw_folders() -> list[Path]:
-    """Return the folders that hold raw files, ``HALO_DATA_DIR`` first.
-
-    Raises:
-        SettingsError: if ``HALO_DATA_DIR`` is set and is no folder.
-    """
-    own = data_dir()
-    if own is not None and not own.is_dir():
-        raise SettingsError(f"HALO_DATA_DIR names {own}, which is not a folder: correct it, or unset it to download")
-    return [raw_dir()] if own is None else [own, raw_dir()]
+    """Return the folders of raw files, ``HALO_DATA_DIR`` first; SettingsError if that is set and no folder."""
+    local = data_dir()
+    if local is not None and not local.is_dir():
+        raise SettingsError(f"HALO_DATA_DIR names {local}, which is not a folder: correct it, or unset it to download")
+    return [raw_dir()] if local is None else [local, raw_dir()]
 
 
 def local_copy(name: str) -> Path | None:
@@ -112,14 +92,12 @@ def locate(name: str, patience: Patience | None = None) -> Path:
         )
     refuse_offline(name)
     check = partial(check_content, expected=entry.content, name=name) if entry.content else None
-    with locked(target.with_name(f".{target.name}.lock"), name):
-        remove_temporaries(target.parent)
-        return fetch(entry.address, target, sha256=entry.sha256, check=check, patience=patience)
+    remove_temporaries(target.parent)
+    return fetch(entry.address, target, sha256=entry.sha256, check=check, patience=patience)
 
 
 def structure_folders() -> list[Path]:
     """Return the existing folders of structure files: ``HALO_DATA_DIR/structures/files``, ``data/raw/structures``."""
-    inside = [raw_dir() / "structures"]
-    if len(raw_folders()) > 1:
-        inside.insert(0, raw_folders()[0] / "structures" / "files")
-    return [folder for folder in inside if folder.is_dir()]
+    *local, raw = raw_folders()
+    folders = [*(folder / "structures" / "files" for folder in local), raw / "structures"]
+    return [folder for folder in folders if folder.is_dir()]

@@ -1,10 +1,9 @@
-"""Readers of the data sets: publisher's files in, one checked table out, with a list of what was left out.
+"""The dataset table: its splits and evaluation sets, subsets of it, its labels and its fingerprint.
 
-Every reader returns ``(table, dropped)``; the two add up to the rows of the input. The table holds
-``accession`` (unique), ``sequence``, ``split``, ``kingdom``, ``subset`` and one 0/1 column per location.
-``subset`` names a smaller evaluation set inside a split (luo2024's N is part of T) and is empty elsewhere.
-``inputs`` adds ``containment``, the largest share of a protein's 6-mers in one seen protein, and ``family``, a number
-that relatives of one split share (``kmers``).
+It holds ``accession`` (unique), ``sequence``, ``split``, ``kingdom``, ``subset`` and one 0/1 column per location.
+``subset`` names a smaller evaluation set inside a split (luo2024's N is part of T) and is empty elsewhere. A run adds
+``containment`` and ``corpus_containment``, the largest share of a protein's 6-mers in one seen protein, ``family``, a
+number that relatives of one split share (``kmers``), and ``structure``, whether one was found.
 """
 
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from halo_utils.core.files import digest
 from halo_utils.data.kmers import NEAR_DUPLICATE
 from halo_utils.data.tables import Read
 
-AUDIT_COLUMNS = ("kingdom", "subset", "containment", "corpus_containment", "family")
+AUDIT_COLUMNS = ("kingdom", "subset", "containment", "corpus_containment", "family", "structure")
 CLEAN = " without near duplicates"  # ending of the name of what remains of a leaking test set
 LEAKING = 0.05  # share of near duplicates from which a test set is also measured without them
 
@@ -44,17 +43,13 @@ def held_out_sets(table: pd.DataFrame) -> list[str]:
 
 
 def stratified_subset(
-    table: pd.DataFrame,
-    places: Sequence[str],
-    max_proteins: int,
-    seed: int,
-    keep: frozenset[str] = frozenset(),
+    table: pd.DataFrame, locations: Sequence[str], max_proteins: int, seed: int, keep: frozenset[str] = frozenset()
 ) -> Read:
     """Draw a subset with the same shares of splits and label sets.
 
     Args:
         table: dataset table.
-        places: the K location columns.
+        locations: the K location columns.
         max_proteins: size of the subset; 0 or a larger number keeps all rows.
         seed: seed of the draw.
         keep: accessions that stay whatever the draw says (proteins with a structure).
@@ -64,7 +59,7 @@ def stratified_subset(
     """
     if not max_proteins or len(table) <= max_proteins:
         return table, pd.DataFrame(columns=["accession", "split", "reason", "file"])
-    label_set = table[list(places)].astype(str).agg("".join, axis=1)
+    label_set = table[list(locations)].astype(str).agg("".join, axis=1)
     forced = table["accession"].isin(keep)
     rng = np.random.default_rng([seed, 40])
     # Within a stratum forced proteins come first, the others in random order; every stratum then gives the
@@ -72,10 +67,9 @@ def stratified_subset(
     order = pd.Series(rng.random(len(table)), index=table.index).where(~forced, -1.0)
     strata = order.groupby([table["split"], label_set])
     position = (strata.rank(method="first") - rng.random(len(table))) / strata.transform("size")
-    chosen = position.where(~forced, -1.0).nsmallest(max_proteins).index
-    kept = table.loc[table.index.isin(chosen)].reset_index(drop=True)
-    rest = table.loc[~table.index.isin(chosen), ["accession", "split"]]
-    return kept, rest.assign(reason="not in the subset", file="").reset_index(drop=True)
+    chosen = table.index.isin(position.where(~forced, -1.0).nsmallest(max_proteins).index)
+    dropped = table.loc[~chosen, ["accession", "split"]].assign(reason="not in the subset", file="")
+    return table[chosen].reset_index(drop=True), dropped.reset_index(drop=True)
 
 
 def check_splits(table: pd.DataFrame, source: str) -> None:
@@ -102,6 +96,6 @@ def fingerprint(table: pd.DataFrame) -> str:
     return digest(ordered.to_dict("list"))
 
 
-def label_matrix(table: pd.DataFrame, places: Sequence[str]) -> np.ndarray:
+def label_matrix(table: pd.DataFrame, locations: Sequence[str]) -> np.ndarray:
     """Return the 0/1 labels, [B, K] int8, rows in table order."""
-    return table[list(places)].to_numpy(dtype=np.int8)
+    return table[list(locations)].to_numpy(dtype=np.int8)

@@ -1,6 +1,7 @@
 """Reading text files as they come: plain, gzip or xz, with or without BOM, any line ends; one clear message if not.
 
-CSV tables come back as text; nothing is guessed, filled in or left out here.
+CSV tables come back as text; nothing is guessed, filled in or left out here. The rows come from ``csv``, not pandas:
+pandas fills short rows in silence, and its row numbers are not those of a text editor.
 """
 
 import csv
@@ -11,7 +12,10 @@ import lzma
 import re
 import zlib
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pandas as pd
@@ -19,16 +23,21 @@ from Bio.SeqIO.FastaIO import SimpleFastaParser
 
 from halo_utils.core.errors import DataError
 
-# Letters, digits, dot, dash and underscore, no dot in front: cannot leave a folder or change an address.
-SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
-LONGEST = 64
+# Up to 64 letters, digits, dashes, underscores and inner dots: cannot leave a folder or change an address.
+SAFE = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 # UniProt's own pattern (uniprot.org/help/accession_numbers), with the number of an isoform.
 UNIPROT = re.compile(r"(?:[OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2})(?:-[0-9]+)?")
+STANDARD = frozenset("ACDEFGHIKLMNPQRSTVWY")
+LETTERS = STANDARD | frozenset("XBUZO")  # unknown, Asx, selenocysteine, Glx, pyrrolysine
+OPENERS = {b"\x1f\x8b": gzip.open, b"\xfd7": lzma.open}
+AGAIN = "fetch the file again (see data/README.md)"
+COMMON_COLUMNS = ("accession", "sequence", "split", "kingdom", "subset")
+Read = tuple[pd.DataFrame, pd.DataFrame]  # kept and dropped rows
 
 
 def is_safe(accession: str) -> bool:
     """Return whether a name may become part of a path or an address."""
-    return len(accession) <= LONGEST and SAFE.fullmatch(accession) is not None
+    return SAFE.fullmatch(accession) is not None
 
 
 def is_uniprot(accession: str) -> bool:
@@ -36,50 +45,55 @@ def is_uniprot(accession: str) -> bool:
     return UNIPROT.fullmatch(accession) is not None
 
 
-def check_accession(accession: str) -> str:
-    """Return the accession unchanged.
-
-    Raises:
-        DataError: if it is empty, or could leave a folder or change an address (slashes, spaces, URL characters).
-    """
+def check_accession(accession: str, where: str = "") -> str:
+    """Return the accession; DataError if it is empty, or could leave a folder or change an address."""
     if not is_safe(accession):
         raise DataError(
-            f"accession {accession[:80]!r} is not valid: expected up to {LONGEST} letters, digits, '-', '_' or inner"
+            f"{where}accession {accession[:40]!r} is not valid: expected up to 64 letters, digits, '-', '_' or inner"
             " dots, such as P04637; rename the protein"
         )
     return accession
 
 
-AGAIN = "fetch the file again (see data/README.md)"
-OPENERS = {b"\x1f\x8b": gzip.open, b"\xfd7": lzma.open}
-STANDARD = frozenset("ACDEFGHIKLMNPQRSTVWY")
-LETTERS = STANDARD | frozenset("XBUZO")  # unknown, Asx, selenocysteine, Glx, pyrrolysine
+def check_sequence(sequence: str, where: str) -> None:
+    """Raise DataError, naming the item (``where``) and the remedy, for letters that are no residues."""
+    if illegal := sorted(set(sequence) - LETTERS):
+        remedy = "mask unknown residues as X"
+        if set(sequence.upper()) <= LETTERS:
+            remedy = "write it in upper case"
+        elif illegal == ["*"]:
+            remedy = "remove the sign of the stop codon"
+        letters = " ".join(repr(letter)[1:-1] for letter in illegal[:8])
+        raise DataError(f"{where}: illegal residue(s) {letters}; expected one-letter amino acids, {remedy}")
 
 
-def read_text(path: Path) -> str:
-    """Return the whole text of a plain, gzip or xz file with Unix line ends and without BOM.
+def check_protein(where: str, accession: str, sequence: str) -> None:
+    """Raise DataError, naming file and row (``where``), for an invalid accession or sequence, or an empty one."""
+    where = f"{where} ({accession[:40] or 'no accession'})"
+    check_accession(accession, f"{where}: ")
+    if not sequence:
+        raise DataError(f"{where}: empty sequence; remove the row or fill it in")
+    check_sequence(sequence, where)
+
+
+@contextmanager
+def open_text(path: Path) -> Iterator[TextIO]:
+    """Open a plain, gzip or xz file as UTF-8 text with Unix line ends and without BOM.
 
     Raises:
-        DataError: if the file is missing, empty, damaged, or not UTF-8.
+        DataError: if the file is missing or empty, or turns out to be damaged while it is read.
     """
     if not path.is_file():
         raise DataError(f"{path.name} not found: set HALO_DATA_DIR to the folder that holds it (see data/README.md)")
     with path.open("rb") as file:
-        opener = OPENERS.get(file.read(2), open)
+        start = file.read(2)
+    if not start:
+        raise DataError(f"{path.name} is empty: {AGAIN}")
     try:
-        with opener(path, "rb") as file:
-            text = file.read().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = error.object[: error.start].count(b"\n") + 1
-        raise DataError(f"{path.name} row {row}: bytes that are not UTF-8 text; save the file as UTF-8") from error
+        with OPENERS.get(start, open)(path, "rt", encoding="utf-8-sig") as handle:
+            yield handle
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise DataError(f"{path.name} is damaged or cut off ({error}): {AGAIN}") from error
-    if not text.strip():
-        raise DataError(f"{path.name} is empty: {AGAIN}")
-    if "\0" in text:
-        row = text[: text.index("\0")].count("\n") + 1
-        raise DataError(f"{path.name} row {row}: a zero byte, text was expected; {AGAIN}")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_csv(path: Path, columns: Sequence[str], optional: Collection[str] | None = ()) -> pd.DataFrame:
@@ -94,22 +108,30 @@ def read_csv(path: Path, columns: Sequence[str], optional: Collection[str] | Non
         DataError: if the file is unreadable, has no rows, a row has another number of fields, or a column is
             missing, repeated or unknown; names the row and what was expected.
     """
+    with open_text(path) as handle:
+        try:
+            text = handle.read().rstrip("\n")
+        except UnicodeDecodeError as error:
+            row = error.object[: error.start].count(b"\n") + 1
+            raise DataError(f"{path.name} row {row}: bytes that are not UTF-8 text; save the file as UTF-8") from error
+    if not text.strip():
+        raise DataError(f"{path.name} is empty: {AGAIN}")
+    if "\0" in text:
+        row = text[: text.index("\0")].count("\n") + 1
+        raise DataError(f"{path.name} row {row}: a zero byte, text was expected; {AGAIN}")
     try:
-        rows = list(csv.reader(io.StringIO(read_text(path)), strict=True))
+        header, *rows = csv.reader(io.StringIO(text), strict=True)
     except csv.Error as error:
         raise DataError(f"{path.name} is not a valid CSV ({error}): check its quotes, or {AGAIN}") from error
-    header = [name.strip() for name in rows[0]]
+    header = [name.strip() for name in header]
     _check_columns(path, header, columns, optional)
-    rows = rows[1:]
-    while rows and not rows[-1]:
-        rows.pop()
-    if not rows:
-        raise DataError(f"{path.name} has a header but no rows: {AGAIN}")
     for number, row in enumerate(rows, 2):
         if len(row) != len(header):
             raise DataError(
                 f"{path.name} row {number}: {len(row)} fields, the header names {len(header)}; correct the row"
             )
+    if not rows:
+        raise DataError(f"{path.name} has a header but no rows: {AGAIN}")
     return pd.DataFrame(rows, columns=header, dtype=str)
 
 
@@ -134,38 +156,27 @@ def _check_columns(path: Path, header: list[str], columns: Sequence[str], option
         )
 
 
-def check_protein(where: str, accession: str, sequence: str) -> None:
-    """Refuse an invalid accession, an empty sequence, or letters that are no residues.
-
-    Args:
-        where: file and row, for the message.
-        accession: name of the protein.
-        sequence: its residues.
+def stream_fasta(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield (header without ``>``, sequence) of a plain, gzip or xz FASTA file, one record in memory at a time.
 
     Raises:
-        DataError: naming file, row and accession, what was expected and the remedy.
+        DataError: if the file is missing, empty, damaged, not UTF-8 text, or does not start with a header.
     """
-    where = f"{where} ({accession[:40] or 'no accession'})"
-    if not is_safe(accession):
-        raise DataError(
-            f"{where}: accession {accession[:40]!r} is not valid; expected a name such as P04637, without slashes,"
-            " spaces or other signs; correct it"
-        )
-    if not sequence:
-        raise DataError(f"{where}: empty sequence; remove the row or fill it in")
-    illegal = sorted(set(sequence) - LETTERS)
-    if illegal:
-        remedy = "mask unknown residues as X"
-        if set(sequence.upper()) <= LETTERS:
-            remedy = "write it in upper case"
-        elif illegal == ["*"]:
-            remedy = "remove the sign of the stop codon"
-        shown = " ".join(repr(letter)[1:-1] for letter in illegal[:8])
-        raise DataError(f"{where}: illegal residue(s) {shown}; expected one-letter amino acids, {remedy}")
+    number = 1
+    with open_text(path) as handle:
+        try:
+            first = next((line.lstrip() for line in handle if line.strip()), "")
+            if not first.startswith(">"):
+                raise DataError(f"{path.name} row 1: {first[:30]!r}; expected a FASTA header that starts with '>'")
+            for title, sequence in SimpleFastaParser(chain([first], handle)):
+                yield title, "".join(sequence.split())
+                number += 1
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path.name} record {number}: not UTF-8 text; save the file as UTF-8") from error
 
 
 def read_fasta(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read a FASTA file, plain, gzip or xz.
+    """Read the proteins of a FASTA file, see ``stream_fasta``.
 
     The accession is the second field of a UniProt header (``>sp|P04637|P53_HUMAN ...``), else the last field of
     the first word (``>tag|id``).
@@ -175,36 +186,23 @@ def read_fasta(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         a record that repeats an accession with the same sequence is dropped.
 
     Raises:
-        DataError: if there is no record, text before the first one, an invalid accession, an empty sequence, an
-            illegal letter, or an accession with two sequences.
+        DataError: if there is no record, an invalid accession, an empty sequence, an illegal letter, or an accession
+            with two sequences.
     """
     kept: dict[str, str] = {}
     dropped = []
-    for number, (accession, sequence) in enumerate(_records(path), 1):
+    for number, (title, sequence) in enumerate(stream_fasta(path), 1):
+        fields = (title.split() or [""])[0].split("|")
+        accession = fields[1] if len(fields) == 3 and fields[0] in ("sp", "tr") else fields[-1]
         check_protein(f"{path.name} record {number}", accession, sequence)
+        if accession in kept:
+            dropped.append({"accession": accession, "reason": "repeated accession, same sequence", "file": path.name})
         if kept.setdefault(accession, sequence) != sequence:
             raise DataError(
                 f"{path.name} record {number} ({accession}): accession occurs before with another sequence; keep one"
             )
-        if len(kept) + len(dropped) < number:
-            dropped.append({"accession": accession, "reason": "repeated accession, same sequence", "file": path.name})
     table = pd.DataFrame({"accession": list(kept), "sequence": list(kept.values())})
     return table, pd.DataFrame(dropped, columns=["accession", "reason", "file"])
-
-
-def _records(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield (accession, sequence) of every record, white space removed."""
-    text = read_text(path)
-    if not text.lstrip().startswith(">"):
-        raise DataError(f"{path.name} row 1: {text.lstrip()[:30]!r}; expected a FASTA header that starts with '>'")
-    for title, sequence in SimpleFastaParser(io.StringIO(text.lstrip())):
-        fields = (title.split() or [""])[0].split("|")
-        accession = fields[1] if len(fields) == 3 and fields[0] in ("sp", "tr") else fields[-1]
-        yield accession, "".join(sequence.split())
-
-
-COMMON_COLUMNS = ("accession", "sequence", "split", "kingdom", "subset")
-Read = tuple[pd.DataFrame, pd.DataFrame]
 
 
 def _where(path: Path, accessions: pd.Series, row: int) -> str:
@@ -224,14 +222,14 @@ def _binary(path: Path, raw: pd.DataFrame, columns: Sequence[str], accession: pd
     bad = ~values.isin([0, 1]).to_numpy()
     if bad.any():
         row, column = map(int, np.argwhere(bad)[0])
-        found = raw[list(columns)].iloc[row, column]
-        raise DataError(f"{_where(path, accession, row)}: {columns[column]} is {found!r}; expected 0 or 1")
+        value = raw[list(columns)].iloc[row, column]
+        raise DataError(f"{_where(path, accession, row)}: {columns[column]} is {value!r}; expected 0 or 1")
     return values.astype("int8")
 
 
-def _refuse_clashes(path: Path, table: pd.DataFrame, places: Sequence[str]) -> None:
+def _refuse_clashes(path: Path, table: pd.DataFrame, locations: Sequence[str]) -> None:
     """Refuse an accession that occurs twice in one file with another sequence or other locations."""
-    for columns, what in ((["sequence"], "another sequence"), (list(places), "other locations")):
+    for columns, what in ((["sequence"], "another sequence"), (list(locations), "other locations")):
         first = table.drop_duplicates("accession").set_index("accession")[columns]
         clash = (first.loc[table["accession"]].to_numpy() != table[columns].to_numpy()).any(axis=1)
         if clash.any():
@@ -239,14 +237,14 @@ def _refuse_clashes(path: Path, table: pd.DataFrame, places: Sequence[str]) -> N
             raise DataError(f"{where}: accession occurs before with {what}; keep one of the two rows")
 
 
-def _finish(table: pd.DataFrame, places: Sequence[str], file: str) -> Read:
+def _finish(table: pd.DataFrame, locations: Sequence[str], file: str) -> Read:
     """Set aside repeated accessions and unlabelled proteins; return kept and dropped rows."""
     repeated = table.duplicated(["accession"], keep="first")
     reason = pd.Series("", index=table.index)
     reason[repeated] = "repeated accession, same sequence"
-    reason[~repeated & (table[list(places)].sum(axis=1) == 0)] = "no location"
+    reason[~repeated & (table[list(locations)].sum(axis=1) == 0)] = "no location"
     dropped = table.loc[reason != "", ["accession", "split"]].assign(reason=reason[reason != ""], file=file)
-    kept = table.loc[reason == "", [*COMMON_COLUMNS, *places]].reset_index(drop=True)
+    kept = table.loc[reason == "", [*COMMON_COLUMNS, *locations]].reset_index(drop=True)
     if kept.empty:
         raise DataError(f"{file}: all {len(table)} proteins were left out ({', '.join(set(reason))}); correct the file")
     return kept, dropped.reset_index(drop=True)

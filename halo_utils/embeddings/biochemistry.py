@@ -7,7 +7,8 @@ from Bio.SeqUtils import IUPACData
 from Bio.SeqUtils.IsoelectricPoint import negative_pKs, positive_pKs
 from Bio.SeqUtils.ProtParamData import kd
 
-STANDARD = "ACDEFGHIKLMNPQRSTVWY"
+from halo_utils.data.record import STANDARD
+
 COMPOSITION = 3 * len(STANDARD) + 1  # features that ``composition`` returns
 PROPERTIES = ("hydropathy", "charge", "polarity", "mass")
 WATER_DALTON = 18.015  # lost by every residue in a peptide bond
@@ -51,30 +52,25 @@ def _table() -> np.ndarray:
     scaled = dict(zip(STANDARD, values, strict=True))
     scaled |= {letter: np.mean([scaled[a] for a in parents], axis=0) for letter, parents in STAND_INS.items()}
     table = np.full((128, len(PROPERTIES)), np.nan, dtype=np.float32)
-    for letter, row in scaled.items():
-        table[ord(letter)] = row
+    table[[ord(letter) for letter in scaled]] = list(scaled.values())
     return table
 
 
 def biochemistry(sequence: str) -> np.ndarray:
-    """Return the standardised properties of every residue.
+    """Return the standardised properties of L residues, [L, 4] float32 in the order of PROPERTIES.
 
-    Args:
-        sequence: L one-letter residues; U, O, B, Z and X are read as ``STAND_INS`` says.
-
-    Returns:
-        [L, 4] float32 in the order of PROPERTIES; each property has mean 0 and variance 1 over the 20
-        amino acids, so that dalton and charges meet on one scale.
+    Each property has mean 0 and variance 1 over the 20 amino acids, so that dalton and charges meet on one scale;
+    U, O, B, Z and X are read as ``STAND_INS`` says.
     """
     return _table()[np.frombuffer(sequence.encode("ascii"), dtype=np.uint8)]
 
 
 def composition(sequence: str, n_end: int = 50, c_end: int = 30) -> np.ndarray:
-    """Return composition features of a sequence for the baseline, [61] float32.
+    """Return composition features of a sequence, [61] float32.
 
     Shares of the 20 amino acids in the whole protein, in its first ``n_end`` and its last ``c_end``
     residues, and the decimal logarithm of its length.
     """
-    parts = [sequence, sequence[:n_end], sequence[-c_end:]]
-    shares = [[part.count(a) / len(part) for a in STANDARD] for part in parts]
+    regions = (sequence, sequence[:n_end], sequence[-c_end:])
+    shares = [[region.count(a) / len(region) for a in STANDARD] for region in regions]
     return np.array([*np.concatenate(shares), np.log10(len(sequence))], dtype=np.float32)

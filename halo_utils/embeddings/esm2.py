@@ -5,20 +5,20 @@ source ``random`` makes the same architecture with random weights. Source: Lin e
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from transformers import EsmConfig, EsmModel, EsmTokenizer
 from transformers.utils import logging as transformers_logging
 
 from halo_utils.core.errors import SettingsError
-from halo_utils.core.files import sha256
 from halo_utils.core.paths import REPOSITORY
 from halo_utils.embeddings.packed_encoder import PackedEncoder
-from halo_utils.profile import BackboneSettings
 
 VOCABULARY = Path(__file__).with_name("esm2_vocab.txt")  # the 33 tokens of every ESM-2 checkpoint, in id order
 VOCABULARY_SIZE = 33
@@ -53,47 +53,50 @@ def esm2_config(layers: int, width: int, heads: int, ffn_ratio: int = 4, init_st
     )
 
 
-def load_backbone(settings: BackboneSettings, seed: int) -> EsmModel:
-    """Return the backbone of a profile in evaluation mode, float32, without a pooler.
+def load_esm2(
+    source: str, *, revision: str | None = None, shape: Mapping[str, Any] | None = None, seed: int = 7
+) -> EsmModel:
+    """Return an ESM-2 in evaluation mode, float32, without a pooler.
 
     Args:
-        settings: source, revision and, for ``random``, the shape.
+        source: Hugging Face hub id, local Hugging Face directory (absolute, or relative to the repository), or
+            ``random`` for random weights.
+        revision: commit of the hub repository.
+        shape: arguments of ``esm2_config``, needed for ``random``.
         seed: seed of the random weights; unused for pre-trained ones.
 
     Raises:
         SettingsError: if a hub id or directory cannot be loaded; the message names it and the remedies.
     """
-    if settings.source == "random":
-        if settings.random is None:
+    if source == "random":
+        if shape is None:
             raise SettingsError("backbone.source 'random' needs backbone.random (layers, width, heads)")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return EsmModel(esm2_config(**settings.random.model_dump()), add_pooling_layer=False).eval()
+            return EsmModel(esm2_config(**shape), add_pooling_layer=False).eval()
     transformers_logging.set_verbosity_error()
-    where = backbone_folder(settings) or settings.source
+    where = backbone_folder(source) or source
     try:
-        model = EsmModel.from_pretrained(
-            where, revision=settings.revision, add_pooling_layer=False, use_safetensors=True
-        )
+        model = EsmModel.from_pretrained(where, revision=revision, add_pooling_layer=False, use_safetensors=True)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise SettingsError(
-            f"backbone {settings.source!r} could not be loaded: {str(error).splitlines()[0]}. Expected an ESM-2 on the"
+            f"backbone {source!r} could not be loaded: {str(error).splitlines()[0]}. Expected an ESM-2 on the"
             " Hugging Face hub that is reachable or cached, or a local directory with config.json and"
             " model.safetensors"
         ) from error
-    _check_esm2(settings.source, model)
+    _check_esm2(source, model)
     return model.float().eval()
 
 
-def backbone_folder(settings: BackboneSettings) -> Path | None:
-    """Return the local directory that ``source`` names (absolute, or relative to the repository), or None for a hub id.
+def backbone_folder(source: str) -> Path | None:
+    """Return the local directory that ``source`` names, or None for a hub id.
 
     Raises:
         SettingsError: if it is a directory without config.json or without weights as safetensors; pickled weights
             are never read.
     """
-    folder = REPOSITORY / settings.source
-    if settings.source == "random" or not folder.is_dir():
+    folder = REPOSITORY / source
+    if not folder.is_dir():
         return None
     missing = [] if (folder / "config.json").is_file() else ["config.json"]
     if not list(folder.glob("model*.safetensors")):
@@ -102,8 +105,7 @@ def backbone_folder(settings: BackboneSettings) -> Path | None:
         pickled = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt"))
         hint = f"; {', '.join(pickled)} is not read, because a pickle can run code: convert it" if pickled else ""
         raise SettingsError(
-            f"backbone directory {settings.source!r} lacks {', '.join(missing)}: expected what save_pretrained"
-            f" writes{hint}"
+            f"backbone directory {source!r} lacks {', '.join(missing)}: expected what save_pretrained writes{hint}"
         )
     return folder
 
@@ -124,50 +126,85 @@ def _check_esm2(source: str, model: EsmModel) -> None:
             )
 
 
-def load_tokenizer(settings: BackboneSettings) -> EsmTokenizer:
-    """Return the ESM-2 tokenizer; the same 33 tokens for every source."""
-    return EsmTokenizer(vocab_file=str(VOCABULARY))
-
-
-def backbone_key(settings: BackboneSettings, seed: int) -> dict[str, object]:
-    """Return what identifies a backbone's weights, for cache keys: a pinned revision, file contents, or a seed."""
-    folder = backbone_folder(settings)
-    files = sorted([folder / "config.json", *folder.glob("model*.safetensors")]) if folder else []
-    return {
-        "source": "directory" if folder else settings.source,
-        "files": [sha256(path) for path in files],
-        "revision": settings.revision,
-        "shape": settings.random and settings.random.model_dump(),
-        "seed": seed if settings.source == "random" else None,
-    }
-
-
-def token_ids(sequences: Sequence[str], tokenizer: EsmTokenizer) -> list[Tensor]:
-    """Return one [L + 2] int64 tensor per sequence: <cls>, residues, <eos>."""
+def tokenize(sequences: Sequence[str]) -> list[Tensor]:
+    """Return one [L + 2] int64 tensor per sequence: <cls>, residues, <eos>; every ESM-2 has the same 33 tokens."""
+    tokenizer = EsmTokenizer(vocab_file=str(VOCABULARY))
     return [torch.tensor(ids) for ids in tokenizer(list(sequences), add_special_tokens=True)["input_ids"]]
 
 
-def split_backbone(model: EsmModel, trainable_layers: int | str) -> tuple[PackedEncoder, PackedEncoder]:
-    """Split a backbone into a trunk and a top whose composition is the whole model, bit for bit.
-
-    The trunk keeps the embeddings and the first blocks; the top holds the last ``trainable_layers`` blocks and the
-    last norm. Exact because ESM-2 uses no dropout and adds rotary positions inside every block.
+def pad(tokens: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return proteins as one rectangle, and where it holds tokens.
 
     Args:
-        model: whole backbone; it is not changed.
-        trainable_layers: blocks of the top, or ``all``, which also lets the embeddings learn.
+        tokens: B tensors, [T_b] int64 tokens or [T_b, D] states.
+
+    Returns:
+        [B, T] or [B, T, D], zeros beyond a protein's end, and the token mask [B, T] bool.
+    """
+    lengths = torch.tensor([len(t) for t in tokens])
+    padded = pad_sequence(list(tokens), batch_first=True)
+    return padded, torch.arange(padded.shape[1])[None] < lengths[:, None]
+
+
+def residues_of(states: Tensor, token_mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the states of residues, [B, L, D], and the residue mask [B, L]: <cls> and <eos> are left out.
+
+    Args:
+        states: [B, T, D] states of tokens, T = L + 2.
+        token_mask: [B, T] bool.
+    """
+    return states[:, 1:-1], token_mask[:, 2:]  # a residue's next token is there: another residue or <eos>
+
+
+class SplitEsm2(nn.Module):
+    """ESM-2 as a frozen trunk and a top that learns; one after the other they are the whole model, bit for bit.
+
+    The trunk keeps the embeddings and the first layers; the top holds the last ``trainable_layers`` layers and the
+    last norm. Exact because ESM-2 uses no dropout and adds rotary positions inside every layer. What a frozen trunk
+    gives is computed once per protein and kept (``training.embed``).
+
+    Args:
+        esm2: whole backbone; copied, not changed.
+        trainable_layers: layers of the top, or ``all``, which also lets the embeddings learn.
+
+    Attributes:
+        width: channels D of a residue's state.
+        trunk_is_frozen: whether the trunk has nothing to learn.
 
     Raises:
-        SettingsError: if there are fewer blocks than asked for.
+        SettingsError: if there are fewer layers than asked for.
     """
-    blocks = len(model.encoder.layer)
-    count = blocks if trainable_layers == "all" else int(trainable_layers)
-    if not 0 <= count <= blocks:
-        raise SettingsError(f"trainable_layers is {count}, the backbone has {blocks} blocks: use 0..{blocks} or 'all'")
-    trunk = PackedEncoder(copy.deepcopy(model), 0, blocks - count)
-    top = PackedEncoder(copy.deepcopy(model), blocks - count, blocks)
-    trunk.norm = None
-    top.embeddings = None
-    trunk.requires_grad_(trainable_layers == "all")
-    top.requires_grad_(True)
-    return trunk, top
+
+    def __init__(self, esm2: EsmModel, trainable_layers: int | str = 2) -> None:
+        super().__init__()
+        layers = len(esm2.encoder.layer)
+        count = layers if trainable_layers == "all" else int(trainable_layers)
+        if not 0 <= count <= layers:
+            raise SettingsError(
+                f"trainable_layers is {count}, the backbone has {layers} layers: use 0..{layers} or 'all'"
+            )
+        self.width, self.trunk_is_frozen = esm2.config.hidden_size, trainable_layers != "all"
+        self.trunk = PackedEncoder(copy.deepcopy(esm2), 0, layers - count)
+        self.top = PackedEncoder(copy.deepcopy(esm2), layers - count, layers)
+        self.trunk.norm = self.top.embeddings = None
+        self.trunk.requires_grad_(not self.trunk_is_frozen)
+        self.top.requires_grad_(True)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the layers run through ``torch.compile``; the first batch then takes a minute."""
+        return self.top.compiled
+
+    @compiled.setter
+    def compiled(self, value: bool) -> None:
+        self.trunk.compiled = self.top.compiled = value
+
+    def trunk_states(self, tokens: Tensor, token_mask: Tensor) -> Tensor:
+        """Return the trunk's output, [B, T, D], from tokens [B, T]; special tokens too, the top attends to them."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.trunk_is_frozen):
+            return self.trunk(tokens, token_mask)
+
+    def forward(self, tokens: Tensor, token_mask: Tensor) -> Tensor:
+        """Return the last hidden states, [B, T, D], from tokens [B, T] or from the trunk's output [B, T, D]."""
+        states = tokens if tokens.is_floating_point() else self.trunk_states(tokens, token_mask)
+        return self.top(states, token_mask)

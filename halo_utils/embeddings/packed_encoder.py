@@ -20,34 +20,45 @@ MASK = 32  # id of <mask>
 
 
 class PackedEncoder(nn.Module):
-    """Some consecutive blocks of an ESM-2, with the embeddings before or the last norm after them, or both.
+    """Some consecutive layers of an ESM-2, with the embeddings before or the last norm after them, or both.
 
     Args:
         model: whole backbone, in evaluation mode; its modules are taken over, not copied.
-        start: first block.
-        stop: block after the last one.
+        start: first layer.
+        stop: layer after the last one.
 
     Attributes:
-        compiled: fuse the arithmetic of a block with ``torch.compile``; the first batch then takes a minute.
+        compiled: fuse the arithmetic of a layer with ``torch.compile``; the first batch then takes a minute.
     """
 
     def __init__(self, model: EsmModel, start: int, stop: int) -> None:
-        """Take over the blocks ``start`` to ``stop``."""
         super().__init__()
-        blocks = len(model.encoder.layer)
+        count = len(model.encoder.layer)
         self.compiled = False
         self.layers = model.encoder.layer[start:stop]
         self.embeddings = model.embeddings.word_embeddings if start == 0 else None
-        self.norm = model.encoder.emb_layer_norm_after if stop == blocks else None
+        self.norm = model.encoder.emb_layer_norm_after if stop == count else None
         self.heads = model.config.num_attention_heads
         self.head_width = model.config.hidden_size // self.heads
         self.register_buffer("frequency", rotary_frequencies(model), persistent=False)
 
-    def forward(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Return the states after the last block, [N, D].
+    def forward(self, x: Tensor, token_mask: Tensor) -> Tensor:
+        """Return the states after the last layer, [B, T, D] with zeros on padding.
 
         Args:
-            x: [N] int64 tokens where the embeddings belong to this part, else [N, D] states; N = sum(lengths).
+            x: [B, T] int64 tokens where the embeddings belong to this part, else [B, T, D] states.
+            token_mask: [B, T] bool, true at tokens, which fill every row from its start.
+        """
+        states = self.packed(x[token_mask], token_mask.sum(dim=1).tolist())
+        padded = states.new_zeros(*token_mask.shape, states.shape[-1])
+        padded[token_mask] = states
+        return padded
+
+    def packed(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Return the states after the last layer, [N, D], of proteins that lie end to end.
+
+        Args:
+            x: [N] int64 tokens or [N, D] states; N = sum(lengths).
             lengths: tokens per protein, [B].
         """
         if self.embeddings is not None:
@@ -57,7 +68,7 @@ class PackedEncoder(nn.Module):
         turn = torch.cat([angle, angle], dim=1)[:, None]  # [N, 1, d]
         cos, sin = turn.cos(), turn.sin()
         for layer in self.layers:
-            x = self._block(layer, x, cos, sin, lengths)
+            x = self._layer(layer, x, cos, sin, lengths)
         return x if self.norm is None else self.norm(x)
 
     def _embed(self, tokens: Tensor, lengths: Sequence[int]) -> Tensor:
@@ -74,7 +85,7 @@ class PackedEncoder(nn.Module):
         scale = (UNMASKED_SHARE / (1 - masks / sizes))[owner]
         return x.masked_fill(masked[:, None], 0.0) * scale[:, None]
 
-    def _block(self, layer: nn.Module, x: Tensor, cos: Tensor, sin: Tensor, lengths: Sequence[int]) -> Tensor:
+    def _layer(self, layer: nn.Module, x: Tensor, cos: Tensor, sin: Tensor, lengths: Sequence[int]) -> Tensor:
         """Return x after attention and feed-forward, each normed before and added after."""
         before, after = compiled_parts() if self.compiled else (before_attention, after_attention)
         query, key, value = before(layer, x, cos, sin, self.heads)
@@ -85,7 +96,7 @@ def rotary_frequencies(model: EsmModel) -> Tensor:
     """Return the model's own rotary frequencies, [d / 2] float32, for d channels of a head.
 
     They are read and not computed: published checkpoints store them rounded to float16 and were trained with those,
-    and transformers keeps what it loads. Early versions of transformers 5 hold one copy per block.
+    and transformers keeps what it loads. Early versions of transformers 5 hold one copy per layer.
     """
     rotary = getattr(model, "rotary_embeddings", None) or model.encoder.layer[0].attention.self.rotary_embeddings
     return rotary.inv_freq.detach().float().clone()
@@ -108,7 +119,7 @@ def after_attention(layer: nn.Module, x: Tensor, mixed: Tensor) -> Tensor:
 
 @cache
 def compiled_parts() -> tuple[Callable, Callable]:
-    """Return both halves of a block as ``torch.compile`` makes them, for any number of tokens."""
+    """Return both halves of a layer as ``torch.compile`` makes them, for any number of tokens."""
     return torch.compile(before_attention, dynamic=True), torch.compile(after_attention, dynamic=True)
 
 

@@ -1,7 +1,7 @@
-"""The graph attention network of HALO and its weighted node features (Fig. 3).
+"""The graph attention network of HALO and its weighted node features (section 2.2, Fig. 3).
 
 Layer pattern from the released model class: GATConv layers with concatenated heads, batch norm, ELU and dropout,
-a last single-head layer that gives K values per node, mean pooling over nodes. Source: section 2.2.
+a last single-head layer that gives K values per node, mean pooling over nodes.
 """
 
 import torch
@@ -10,30 +10,24 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.nn import GATConv, global_mean_pool
 
-from halo_utils.profile import GatSettings
-
-BLOCKS = ("coord", "esm", "bio")
+Weights = tuple[float, float, float]  # of coordinates, embedding and biochemistry
 
 
 class FeatureWeights(nn.Module):
-    """Multiplies the three blocks of node features by one weight each.
+    """Multiplies the three groups of node features by one weight each.
 
     Args:
-        blocks: widths of coordinates, embedding and biochemistry.
-        weights: starting values, not negative.
+        widths: channels of coordinates, embedding and biochemistry.
+        weights: starting values, not negative; the released checkpoint is named for the default.
         learned: train them; they stay positive through a softplus and cannot start at exactly 0.
     """
 
-    def __init__(
-        self, blocks: tuple[int, int, int], weights: tuple[float, float, float], learned: bool = False
-    ) -> None:
-        """Store the weights or their pre-images under softplus."""
+    def __init__(self, widths: tuple[int, int, int], weights: Weights = (0.5, 1.0, 0.5), learned: bool = False) -> None:
         super().__init__()
-        self.blocks, self.learned = blocks, learned
+        self.widths, self.learned = widths, learned
         start = torch.tensor(weights, dtype=torch.float32)
         if learned:
-            start = torch.log(torch.expm1(start.clamp_min(1e-3)))
-            self.raw = nn.Parameter(start)
+            self.raw = nn.Parameter(torch.log(torch.expm1(start.clamp_min(1e-3))))  # its pre-image under softplus
         else:
             self.register_buffer("raw", start)
 
@@ -43,43 +37,47 @@ class FeatureWeights(nn.Module):
         return F.softplus(self.raw) if self.learned else self.raw
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return weighted features, [N, 3 + D + 4]."""
-        per_column = torch.repeat_interleave(self.values, torch.tensor(self.blocks, device=x.device))
-        return x * per_column
+        """Return weighted features, [N, 3 + D + 4], from ``x`` of the same shape."""
+        return x * torch.repeat_interleave(self.values, torch.tensor(self.widths, device=x.device))
 
 
 class GatClassifier(nn.Module):
-    """Graph attention network over residues.
+    """Graph attention network over residues; the defaults are the paper's.
 
     Args:
-        blocks: widths of the three feature blocks.
-        n_labels: K.
-        settings: layers, heads, hidden width per head, dropout.
-        weights: weights of coordinates, embedding and biochemistry.
+        widths: channels of coordinates, embedding and biochemistry; 320 fits the 8M ESM-2.
+        n_locations: K.
+        layers: GATConv layers, the last one included.
+        heads: attention heads of all but the last layer.
+        hidden: channels per head.
+        dropout: share of channels left out after every hidden layer in training.
+        weights: weights of the three groups of features.
         learned_weights: train the weights.
     """
 
     def __init__(
         self,
-        blocks: tuple[int, int, int],
-        n_labels: int,
-        settings: GatSettings,
-        weights: tuple[float, float, float],
+        widths: tuple[int, int, int] = (3, 320, 4),
+        n_locations: int = 10,
+        layers: int = 4,
+        heads: int = 4,
+        hidden: int = 128,
+        dropout: float = 0.6,
+        weights: Weights = (0.5, 1.0, 0.5),
         learned_weights: bool = False,
     ) -> None:
-        """Build the layers."""
         super().__init__()
-        self.feature_weights = FeatureWeights(blocks, weights, learned_weights)
-        self.dropout = settings.dropout
-        width = settings.hidden * settings.heads
-        sizes = [sum(blocks)] + [width] * (settings.layers - 1)
-        self.convs = nn.ModuleList(GATConv(n_in, settings.hidden, heads=settings.heads) for n_in in sizes[:-1])
+        self.feature_weights = FeatureWeights(widths, weights, learned_weights)
+        self.dropout = dropout
+        width = hidden * heads
+        sizes = [sum(widths)] + [width] * (layers - 1)
+        self.convs = nn.ModuleList(GATConv(n_in, hidden, heads=heads) for n_in in sizes[:-1])
         self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in self.convs)
-        self.last = GATConv(width, n_labels, heads=1, concat=False)
+        self.last = GATConv(width, n_locations, heads=1, concat=False)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return logits, [B, K]; ``batch`` has x [N, D], edge_index [2, E], batch [N]."""
-        x = self.feature_weights(batch.x)  # [N, D]
+        """Return logits, [B, K]; ``batch`` has x [N, 3 + D + 4], edge_index [2, E] and batch [N]."""
+        x = self.feature_weights(batch.x)  # [N, 3 + D + 4]
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.elu(norm(conv(x, batch.edge_index)))  # [N, heads * hidden]
             x = F.dropout(x, self.dropout, self.training)

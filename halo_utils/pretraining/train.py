@@ -81,7 +81,7 @@ def pretrain(settings: Settings, start: Path | None = None) -> Pretrained:
         checkpoints = folder / key
         model = earlier_model(settings, start) if start else new_model(settings)
         module = Pretrainer(MaskedLanguageModel(model), own)
-        module.model.encoder.compiled = compiles(settings.compute)
+        module.model.encoder.compiled = compiles(settings.compute.compile)
         rows = _train(module, corpus, settings, checkpoints)
     history = pd.DataFrame(rows)
     write_csv(folder / "history.csv", history)

@@ -1,12 +1,23 @@
-"""TODO."""
+"""What notebooks hand to each other: tables, predictions, residue stores; and who made what is missing."""
 
 from pathlib import Path
 
 import pandas as pd
 
 from halo_utils.config import Settings
+from halo_utils.core.errors import DataError
 from halo_utils.core.files import read_parquet, write_parquet
+from halo_utils.core.paths import shown
+from halo_utils.core.residue_store import ResidueStore
+from halo_utils.data.splits import AUDIT_COLUMNS, evaluation_sets, held_out_sets
+from halo_utils.data.tables import COMMON_COLUMNS
 from halo_utils.evaluation.systems import BY_NAME
+from halo_utils.structures.store import structure_store
+
+
+def save_table(settings: Settings, table: pd.DataFrame) -> Path:
+    """Write the dataset table for the later notebooks."""
+    return write_parquet(settings.paths.dataset, table)
 
 
 def load_table(settings: Settings) -> pd.DataFrame:
@@ -15,14 +26,44 @@ def load_table(settings: Settings) -> pd.DataFrame:
     Raises:
         DataError: if notebook 01 has not run for this profile, or its table is damaged.
     """
-    return read_parquet(
-        settings.source.dataset, f"run notebook 01_data_preparation with profile {settings.profile} first"
-    )
+    return read_parquet(settings.source.dataset, _first("01_data_preparation", settings))
 
 
-def save_table(settings: Settings, table: pd.DataFrame) -> Path:
-    """Write the dataset table for the later notebooks."""
-    return write_parquet(settings.paths.dataset, table)
+def example_protein(table: pd.DataFrame) -> str:
+    """Return the accession of the protein that the notebooks follow.
+
+    It is the first of the main test set, of those with a structure if any has one, and of those with several
+    locations if any of these has.
+    """
+    proteins = table[evaluation_sets(table)[held_out_sets(table)[0]]]
+    labels = proteins.drop(columns=[*COMMON_COLUMNS, *AUDIT_COLUMNS], errors="ignore")
+    for wanted in (proteins.get("structure", labels.any(axis=1)), labels.sum(axis=1) > 1):
+        proteins = proteins[wanted.loc[proteins.index]] if wanted.loc[proteins.index].any() else proteins
+    return str(proteins["accession"].iloc[0])
+
+
+def load_structures(settings: Settings, table: pd.DataFrame) -> ResidueStore:
+    """Return the store of whole structures, see ``structures.store``.
+
+    Raises:
+        DataError: if notebook 01 has not parsed the structures of this table, or the store is damaged.
+    """
+    try:
+        return structure_store(settings.source.work / "structures.npy", table)
+    except DataError as error:
+        raise DataError(f"{error}: {_first('01_data_preparation', settings)}") from error
+
+
+def load_embeddings(settings: Settings, name: str) -> ResidueStore:
+    """Return a residue store of the sequence model, ``pretrained`` or ``finetuned``.
+
+    Raises:
+        DataError: if the notebook that makes it has not run.
+    """
+    path = settings.source.work / f"{name}.npy"
+    if not path.is_file():
+        raise DataError(f"{shown(path)} not found: {_first('02_esm_finetuning', settings)}")
+    return ResidueStore(path)
 
 
 def save_predictions(settings: Settings, system: str, predictions: pd.DataFrame) -> None:
@@ -36,7 +77,8 @@ def load_predictions(settings: Settings, system: str) -> pd.DataFrame:
     Raises:
         DataError: if the notebook that makes them has not run.
     """
-    maker = BY_NAME[system].made_by
-    return read_parquet(
-        settings.source.predictions(system), f"run notebook {maker} with profile {settings.profile} first"
-    )
+    return read_parquet(settings.source.predictions(system), _first(BY_NAME[system].made_by, settings))
+
+
+def _first(notebook: str, settings: Settings) -> str:
+    return f"run notebook {notebook} with profile {settings.profile} first"

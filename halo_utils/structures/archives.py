@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from halo_utils.core.errors import DataError, DownloadError
-from halo_utils.core.locks import locked
+from halo_utils.core.files import storage_errors
 from halo_utils.core.paths import shown
 from halo_utils.data.download import Patience, fetch, offline, refuse_offline
 from halo_utils.structures.alphafold import pack
@@ -35,25 +35,25 @@ def import_structures(origin: Path, wanted: Collection[str], target: Path) -> li
 
     Raises:
         DataError: if the origin does not exist, is damaged, or is nothing of these.
-        BusyError: if another process fetches into the same folder.
     """
-    with locked(target / ".fetch.lock", f"the structure folder {target.name}"):
-        missing = set(wanted) - set(structure_index([target]))
-        copied: dict[str, int] = {}
-        try:
-            for name, read in tqdm(_members(origin, missing), desc=origin.name, leave=False):
-                parts = FILE_NAME.fullmatch(name)
-                if parts is None or parts["accession"] not in missing:
-                    continue
-                accession, fragment = parts["accession"], int(parts["fragment"] or 1)
-                if fragment < copied.get(accession, 10**6):  # of several fragments the first one stays
-                    pack(target / f"{accession}.{parts['format']}.gz", read())
-                    copied[accession] = fragment
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-            raise DataError(
-                f"{origin.name} is damaged or cut off after {len(copied):,} structures ({error}); those are kept,"
-                " fetch the archive again and repeat the command"
-            ) from error
+    with storage_errors(target):
+        target.mkdir(parents=True, exist_ok=True)
+    missing = set(wanted) - set(structure_index([target]))
+    copied: dict[str, int] = {}
+    try:
+        for name, read in tqdm(_members(origin, missing), desc=origin.name, leave=False):
+            match = FILE_NAME.fullmatch(name)
+            if match is None or match["accession"] not in missing:
+                continue
+            accession, fragment = match["accession"], int(match["fragment"] or 1)
+            if fragment < copied.get(accession, 10**6):  # of several fragments the first one stays
+                pack(target / f"{accession}.{match['format']}.gz", read())
+                copied[accession] = fragment
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+        raise DataError(
+            f"{origin.name} is damaged or cut off after {len(copied):,} structures ({error}); those are kept, fetch the"
+            " archive again and repeat the command"
+        ) from error
     return sorted(copied)
 
 
@@ -91,7 +91,8 @@ def _foldcomp_members(database: Path, wanted: Collection[str]) -> Iterator[Membe
     lookup = database.with_name(database.name + ".lookup").read_text(encoding="utf-8")
     names = (line.split("\t")[1] for line in lookup.splitlines())
     stems = {name: name.removesuffix(".fcz").removesuffix(".pdb").removesuffix(".cif") for name in names}
-    chosen = [n for n, stem in stems.items() if (m := FILE_NAME.fullmatch(f"{stem}.pdb")) and m["accession"] in wanted]
+    matches = {name: FILE_NAME.fullmatch(f"{stem}.pdb") for name, stem in stems.items()}
+    chosen = [name for name, match in matches.items() if match and match["accession"] in wanted]
     if chosen:
         with foldcomp.open(str(database), ids=chosen) as entries:
             for name, pdb in zip(chosen, (entry[1] for entry in entries), strict=True):
@@ -99,7 +100,7 @@ def _foldcomp_members(database: Path, wanted: Collection[str]) -> Iterator[Membe
 
 
 def fetch_foldcomp(address: str, folder: Path, patience: Patience | None = None) -> Path:
-    """Download a Foldcomp data base (about 3 GB for Swiss-Prot), resuming where it stopped; return its path."""
+    """Download a Foldcomp data base (about 3 GB for Swiss-Prot); return its path."""
     database = folder / address.rstrip("/").rsplit("/", 1)[-1]
     for suffix in FOLDCOMP_FILES:
         path = database.with_name(database.name + suffix)
@@ -109,12 +110,8 @@ def fetch_foldcomp(address: str, folder: Path, patience: Patience | None = None)
 
 
 def fetch_hub_dataset(repository: str, revision: str | None) -> Path:
-    """Download a Hugging Face data set of structure files into the hub's own cache and return its folder.
-
-    Raises:
-        DownloadError: if it cannot be reached and is not in the cache.
-    """
-    from huggingface_hub import snapshot_download
+    """Download a Hugging Face data set of structure files into the hub's own cache and return its folder."""
+    from huggingface_hub import snapshot_download  # imported here, with foldcomp: few need them
 
     try:
         return Path(snapshot_download(repository, repo_type="dataset", revision=revision, local_files_only=offline()))

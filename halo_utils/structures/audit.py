@@ -2,13 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from halo_utils.structures.edges import radius_edges
-from halo_utils.structures.reader import load_one, structure_index
-
-CUTOFF_ANGSTROM = 10.0  # paper, section 2.2
+from halo_utils.structures.reader import CA, load_structure, structure_index
 
 
 def audit_files(proteins: pd.DataFrame, folder: Path) -> pd.DataFrame:
@@ -30,11 +27,10 @@ def audit_files(proteins: pd.DataFrame, folder: Path) -> pd.DataFrame:
         if accession not in sequences:
             rows.append(row | {"status": "no sequence"})
             continue
-        arrays: dict[str, np.ndarray] = {}
-        row |= load_one(path, accession, sequences[accession], arrays)
-        for values in arrays.values():
-            row["edges"] = radius_edges(values[:, :3], CUTOFF_ANGSTROM).shape[1]
-        rows.append(row)
+        values, backbone = load_structure(path, accession, sequences[accession])
+        if backbone is not None:
+            row["edges"] = radius_edges(backbone[:, CA]).shape[1]
+        rows.append(row | values)
     columns = ["accession", "format", "status", "residues", "placed", "mismatches", "mean_plddt", "edges", "problem"]
     return pd.DataFrame(rows).reindex(columns=columns)
 

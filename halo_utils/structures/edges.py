@@ -1,23 +1,21 @@
-"""The edges of residue graphs: C-alpha pairs under a distance, searched once and kept on disk."""
+"""The edges of residue graphs: C-alpha pairs under a distance, searched once over whole proteins and kept on disk."""
 
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
 from halo_utils.core.files import digest
-from halo_utils.core.locks import locked
-from halo_utils.core.paths import shown
 from halo_utils.core.residue_store import ResidueStore, store_of, write_store
+from halo_utils.structures.reader import CA
 
-COORDINATES = 3
-SEARCH_SECONDS = 3600  # how long a job waits for another one that searches the same edges
-EDGE_TYPE = "int16"  # no model reads more than 32,767 residues
+EDGE_TYPE = "uint16"  # the longest protein of UniProt has 45,212 residues
 
 
-def radius_edges(ca: np.ndarray, cutoff_angstrom: float) -> np.ndarray:
-    """Return the edges of a residue graph.
+def radius_edges(ca: np.ndarray, cutoff_angstrom: float = 10.0) -> np.ndarray:
+    """Return the edges of a residue graph (section 2.2).
 
     Args:
         ca: [L, 3] C-alpha positions in angstrom, unscaled; NaN rows have no edges.
@@ -36,29 +34,72 @@ def radius_edges(ca: np.ndarray, cutoff_angstrom: float) -> np.ndarray:
     return both[np.lexsort((both[:, 1], both[:, 0]))].T.astype(np.int64)
 
 
-def store_edges(path: Path, structures: ResidueStore, cutoff_angstrom: float) -> ResidueStore:
+def edges_between(edges: np.ndarray, residues: np.ndarray, length: int) -> np.ndarray:
+    """Return the edges that join some residues of a protein, counted among these, in the same order.
+
+    Args:
+        edges: [2, E] of the whole protein.
+        residues: [N] int, increasing positions within the protein.
+        length: L residues of the whole protein.
+
+    Returns:
+        [2, E'] int64, positions 0..N-1; what ``radius_edges`` finds on these residues alone.
+    """
+    position = np.full(length, -1)
+    position[residues] = np.arange(len(residues))
+    counted = position[edges]
+    return counted[:, (counted >= 0).all(axis=0)]
+
+
+def count_contacts(ca: np.ndarray, residues: np.ndarray, cutoff_angstrom: float = 10.0) -> tuple[int, int]:
+    """Return the contacts of a whole structure, [L, 3], and those between some ``residues``, [N] increasing."""
+    edges = radius_edges(ca, cutoff_angstrom)
+    return edges.shape[1] // 2, edges_between(edges, residues, len(ca)).shape[1] // 2
+
+
+def store_edges(path: Path, structures: ResidueStore, cutoff_angstrom: float = 10.0) -> ResidueStore:
     """Search the edges of every structure once and keep them on disk, one row per edge.
 
     Args:
         path: ``.npy`` file of the store; a store of the same structures and cut-off is read back.
-        structures: store of [L, 4] rows, C-alpha and pLDDT.
+        structures: store of ``store_structures``.
         cutoff_angstrom: residues closer than this are joined.
 
     Returns:
-        Store of [E, 2] int16 rows: both directions of every pair, positions within the protein.
+        Store of [E, 2] uint16 rows: both directions of every pair, positions within the whole protein.
     """
     key = digest("edges", structures.content, cutoff_angstrom, EDGE_TYPE)
-    with locked(path.with_name(".edges.lock"), shown(path), patience=SEARCH_SECONDS):  # jobs of a grid start together
-        return store_of(path, key, lambda: _write_edges(path, key, structures, cutoff_angstrom))
-
-
-def _write_edges(path: Path, key: str, structures: ResidueStore, cutoff_angstrom: float) -> ResidueStore:
-    """Search the edges of every structure and write them."""
 
     def edges(accession: str) -> np.ndarray:
-        return radius_edges(structures.rows(accession)[:, :COORDINATES], cutoff_angstrom).T
+        return radius_edges(structures.rows(accession)[:, CA], cutoff_angstrom).T
 
-    names = structures.accessions
-    counts = [len(edges(a)) for a in tqdm(names, desc="edges", leave=False)]  # searching twice is cheaper than keeping
-    rows = ((i, edges(a).astype(EDGE_TYPE)) for i, a in enumerate(names))
-    return write_store(path, key, names, counts, 2, rows, EDGE_TYPE)
+    def make() -> ResidueStore:
+        names = structures.accessions
+        counts = [len(edges(a)) for a in tqdm(names, desc="edges", leave=False)]  # twice is cheaper than keeping
+        return write_store(
+            path, key, names, counts, 2, ((i, edges(a).astype(EDGE_TYPE)) for i, a in enumerate(names)), EDGE_TYPE
+        )
+
+    return store_of(path, key, make)
+
+
+def edge_report(structures: ResidueStore, cutoff_angstrom: float = 10.0, scale: float = 0.5) -> pd.DataFrame:
+    """Return edges per residue under two readings of the cut-off.
+
+    The paper joins C-alpha atoms under 10 A. The released code measures on coordinates already multiplied by
+    their feature weight, so its 10 A act at 10 / weight.
+
+    Args:
+        structures: store of ``store_structures``.
+        cutoff_angstrom: the cut-off.
+        scale: the coordinate weight of the released code.
+
+    Returns:
+        One row per protein with structure: accession, residues, edges per residue as in the paper and as in the code.
+    """
+    rows = []
+    for accession in structures.accessions:
+        ca = structures.rows(accession)[:, CA]
+        paper, code = (radius_edges(ca, cutoff_angstrom / s).shape[1] / len(ca) for s in (1.0, scale))
+        rows.append({"accession": accession, "residues": len(ca), "paper": paper, "released_code": code})
+    return pd.DataFrame(rows)

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from halo_utils.core.errors import StructureError
 
 BACKBONE = ("N", "CA", "C")
+CA, PLDDT, WIDTH = slice(3, 6), 9, 10  # of the rows of a protein: x, y, z of N, CA and C in angstrom, then pLDDT
 MIN_IDENTITY = 0.9  # identical residues over the shorter of the two sequences; below it is another protein
 MIN_PLACED = 30  # residues a structure must place, or half of a protein shorter than twice that
 WILDCARDS = frozenset("XBZ")  # letters of a sequence that stand for several residues and so fit any of them
@@ -43,11 +44,6 @@ class StructureRecord:
     backbone: np.ndarray
     plddt: np.ndarray
 
-    @property
-    def ca(self) -> np.ndarray:
-        """C-alpha positions, [L, 3] float32, angstrom."""
-        return self.backbone[:, 1]
-
 
 def structure_index(folders: Iterable[Path]) -> dict[str, Path]:
     """Return accession -> structure file over several folders.
@@ -55,16 +51,13 @@ def structure_index(folders: Iterable[Path]) -> dict[str, Path]:
     Where a protein has several files, an earlier folder wins, then the first fragment, then a file without a
     version in its name, then the newest version.
     """
-    found: dict[str, tuple[tuple[int, int, int], Path]] = {}
+    ranked = []
     for order, folder in enumerate(folders):
-        for path in sorted(folder.iterdir()):
-            name = FILE_NAME.fullmatch(path.name)
-            if name is None or path.name.startswith("."):
-                continue
-            rank = (order, int(name["fragment"] or 1), -int(name["version"] or 10**6))
-            if name["accession"] not in found or rank < found[name["accession"]][0]:
-                found[name["accession"]] = rank, path
-    return {accession: path for accession, (_, path) in found.items()}
+        for path in folder.iterdir():
+            if name := FILE_NAME.fullmatch(path.name):
+                rank = (order, int(name["fragment"] or 1), -int(name["version"] or 10**6), path.name)
+                ranked.append((rank, name["accession"], path))
+    return {accession: path for _, accession, path in sorted(ranked, reverse=True)}  # the last one wins
 
 
 def read_structure(path: Path, sequence: str | None = None) -> StructureRecord:
@@ -157,32 +150,31 @@ def load_structures(table: pd.DataFrame, folders: Sequence[Path]) -> tuple[dict[
         folders: folders of structure files, first come first served; none when there are no structures.
 
     Returns:
-        accession -> [L, 4] float32 per residue of the data set's sequence: C-alpha x, y, z in angstrom and
-        pLDDT, NaN where the structure lacks the residue; and one report row per protein: status
+        accession -> [L, 10] float32 per residue of the data set's sequence: x, y, z of N, CA and C in angstrom and
+        pLDDT, NaN where the structure lacks the atom; and one report row per protein: status
         (``matched``, ``none``, ``mismatched``, ``unreadable``), file, identity, residues, placed, mismatches,
         extra (residues of the structure that the sequence lacks), mean pLDDT, problem.
         Only matched proteins are in the mapping; the others run without structure.
     """
-    arrays: dict[str, np.ndarray] = {}
-    rows = []
-    files = structure_index(folders)
+    arrays, rows, files = {}, [], structure_index(folders)
     proteins = zip(table["accession"], table["sequence"], strict=True)
     for accession, sequence in tqdm(proteins, total=len(table), desc="structures", leave=False):
-        path = files.get(accession)
-        row = {"accession": accession, "status": "none", "file": path.name if path else ""}
-        if path:
-            row |= load_one(path, accession, sequence, arrays)
+        row: dict[str, object] = {"accession": accession, "status": "none", "file": ""}
+        if path := files.get(accession):
+            values, arrays[accession] = load_structure(path, accession, sequence)
+            row |= {"file": path.name} | values
         rows.append(row)
     columns = ["accession", "status", "file", "identity", "residues", "placed", "mismatches", "extra", "mean_plddt"]
-    return arrays, pd.DataFrame(rows).reindex(columns=[*columns, "problem"])
+    report = pd.DataFrame(rows).reindex(columns=[*columns, "problem"])
+    return {accession: values for accession, values in arrays.items() if values is not None}, report
 
 
-def load_one(path: Path, accession: str, sequence: str, arrays: dict[str, np.ndarray]) -> dict[str, object]:
-    """Read and align one file; add it to ``arrays`` when it matches and return its report values."""
+def load_structure(path: Path, accession: str, sequence: str) -> tuple[dict[str, object], np.ndarray | None]:
+    """Read and align one file; return its report values and its rows, [L, 10], where it matches."""
     try:
         record = read_structure(path, sequence)
     except StructureError as error:
-        return {"status": "unreadable", "problem": str(error)}
+        return {"status": "unreadable", "problem": str(error)}, None
     index, identity = align(record, sequence)
     placed = int((index >= 0).sum())
     values = {"identity": identity, "residues": len(sequence), "placed": placed}
@@ -194,7 +186,6 @@ def load_one(path: Path, accession: str, sequence: str, arrays: dict[str, np.nda
             f"{path.name}: {accession} has identity {identity:.2f} with it and {placed} residues placed, at least"
             f" {MIN_IDENTITY} and {needed} expected; it runs without structure"
         )
-        return {"status": "mismatched", "problem": problem, **values}
-    rows = np.column_stack([record.ca, record.plddt])
-    arrays[accession] = np.where(index[:, None] >= 0, rows[index], np.nan).astype(np.float32)
-    return {"status": "matched", **values}
+        return {"status": "mismatched", "problem": problem, **values}, None
+    rows = np.column_stack([record.backbone.reshape(-1, 9), record.plddt])
+    return {"status": "matched", **values}, np.where(index[:, None] >= 0, rows[index], np.nan).astype(np.float32)

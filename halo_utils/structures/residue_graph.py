@@ -1,4 +1,4 @@
-"""Residue graphs: C-alpha nodes, edges under a distance, node features in three blocks (Fig. 3)."""
+"""Residue graphs: C-alpha nodes, edges under a distance, node features in three groups (Fig. 3)."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,15 @@ from torch_geometric.data import Data
 
 from halo_utils.core.residue_store import ResidueStore
 from halo_utils.embeddings.biochemistry import PROPERTIES, biochemistry
-from halo_utils.structures.edges import COORDINATES, EDGE_TYPE, radius_edges
+from halo_utils.embeddings.truncation import seen_residues, truncate
+from halo_utils.structures.edges import edges_between
+from halo_utils.structures.reader import CA
+
+COORDINATES = 3
 
 
 def centred(ca: np.ndarray) -> np.ndarray:
-    """Return positions relative to their mean, [L, 3], zero where a residue has no position.
+    """Return positions relative to their mean, [N, 3], zero where a residue has no position.
 
     AlphaFold places every model in a frame of its own; without centring the node features would carry it.
     """
@@ -23,55 +27,59 @@ def centred(ca: np.ndarray) -> np.ndarray:
 
 
 def node_features(ca: np.ndarray, embedding: np.ndarray, sequence: str) -> np.ndarray:
-    """Return unweighted node features, [L, 3 + D + 4] float32: coordinates, embedding, biochemistry.
+    """Return unweighted node features, [N, 3 + D + 4] float32: coordinates, embedding, biochemistry.
 
     Args:
-        ca: [L, 3] in angstrom, NaN where unknown.
-        embedding: [L, D] residue embeddings.
-        sequence: L residues.
+        ca: [N, 3] in angstrom, NaN where unknown.
+        embedding: [N, D] residue embeddings.
+        sequence: N residues.
     """
     return np.concatenate([centred(ca), embedding, biochemistry(sequence)], axis=1).astype(np.float32)
 
 
-def build_graph(
+def group_widths(embedding_width: int) -> tuple[int, int, int]:
+    """Return the widths of the three feature groups: coordinates, embedding, biochemistry."""
+    return COORDINATES, embedding_width, len(PROPERTIES)
+
+
+def residue_graph(
     accession: str,
     sequence: str,
     y: np.ndarray,
     embedding: np.ndarray,
-    ca: np.ndarray | None,
+    ca: np.ndarray | None = None,
     edges: np.ndarray | None = None,
-    cutoff_angstrom: float = 10.0,
+    *,
+    max_tokens: int = 1024,
+    truncation: str = "head",
 ) -> Data:
-    """Build the graph of one protein.
+    """Build the graph of one protein, whose nodes are the N residues that the language model reads.
 
     A protein without structure keeps the same feature width, with zero coordinates and no edges (section 2.2).
 
     Args:
         accession: its name.
-        sequence: the L residues the model reads.
+        sequence: all its L residues.
         y: [K] 0/1 labels.
-        embedding: [L, D].
-        ca: [L, 3] in angstrom, or None without structure.
-        edges: [2, E] from an earlier call of ``radius_edges``, or None to search them here.
-        cutoff_angstrom: distance for that search.
+        embedding: [N, D].
+        ca: [L, 3] in angstrom, NaN where unknown; None without structure.
+        edges: [2, E] of the whole protein, from ``radius_edges``; None without structure.
+        max_tokens: tokens of the language model.
+        truncation: what becomes of longer proteins, see ``seen_residues``.
 
     Returns:
-        Data with x [L, 3 + D + 4] float32, edge_index [2, E] int64, y [1, K] float32, accession, has_structure.
+        Data with x [N, 3 + D + 4] float32, edge_index [2, E'] int64, y [1, K] float32, accession, has_structure.
     """
-    positions = np.full((len(sequence), COORDINATES), np.nan, dtype=np.float32) if ca is None else ca
-    found = radius_edges(positions, cutoff_angstrom) if edges is None else edges
+    nodes, read = seen_residues(len(sequence), max_tokens, truncation), truncate(sequence, max_tokens, truncation)
+    positions = np.full((len(nodes), COORDINATES), np.nan, dtype=np.float32) if ca is None else ca[nodes]
+    joined = np.empty((2, 0), dtype=np.int64) if edges is None else edges_between(edges, nodes, len(sequence))
     return Data(
-        x=torch.from_numpy(node_features(positions, np.asarray(embedding, dtype=np.float32), sequence)),
-        edge_index=torch.from_numpy(np.asarray(found, dtype=np.int64)),
+        x=torch.from_numpy(node_features(positions, np.asarray(embedding, dtype=np.float32), read)),
+        edge_index=torch.from_numpy(joined),
         y=torch.tensor(np.array(y), dtype=torch.float32)[None],
         accession=accession,
         has_structure=ca is not None,
     )
-
-
-def feature_blocks(embedding_width: int) -> tuple[int, int, int]:
-    """Return the widths of the three feature blocks: coordinates, embedding, biochemistry."""
-    return COORDINATES, embedding_width, len(PROPERTIES)
 
 
 class GraphDataset(Dataset):
@@ -79,11 +87,13 @@ class GraphDataset(Dataset):
 
     Args:
         accessions: B proteins.
-        sequences: the residues the model reads, one string per protein.
+        sequences: their whole sequences.
         labels: [B, K] 0/1.
-        embeddings: residue store of the language model.
-        structures: store of [L, 4] rows of the proteins that have a structure.
+        embeddings: residue store of the language model, one row per residue read.
+        structures: store of ``store_structures``: [L, 10] rows of the whole proteins that have a structure.
         edges: their edges, from ``store_edges``.
+        max_tokens: tokens of the language model.
+        truncation: what becomes of longer proteins, see ``seen_residues``.
     """
 
     def __init__(
@@ -94,17 +104,17 @@ class GraphDataset(Dataset):
         embeddings: ResidueStore,
         structures: ResidueStore,
         edges: ResidueStore,
+        max_tokens: int = 1024,
+        truncation: str = "head",
     ) -> None:
-        """Keep references; nothing is read."""
-        self.accessions, self.sequences = list(accessions), list(sequences)
-        self.labels, self.embeddings = np.asarray(labels), embeddings
-        self.structures, self.edges = structures, edges
-        self._no_edges = np.empty((2, 0), dtype=EDGE_TYPE)
+        self.accessions, self.sequences, self.labels = list(accessions), list(sequences), np.asarray(labels)
+        self.embeddings, self.structures, self.edges = embeddings, structures, edges
+        self.max_tokens, self.truncation = max_tokens, truncation
 
     @property
     def lengths(self) -> list[int]:
         """Nodes per protein, [B]."""
-        return [len(s) for s in self.sequences]
+        return [len(seen_residues(len(s), self.max_tokens, self.truncation)) for s in self.sequences]
 
     def __len__(self) -> int:
         """Number of proteins."""
@@ -112,8 +122,8 @@ class GraphDataset(Dataset):
 
     def __getitem__(self, i: int) -> Data:
         """Return the graph of protein ``i``."""
-        name = self.accessions[i]
-        ca, edges = None, self._no_edges
+        name, ca, edges = self.accessions[i], None, None
         if name in self.structures:
-            ca, edges = self.structures.rows(name)[:, :COORDINATES], self.edges.rows(name).T
-        return build_graph(name, self.sequences[i], self.labels[i], self.embeddings.rows(name), ca, edges)
+            ca, edges = self.structures.rows(name)[:, CA], self.edges.rows(name).T
+        protein = (name, self.sequences[i], self.labels[i], self.embeddings.rows(name))
+        return residue_graph(*protein, ca, edges, max_tokens=self.max_tokens, truncation=self.truncation)

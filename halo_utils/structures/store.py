@@ -1,69 +1,66 @@
-"""TODO."""
+"""The structures of a data set on disk: whole proteins, N, CA, C and pLDDT, parsed once."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from halo_utils.config import Settings
 from halo_utils.core.errors import DataError
 from halo_utils.core.files import digest
 from halo_utils.core.paths import shown
-from halo_utils.core.ranks import is_first, meet
 from halo_utils.core.residue_store import ResidueStore, open_if_current, write_store
-from halo_utils.data.splits import fingerprint
-from halo_utils.embeddings.truncation import count_contacts, seen_residues
-from halo_utils.structures.reader import load_structures
+from halo_utils.embeddings.truncation import seen_residues
+from halo_utils.structures.edges import count_contacts
+from halo_utils.structures.reader import CA, WIDTH, load_structures
+
+CACHE_VERSION = 2  # raised by hand when a change here changes what is stored
 
 
-def _structures_path(settings: Settings) -> Path:
-    return settings.source.work / "structures.npy"
+def store_structures(
+    path: Path,
+    table: pd.DataFrame,
+    folders: Sequence[Path],
+    *,
+    cutoff_angstrom: float = 10.0,
+    max_tokens: int = 1024,
+    truncation: str = "head",
+) -> pd.DataFrame:
+    """Parse every structure of a data set once into a store of [L, 10] float32 rows, see ``load_structures``.
 
-
-def store_structures(settings: Settings, table: pd.DataFrame, folders: list[Path]) -> pd.DataFrame:
-    """Parse every structure once into a store of [L, 4] rows (C-alpha in angstrom, pLDDT) of the residues seen.
+    Args:
+        path: ``.npy`` file of the store.
+        table: dataset table with ``accession`` and ``sequence``.
+        folders: folders of structure files, first come first served.
+        cutoff_angstrom: residues closer than this are in contact.
+        max_tokens: tokens of the language model.
+        truncation: what becomes of longer proteins, see ``seen_residues``.
 
     Returns:
         The report of ``load_structures``, one row per protein, with the contacts of the whole structure and
-        contacts_read, those between residues seen; NaN for proteins without a structure.
+        contacts_read, those between residues that the model reads; NaN for proteins without a structure.
     """
     arrays, report = load_structures(table, folders)
-    block = settings.backbone
-    own = table[table["accession"].isin(arrays)]
-    index = [seen_residues(len(s), block.max_tokens, block.truncation) for s in own["sequence"]]
-    cutoff = settings.gat.cutoff_angstrom
-    pairs = [count_contacts(arrays[a][:, :3], seen, cutoff) for a, seen in zip(own["accession"], index, strict=True)]
-    counts = pd.DataFrame(pairs, columns=["contacts", "contacts_read"], index=own["accession"])
-    rows = ((i, arrays[a][index[i]]) for i, a in enumerate(own["accession"]))
-    key = structures_key(settings, table)
-    path, names, sizes = _structures_path(settings), list(own["accession"]), [len(i) for i in index]
-    if is_first():
-        write_store(path, key, names, sizes, 4, rows, "float32")
-    meet()
+    contacts = [
+        count_contacts(rows[:, CA], seen_residues(len(rows), max_tokens, truncation), cutoff_angstrom)
+        for rows in arrays.values()
+    ]
+    lengths, rows = [len(rows) for rows in arrays.values()], enumerate(arrays.values())
+    write_store(path, _key(table), list(arrays), lengths, WIDTH, rows, "float32")
+    counts = pd.DataFrame(contacts, columns=["contacts", "contacts_read"], index=pd.Index(arrays, dtype=object))
     return report.join(counts, on="accession")
 
 
-def structures_key(settings: Settings, table: pd.DataFrame) -> str:
-    """Return the key of the structure store: the proteins and how they are truncated."""
-    return digest(fingerprint(table), settings.backbone.max_tokens, settings.backbone.truncation)
+def _key(table: pd.DataFrame) -> str:
+    return digest(dict(zip(table["accession"], table["sequence"], strict=True)), CACHE_VERSION)
 
 
-def structure_store(settings: Settings, table: pd.DataFrame) -> ResidueStore:
-    """Return the store of [L, 4] float32 rows (C-alpha in angstrom, pLDDT) of the proteins with a structure.
+def structure_store(path: Path, table: pd.DataFrame) -> ResidueStore:
+    """Return the store that ``store_structures`` made of the same proteins.
 
     Raises:
-        DataError: if notebook 01 has not parsed the structures of this table, or the store is damaged.
+        DataError: if it is missing, damaged, or made from other proteins.
     """
-    store = open_if_current(_structures_path(settings), structures_key(settings, table))
+    store = open_if_current(path, _key(table))
     if store is None:
-        name = shown(_structures_path(settings))
-        raise DataError(
-            f"{name} is missing, damaged or made from other proteins: run notebook 01_data_preparation again"
-        )
+        raise DataError(f"{shown(path)} is missing, damaged or made from other proteins")
     return store
-
-
-def load_structure_arrays(settings: Settings, table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Return accession -> [L, 4] float32 of the proteins that have a structure, see ``structure_store``."""
-    store = structure_store(settings, table)
-    return {a: np.array(store.rows(a)) for a in store.accessions}

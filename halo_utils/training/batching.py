@@ -1,15 +1,14 @@
-"""Packed batches of proteins under a budget of tokens or nodes, and the loaders built on them."""
+"""Batches of proteins under a budget of tokens or nodes, shared among the processes that train together."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
-
-from halo_utils.core.residue_store import ResidueStore
-from halo_utils.models.esm_classifier import ProteinBatch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Sampler
+from torchmetrics.utilities.distributed import gather_all_tensors
 
 
 def ranks() -> tuple[int, int]:
@@ -21,8 +20,8 @@ def ranks() -> tuple[int, int]:
 class BudgetBatchSampler(Sampler[list[int]]):
     """Groups proteins into batches of nearly the same number of tokens or nodes.
 
-    Batches are packed, never padded, so proteins of any length may share one: a shuffled order is cut into a fixed
-    number of pieces. Lightning asks for the number of batches once, and every epoch has the same. Where several
+    Proteins of any length may share a batch, which the encoder packs: a shuffled order is cut into a fixed number of
+    pieces. Lightning asks for the number of batches once, and every epoch has the same. Where several
     processes train together each takes its share of the pieces; what they take in one step is what a single process
     with a budget as many times as large would take.
 
@@ -37,7 +36,6 @@ class BudgetBatchSampler(Sampler[list[int]]):
     def __init__(
         self, lengths: Sequence[int], budget: int, shuffle: bool, seed: int = 0, *, shared: bool = False
     ) -> None:
-        """Start with the first epoch."""
         self.lengths, self.budget, self.shared = np.asarray(lengths), budget, shared
         self.shuffle, self.seed, self.epoch = shuffle, seed, 0
 
@@ -80,51 +78,45 @@ class BudgetBatchSampler(Sampler[list[int]]):
         return max(1, min(-(-int(self.lengths.sum()) // (self.budget * world)), len(self.lengths) // world))
 
 
-class SequenceDataset(Dataset):
-    """Proteins as tokens, or as rows of the cached trunk, with their labels.
+@dataclass
+class ProteinBatch:
+    """A batch of proteins for a sequence model.
 
-    Args:
-        accessions: B proteins.
-        tokens: one [T] tensor per protein.
-        labels: [B, K] 0/1.
-        trunk: store with T rows per protein (special tokens included), or None to pass tokens.
+    Attributes:
+        accessions: the B proteins.
+        y: [B, K] float32 labels.
+        tokens: [B, T] int64, or [B, T, D] float32 output of the frozen trunk.
+        token_mask: [B, T] bool, true where there is a token.
         composition: [B, 61] float32 of the whole proteins, or None for a model that does not read it.
     """
 
-    def __init__(
-        self,
-        accessions: Sequence[str],
-        tokens: Sequence[Tensor],
-        labels: np.ndarray,
-        trunk: ResidueStore | None = None,
-        composition: np.ndarray | None = None,
-    ) -> None:
-        """Keep references; nothing is copied."""
-        self.accessions, self.tokens, self.trunk = list(accessions), list(tokens), trunk
-        self.composition = [None] * len(tokens) if composition is None else torch.from_numpy(composition)
-        self.labels = torch.tensor(np.array(labels), dtype=torch.float32)
+    accessions: list[str]
+    y: Tensor
+    tokens: Tensor
+    token_mask: Tensor
+    composition: Tensor | None = None
 
     @property
-    def lengths(self) -> list[int]:
-        """Tokens per protein, [B]."""
-        return [len(t) for t in self.tokens]
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What a sequence model is called with."""
+        parts = (self.tokens, self.token_mask, self.composition)
+        return tuple(part for part in parts if part is not None)
 
-    def __len__(self) -> int:
-        """Number of proteins."""
-        return len(self.accessions)
-
-    def __getitem__(self, i: int) -> tuple[str, Tensor, Tensor, Tensor | None]:
-        """Return accession, tokens [T] or trunk rows [T, D], labels [K], and composition [61] or None."""
-        name = self.accessions[i]
-        content = self.tokens[i] if self.trunk is None else torch.tensor(self.trunk.rows(name), dtype=torch.float32)
-        return name, content, self.labels[i], self.composition[i]
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "ProteinBatch":
+        """Return the batch on another device; Lightning calls this."""
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        moved = {name: value.to(device, non_blocking=non_blocking) for name, value in tensors.items()}
+        return ProteinBatch(**{**vars(self), **moved})
 
 
-def collate_proteins(items: Sequence[tuple[str, Tensor, Tensor, Tensor | None]]) -> ProteinBatch:
-    """Lay proteins end to end."""
-    accessions, content, labels, composition = zip(*items, strict=True)
-    whole = None if composition[0] is None else torch.stack(composition)
-    return ProteinBatch(list(accessions), [len(x) for x in content], torch.stack(labels), torch.cat(content), whole)
+def logits_of(model: nn.Module, batch: Any) -> Tensor:
+    """Return a model's logits for a batch, [B, K]: proteins are passed as tensors, graphs as PyG's batch."""
+    return model(*batch.inputs) if isinstance(batch, ProteinBatch) else model(batch)
+
+
+def names_of(batch: Any) -> list[str]:
+    """Return the accessions of a batch, whichever kind it is."""
+    return list(batch.accessions if isinstance(batch, ProteinBatch) else batch.accession)
 
 
 def make_loader(
@@ -134,34 +126,16 @@ def make_loader(
     *,
     shuffle: bool = False,
     seed: int = 0,
+    shared: bool = False,
 ) -> DataLoader:
     """Return a loader over a dataset that has ``lengths``, batched under ``budget`` tokens or nodes."""
-    sampler = BudgetBatchSampler(dataset.lengths, budget, shuffle, seed)
+    sampler = BudgetBatchSampler(dataset.lengths, budget, shuffle, seed, shared=shared)
     return DataLoader(dataset, batch_sampler=sampler, collate_fn=collate)
 
 
-def names_of(batch: Any) -> Iterator[str]:
-    """Yield the accessions of a batch, whichever kind it is."""
-    yield from getattr(batch, "accessions", None) or batch.accession
-
-
 def gather_rows(rows: Tensor) -> Tensor:
-    """Return the rows of all processes that train together, [sum of B, K]; the same rows when there is one.
-
-    Args:
-        rows: [B, K], with another B in every process.
-    """
-    _, world = ranks()
-    if world == 1:
-        return rows
-    sizes = [torch.zeros(1, dtype=torch.long, device=rows.device) for _ in range(world)]
-    torch.distributed.all_gather(sizes, torch.tensor([len(rows)], device=rows.device))
-    longest = max(int(n) for n in sizes)
-    padded = torch.zeros(longest, *rows.shape[1:], dtype=rows.dtype, device=rows.device)
-    padded[: len(rows)] = rows
-    parts = [torch.zeros_like(padded) for _ in range(world)]
-    torch.distributed.all_gather(parts, padded)
-    return torch.cat([part[: int(n)] for part, n in zip(parts, sizes, strict=True)])
+    """Return the rows of all processes that train together, [sum of B, K]; the same rows when there is one."""
+    return rows if ranks()[1] == 1 else torch.cat(gather_all_tensors(rows))
 
 
 def share_of_step(proteins: int, device: torch.device) -> float:

@@ -1,40 +1,32 @@
-"""Training with Lightning: a checkpoint per epoch, exact resume, the best epoch kept, damaged files made again."""
+"""Training with Lightning: the best epoch is kept, an interrupted run goes on, a finished one is read back."""
 
-import json
+import hashlib
 import logging
 import os
 import shutil
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lightning as L
-import numpy as np
 import pandas as pd
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch.utils.data import DataLoader
+from torch import nn
 
 from halo_utils.core.devices import resolve
-from halo_utils.core.errors import HaloError
-from halo_utils.core.files import atomic_path, sha256, storage_errors, write_csv, write_json
-from halo_utils.core.locks import locked
+from halo_utils.core.errors import TrainingError
+from halo_utils.core.files import atomic_path, digest, storage_errors, write_csv
 from halo_utils.core.paths import shown
-from halo_utils.core.ranks import is_first, meet
+from halo_utils.models.losses import FocalLoss
 from halo_utils.profile import ComputeSettings
-from halo_utils.training.checkpoints import (
-    CHECKPOINT,
-    checkpoint_path,
-    interruptible,
-    memory_errors,
-    read_checkpoint,
-    resume_point,
-)
-from halo_utils.training.lightning_module import Classifier, History
+from halo_utils.training.checkpoints import interruptible, memory_errors, read_checkpoint
+from halo_utils.training.lightning_module import PLATEAU, History, LocationModule
 
-WEIGHTS, HISTORY, DONE = "best.safetensors", "history.csv", "done.json"
+CACHE_VERSION = 2  # of trained weights; raised by hand when a change of code changes numbers
+WEIGHTS, HISTORY = "best.safetensors", "history.csv"
 
 
 @dataclass(frozen=True)
@@ -42,140 +34,139 @@ class Fit:
     """What training leaves behind.
 
     Attributes:
-        module: the classifier with the weights of its best epoch, in evaluation mode.
+        model: the network with the weights of its best epoch, in evaluation mode.
+        loss: its loss, with learned thresholds where it has some.
         history: one row per epoch: losses, validation macro F1, learning rate.
-        best_epoch: 1-based epoch with the highest validation macro F1.
+        best_epoch: 1-based epoch with the highest validation macro F1, the first of equals.
+        folder: where weights and history lie.
     """
 
-    module: Classifier
+    model: nn.Module
+    loss: FocalLoss
     history: pd.DataFrame
     best_epoch: int
+    folder: Path
 
 
 def fit(
-    module: Classifier,
-    train: DataLoader,
-    val: DataLoader,
+    model: nn.Module,
+    loss: FocalLoss,
+    data: L.LightningDataModule,
     folder: Path,
     *,
     epochs: int,
-    compute: ComputeSettings,
+    learning_rate: float,
+    weight_decay: float = 0.01,
+    schedule: str | None = None,
+    plateau: tuple[int, float] = PLATEAU,
+    rates: dict[str, float] | None = None,
     patience: int | None = None,
-    keep_every_epoch: bool = False,
+    compute: ComputeSettings | None = None,
+    seed: int = 7,
+    budget: str = "the batch size",
 ) -> Fit:
-    """Train, checkpoint every epoch, and return the weights of the best validation macro F1.
+    """Train, and return the weights of the best validation macro F1.
 
-    A finished folder is read back; an unfinished one is resumed from its last whole epoch, with the same result as
-    an undisturbed run; damaged files are made again. The caller names the folder by the content that made it, so
-    nothing stale can be found there.
+    The folder caches it: below ``folder`` lies one directory per starting point (weights, data, every argument), so
+    what was trained is read back, what was interrupted goes on from Lightning's last checkpoint, and nothing stale is
+    found.
 
     Args:
-        module: what to train; changed in place.
-        train: training batches.
-        val: validation batches; test data never come here.
-        folder: where checkpoints, weights and history go.
+        model: what to train; changed in place.
+        loss: what to minimise.
+        data: ``SequenceData`` or ``GraphData``; training and validation proteins, test proteins never come here.
+        folder: parent of the directory for checkpoints, weights and history.
         epochs: most epochs.
+        learning_rate: of AdamW.
+        weight_decay: of AdamW.
+        schedule: ``plateau``, ``linear`` or None, see ``LocationModule``.
+        plateau: (patience, factor) of ``plateau``.
+        rates: parts of the model with a learning rate of their own: attribute -> rate.
+        patience: epochs without a better validation macro F1 before training stops, or None to run them all.
         compute: precision, devices, strategy.
-        patience: epochs without a better validation macro F1 before stopping, or None to run them all.
-        keep_every_epoch: keep a checkpoint per epoch after training; else only the best weights stay.
+        seed: seed of dropout and of the order of proteins.
+        budget: name of the profile's value that sets the size of a batch, for messages.
 
     Raises:
-        TrainingError: if the loss is not a number or the memory does not suffice.
-        BusyError: if another process trains into the same folder.
+        TrainingError: if the loss is not a number, the memory does not suffice, or a file does not fit the model.
         StorageError: if the disk is full or read-only.
     """
-    with locked(folder / ".lock", f"training in {shown(folder)}"), storage_errors(folder):
-        finished = _is_finished(folder)
-        meet()
-        if not finished:
-            with shared(train, val):
-                _train(module, train, val, folder, epochs, compute, patience)
-        if not keep_every_epoch and is_first():
-            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-        meet()
+    compute = compute or ComputeSettings()
+    module = LocationModule(model, loss, learning_rate, weight_decay, schedule, plateau, rates, seed)
+    how = [epochs, learning_rate, weight_decay, schedule, plateau, rates, patience, seed, resolve(compute.precision)]
+    start = [weights_digest(model), repr(model), loss.gamma, loss.alpha, list(loss.state_dict()), data.key]
+    folder = folder / digest(start, how, CACHE_VERSION)
+    if not (folder / HISTORY).is_file():
+        L.seed_everything(seed, verbose=False)
+        with storage_errors(folder), memory_errors(budget), interruptible():
+            _train(module, data, folder, epochs, patience, compute)
     _load(module, folder / WEIGHTS)
+    module.eval().requires_grad_(False)
     history = pd.read_csv(folder / HISTORY)
-    return Fit(module.eval().requires_grad_(False), history, best_epoch(history))
-
-
-def _is_finished(folder: Path) -> bool:
-    """Return whether training has ended here and its files are as they were written."""
-    try:
-        written = json.loads((folder / DONE).read_text(encoding="utf-8"))
-        damaged = [name for name, known in written.items() if sha256(folder / name) != known]
-    except (OSError, ValueError):
-        return False
-    if damaged:
-        print(f"{shown(folder)}: {', '.join(damaged)} damaged; made again from the checkpoints, or trained again")
-    return not damaged
+    return Fit(model, loss, history, int(history.loc[history["val_macro_f1"].idxmax(), "epoch"]), folder)
 
 
 def _train(
-    module: Classifier,
-    train: DataLoader,
-    val: DataLoader,
+    module: LocationModule,
+    data: L.LightningDataModule,
     folder: Path,
     epochs: int,
-    compute: ComputeSettings,
     patience: int | None,
+    compute: ComputeSettings,
 ) -> None:
-    """Run the trainer from the last whole epoch and write weights, history and their checksums."""
+    """Run the trainer, from its last checkpoint where there is one, and write weights and history."""
     checkpoints = folder / "checkpoints"
-    last, rows = resume_point(checkpoints)
-    history = History(rows)
-    saver = ModelCheckpoint(checkpoints, CHECKPOINT, save_top_k=-1, enable_version_counter=False)
-    callbacks: list[Callback] = [history, saver]
+    options: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
+    best = ModelCheckpoint(checkpoints, "best", monitor="val_macro_f1", mode="max", save_weights_only=True, **options)
+    last = ModelCheckpoint(checkpoints, "last", **options)
+    history = History()
+    callbacks: list[Callback] = [history, best, last]
     if patience is not None:
-        callbacks.append(EarlyStopping("val_macro_f1", mode="max", patience=patience))
-    if not _is_enough(rows, epochs, patience):
-        trainer = make_trainer(compute, epochs, callbacks)
-        module.train()
-        with memory_errors(module.budget), interruptible():
-            trainer.fit(module, train, val, ckpt_path=str(last) if last else None, weights_only=True)
-        module.trainer = None  # it holds the loaders, and with them the mapped files of every network trained so far
-        meet()
-        rows = resume_point(checkpoints)[1]  # where processes were spawned, this one has not seen the epochs
-    if not is_first():
-        return
-    table = pd.DataFrame(rows)
-    best = read_checkpoint(checkpoint_path(checkpoints, best_epoch(table) - 1))["state_dict"]
-    with atomic_path(folder / WEIGHTS) as temporary:
-        save_file({k: v.contiguous().clone() for k, v in best.items()}, temporary)
-    write_csv(folder / HISTORY, table)
-    write_json(folder / DONE, {name: sha256(folder / name) for name in (WEIGHTS, HISTORY)})
+        callbacks.insert(1, EarlyStopping("val_macro_f1", mode="max", patience=patience))
+    trainer = make_trainer(compute, epochs, callbacks)
+    resume = checkpoints / "last.ckpt"
+    earlier = read_checkpoint(resume)["callbacks"] if resume.is_file() else {}
+    if any(state.get("stopped_epoch") for state in earlier.values()):  # EarlyStopping would forget that it has stopped
+        history.load_state_dict(earlier["History"])
+    else:
+        trainer.fit(module.train(), datamodule=data, ckpt_path=resume if earlier else None, weights_only=True)
+    if trainer.is_global_zero:
+        weights = read_checkpoint(checkpoints / "best.ckpt")["state_dict"]
+        with atomic_path(folder / WEIGHTS) as temporary:
+            save_file({name: value.contiguous().clone() for name, value in weights.items()}, temporary)
+        write_csv(folder / HISTORY, pd.DataFrame(history.rows))  # comes last: it says that training has ended
+        shutil.rmtree(checkpoints)
+    trainer.strategy.barrier()
+    module.trainer = None  # it holds the loaders, and with them the mapped files of every network trained so far
 
 
-@contextmanager
-def shared(*loaders: DataLoader) -> Iterator[None]:
-    """Let the processes that train together share the batches of these loaders; outside, each takes all of them."""
-    for loader in loaders:
-        loader.batch_sampler.shared = True
-    try:
-        yield
-    finally:
-        for loader in loaders:
-            loader.batch_sampler.shared = False
-
-
-def _is_enough(rows: list[dict[str, float]], epochs: int, patience: int | None) -> bool:
-    """Return whether the epochs so far are all there will be: EarlyStopping forgets that it has stopped."""
-    scores = [row["val_macro_f1"] for row in rows]
-    waited = len(scores) - 1 - int(np.argmax(scores)) if scores else 0
-    return len(rows) >= epochs or (patience is not None and bool(scores) and waited >= patience)
-
-
-def best_epoch(history: pd.DataFrame) -> int:
-    """Return the 1-based epoch with the highest validation macro F1, the first of equals."""
-    return int(history.loc[history["val_macro_f1"].idxmax(), "epoch"])
-
-
-def _load(module: Classifier, weights: Path) -> None:
+def _load(module: LocationModule, weights: Path) -> None:
     """Load trained weights; only frozen ones, which are not stored, may be missing."""
     frozen = {name for name, p in module.named_parameters() if not p.requires_grad}
-    outcome = module.load_state_dict(load_file(weights), strict=False)
-    strange = sorted((set(outcome.missing_keys) - frozen) | set(outcome.unexpected_keys))
+    try:
+        outcome = module.load_state_dict(load_file(weights), strict=False)
+        strange = sorted((set(outcome.missing_keys) - frozen) | set(outcome.unexpected_keys))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        strange = [str(error).splitlines()[0]]
     if strange:
-        raise HaloError(f"{weights.name} does not fit the model ({strange[0]} ...): delete its folder and train again")
+        raise TrainingError(
+            f"{shown(weights)} does not fit the model ({strange[0]} ...): delete its folder and train again"
+        )
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Return 16 hex digits over all weights and buffers of a model."""
+    found = hashlib.sha256()
+    for name, weight in model.state_dict().items():
+        found.update(name.encode())
+        found.update(weight.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
+def parameter_counts(model: nn.Module) -> tuple[int, int]:
+    """Return (all, trainable) parameters; call it before ``fit``, which freezes everything at the end."""
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return sum(n for n, _ in sizes), sum(n for n, learns in sizes if learns)
 
 
 def make_trainer(
@@ -190,9 +181,8 @@ def make_trainer(
         gradient_clip: largest norm of a step's gradient, or None for no limit.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated.*")
-    warnings.filterwarnings("ignore", ".*Checkpoint directory.*exists and is not empty.*")
+    for message in ("does not have many workers", "LeafSpec.*is deprecated", "Checkpoint directory.*exists and is not"):
+        warnings.filterwarnings("ignore", f".*{message}.*")
     show_bar = not os.environ.get("TQDM_DISABLE")
     return L.Trainer(
         max_epochs=epochs,

@@ -8,27 +8,18 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
+from transformers import get_linear_schedule_with_warmup
 
 from halo_utils.core.errors import TrainingError
 from halo_utils.evaluation.thresholds import best_threshold, threshold_sweep
 from halo_utils.models.losses import FocalLoss
-from halo_utils.training.batching import gather_rows, names_of, share_of_step
+from halo_utils.training.batching import gather_rows, logits_of, names_of, share_of_step
+
+WARMUP = 0.05  # share of the steps of a linear schedule in which the rate rises
+PLATEAU = (3, 0.5)  # epochs without a lower validation loss, and what the rate is then multiplied by
 
 
-def linear_schedule(step: int, warmup: int, total: int) -> float:
-    """Return the share of the highest learning rate in a step counted from 0: up for ``warmup`` steps, then to zero."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return (total - step) / max(1, total - warmup)
-
-
-def scale_rates(optimizer: Any, share: float) -> None:
-    """Give every group of weights this share of its highest learning rate, ``highest``."""
-    for group in optimizer.param_groups:
-        group["lr"] = group["highest"] * share
-
-
-class Classifier(L.LightningModule):
+class LocationModule(L.LightningModule):
     """Trains any model that maps a batch with ``.y`` [B, K] to logits [B, K].
 
     Args:
@@ -36,11 +27,11 @@ class Classifier(L.LightningModule):
         loss: focal loss; its learnable thresholds, where it has some, are trained along.
         learning_rate: AdamW learning rate.
         weight_decay: AdamW weight decay.
-        plateau: (patience, factor) of ReduceLROnPlateau on the validation loss, or None.
-        warmup: share of all steps in which the rate rises, before it falls linearly to zero; None: it does neither.
+        schedule: ``plateau`` lowers the rate where the validation loss stalls, ``linear`` raises it for the first
+            steps and then lowers it to zero, None does neither.
+        plateau: (patience in epochs, factor) of ``plateau``.
+        rates: parts of the model with a learning rate of their own: attribute -> rate.
         seed: seed of what is random in training, which is dropout.
-        budget: name of the profile's value that sets the size of a batch, for messages.
-        rates: parts of the model with a learning rate of their own: its attribute -> rate.
     """
 
     # Checkpoints leave frozen weights out (see state_dict), so loading cannot be strict.
@@ -51,19 +42,16 @@ class Classifier(L.LightningModule):
         model: nn.Module,
         loss: FocalLoss,
         learning_rate: float,
-        weight_decay: float,
-        plateau: tuple[int, float] | None = None,
-        *,
-        warmup: float | None = None,
-        seed: int = 0,
-        budget: str = "the batch size",
+        weight_decay: float = 0.01,
+        schedule: str | None = None,
+        plateau: tuple[int, float] = PLATEAU,
         rates: dict[str, float] | None = None,
+        seed: int = 0,
     ) -> None:
-        """Keep the parts."""
         super().__init__()
         self.model, self.loss = model, loss
-        self.learning_rate, self.weight_decay, self.plateau = learning_rate, weight_decay, plateau
-        self.warmup, self.seed, self.budget, self.rates = warmup, seed, budget, rates or {}
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.schedule, self.plateau, self.rates, self.seed = schedule, plateau, rates or {}, seed
         self._validation: list[tuple[Tensor, Tensor]] = []
         self._scheduler: ReduceLROnPlateau | None = None
         self._scheduler_state: dict[str, Any] | None = None
@@ -79,39 +67,38 @@ class Classifier(L.LightningModule):
         # a loader draws from the same generator, at another moment in the first epoch after a start than in others.
         stream = np.random.SeedSequence([self.seed, self.current_epoch, index, self.global_rank])
         torch.manual_seed(int(stream.generate_state(1)[0]))
-        if self.warmup is not None:
-            steps = int(self.trainer.estimated_stepping_batches)
-            scale_rates(self.optimizers(), linear_schedule(self.global_step, round(self.warmup * steps), steps))
-        loss = self.loss(self.model(batch), batch.y)
+        loss = self.loss(logits_of(self.model, batch), batch.y)
         if not torch.isfinite(loss):
-            names = ", ".join(list(names_of(batch))[:8])
             raise TrainingError(
-                f"loss is {loss.item()} in batch {index} ({names}): lower the learning rate of the profile; the epochs"
-                " before are kept"
+                f"loss is {loss.item()} in batch {index} ({', '.join(names_of(batch)[:8])}): lower the learning rate of"
+                " the profile; the epochs before are kept"
             )
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.y), sync_dist=True)
         return loss * share_of_step(len(batch.y), loss.device)
 
     def validation_step(self, batch: Any, index: int) -> None:
         """Collect logits; the metrics need the whole split."""
-        self._validation.append((self.model(batch).float(), batch.y))
+        self._validation.append((logits_of(self.model, batch).float(), batch.y))
 
     def on_validation_epoch_end(self) -> None:
         """Log loss and the best macro F1 over the threshold sweep."""
-        logits, y = (gather_rows(torch.cat(part)).cpu() for part in zip(*self._validation, strict=True))
+        logits, y = (gather_rows(torch.cat(rows)).cpu() for rows in zip(*self._validation, strict=True))
         self._validation.clear()
         loss = self.loss.cpu()
-        prob = loss.probability(logits).numpy()
-        sweep = threshold_sweep(y.numpy(), prob)
+        sweep = threshold_sweep(y.numpy(), loss.probability(logits).numpy())
         self.log("val_loss", loss(logits, y))
         self.log("val_macro_f1", float(sweep["macro_f1"].max()))
         self.log("val_threshold", best_threshold(sweep))
         self.loss.to(self.device)
 
     def configure_optimizers(self) -> Any:
-        """AdamW over what learns, with ReduceLROnPlateau where asked for."""
+        """AdamW over what learns, with the schedule asked for."""
         optimizer = torch.optim.AdamW(self._groups(), weight_decay=self.weight_decay, fused=True)
-        if self.plateau is not None:
+        if self.schedule == "linear":
+            steps = int(self.trainer.estimated_stepping_batches)
+            linear = get_linear_schedule_with_warmup(optimizer, round(WARMUP * steps), steps)
+            return [optimizer], [{"scheduler": linear, "interval": "step"}]
+        if self.schedule == "plateau":
             patience, factor = self.plateau
             self._scheduler = ReduceLROnPlateau(optimizer, patience=patience, factor=factor)
             if self._scheduler_state is not None:
@@ -122,33 +109,32 @@ class Classifier(L.LightningModule):
         """Return the weights that learn, those of one learning rate together; the model's own rate comes first."""
         groups: dict[float, list[nn.Parameter]] = {self.learning_rate: []}
         for name, weight in self.named_parameters():
-            part = name.removeprefix("model.").split(".")[0]
+            rate = next((r for attribute, r in self.rates.items() if attribute in name.split(".")), self.learning_rate)
             if weight.requires_grad:
-                groups.setdefault(self.rates.get(part, self.learning_rate), []).append(weight)
-        return [{"params": weights, "lr": rate, "highest": rate} for rate, weights in groups.items() if weights]
+                groups.setdefault(rate, []).append(weight)
+        return [{"params": weights, "lr": rate} for rate, weights in groups.items() if weights]
 
-    # The scheduler is stepped here and not by Lightning, which steps it after the checkpoint is written: a run
-    # resumed from that checkpoint would be one step behind.
+    # The plateau is stepped here and not by Lightning, which steps it after the checkpoint is written: a run resumed
+    # from that checkpoint would be one step behind.
     def on_train_epoch_end(self) -> None:
         """Lower the learning rate where the validation loss has stalled."""
         if self._scheduler is not None:
             self._scheduler.step(float(self.trainer.callback_metrics["val_loss"]))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the scheduler has seen."""
+        """Keep what the plateau has seen."""
         checkpoint["plateau"] = self._scheduler.state_dict() if self._scheduler else None
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take it back; the scheduler itself is made later."""
-        self._scheduler_state = checkpoint["plateau"]
+        self._scheduler_state = checkpoint.get("plateau")
 
 
 class History(Callback):
     """Keeps one row of numbers per epoch and stores them in every checkpoint."""
 
-    def __init__(self, rows: list[dict[str, float]]) -> None:
-        """Start with the epochs of an earlier, interrupted run."""
-        self.rows = list(rows)
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Add the epoch that has just been validated."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import lightning as L
 import numpy as np
 import pandas as pd
 import torch
@@ -10,14 +11,13 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from halo_utils.core.devices import autocast, device
-from halo_utils.profile import ComputeSettings
-from halo_utils.training.batching import names_of
+from halo_utils.training.batching import logits_of, names_of
 from halo_utils.training.checkpoints import memory_errors
-from halo_utils.training.lightning_module import Classifier
+from halo_utils.training.fit import Fit
 
 
 def inference(
-    loader: DataLoader, step: Callable[[Any], Any], precision: str, label: str, budget: str
+    loader: DataLoader, step: Callable[[Any], Any], precision: str, label: str, budget: str = "the batch size"
 ) -> Iterator[tuple[Any, Any]]:
     """Yield (batch, step(batch)) without gradients, on the device and in the precision of the profile.
 
@@ -31,14 +31,22 @@ def inference(
             yield batch, step(batch)
 
 
-def predict(module: Classifier, loader: DataLoader, places: list[str], compute: ComputeSettings) -> pd.DataFrame:
-    """Return probabilities: ``accession`` and one float column per location, rows in loader order."""
-    module = module.eval().to(device())
-    names, probs = [], []
-    for batch, logits in inference(loader, module.model, compute.precision, "predict", module.budget):
-        names.extend(names_of(batch))
-        probs.append(module.loss.probability(logits).cpu().numpy())
-    table = pd.DataFrame(np.concatenate(probs).astype(np.float64), columns=places)
-    table.insert(0, "accession", names)
-    module.cpu()
-    return table
+def predict(run: Fit, data: L.LightningDataModule, precision: str = "32-true") -> pd.DataFrame:
+    """Return probabilities of every protein outside train, in table order.
+
+    Args:
+        run: what ``fit`` returned.
+        data: the data module it was trained on.
+        precision: ``auto``, ``32-true`` or ``bf16-mixed``.
+
+    Returns:
+        Columns accession, split (has_structure for graphs) and one float per location.
+    """
+    model, names, probabilities = run.model.eval().to(device()), [], []
+    loss = run.loss.to(device())
+    for batch, logits in inference(data.predict_dataloader(), lambda b: logits_of(model, b), precision, "predict"):
+        names += names_of(batch)
+        probabilities.append(loss.probability(logits).cpu().numpy())
+    model.cpu(), loss.cpu()
+    table = pd.DataFrame(np.concatenate(probabilities).astype(np.float64), columns=data.locations)
+    return data.predicted.merge(table.assign(accession=names), on="accession", validate="1:1")

@@ -50,7 +50,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Pa
     csv = csv.join(table[list(DEEPLOC)].astype(float)).assign(Membrane=0.0, Sequence=table["sequence"])
     body = csv.to_csv().encode()
     (folder / "published.csv").write_bytes(body)
-    content = measure(folder / "published.csv", ("ACC", "Partition", *DEEPLOC, "Sequence"), ["Partition"], [*DEEPLOC])
+    content = measure(folder / "published.csv", ("ACC", "Partition", *DEEPLOC, "Sequence"))
     other = make_proteome(60, seed=6)[0]
     hpa = other[list(HPA)].assign(sid=[f"ENSP{i:011d}" for i in range(len(other))], fasta=other["sequence"])
     with serving() as server:

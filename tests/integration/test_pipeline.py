@@ -13,22 +13,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils.commands.predict import export_classifier, locate_proteins
+from halo_utils.commands.predict import LocationPredictor, locate_proteins
 from halo_utils.commands.run import check_parameters, find_notebook, main, notebooks
-from halo_utils.config import Settings, load_settings
-from halo_utils.core.errors import DataError, HaloError, SettingsError
+from halo_utils.commands.train import train
+from halo_utils.config import load_settings
+from halo_utils.core.errors import DataError, SettingsError
 from halo_utils.core.paths import REPOSITORY, RunPaths
 from halo_utils.data.locations import DEEPLOC
+from halo_utils.embeddings.esm2 import SplitEsm2
 from halo_utils.evaluation import scoring
 from halo_utils.evaluation.claims import LEAST_ASKED
-from halo_utils.evaluation.thresholds import Threshold
+from halo_utils.models.gat import GatClassifier
 from halo_utils.profile import FocalSettings, HeadSettings
-from halo_utils.runs import artifacts, prepare
+from halo_utils.runs import artifacts, ladder, prepare, recipe
 from halo_utils.runs.prepare import Inputs
 from halo_utils.structures import store
-from halo_utils.training import graph_data, ladder, sequence_data
-from halo_utils.training.graph_data import Variant
-from halo_utils.training.sequence_data import SequenceStage
+from halo_utils.training.embed import embed
+from halo_utils.training.fit import parameter_counts
+from halo_utils.training.predict import predict
 from tests.conftest import TINY_PROFILE
 from tools import pairs, report, statements
 
@@ -103,55 +105,41 @@ def proteome(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
         return prepare.read_inputs(load_settings(str(folder / "tiny.yaml")))
 
 
-def quietly_prepared(settings: Settings, table: pd.DataFrame) -> SequenceStage:
-    settings.paths.make()
-    return sequence_data.prepare(settings, table, report=lambda message: None)
-
-
 def test_settings_of_head_and_balance_reach_training_and_survive_export(
     tiny_profile: Path, root: Path, proteome: Inputs
 ) -> None:
-    head = {
-        "pooling": "light_attention",
-        "channels": 4,
-        "composition": 6,
-        "hidden": 8,
-        "dropout": 0.5,
-        "learning_rate": 1e-2,
-    }
-    settings = load_settings(str(tiny_profile), esm={"head": head, "focal": {"balance": 0.5}, "schedule": "linear"})
+    head = {"pooling": "light_attention", "channels": 4, "composition": 6, "hidden": 8, "dropout": 0.5}
+    esm = {"head": head | {"learning_rate": 1e-2}, "focal": {"balance": 0.5}, "schedule": "linear"}
+    settings = load_settings(str(tiny_profile), esm=esm)
     table = proteome.table
-    stage = quietly_prepared(settings, table)
-    result = sequence_data.finetune(stage)
+    data, run = recipe.train_sequence_model(settings, table)
     share = (table.loc[table["split"] == "train", list(DEEPLOC)].sum() + 0.5) / ((table["split"] == "train").sum() + 1)
-    assert np.allclose(result.module.loss.offset, 0.5 * np.log(share / (1 - share)), atol=1e-5)
-    assert result.module.rates == {"pooling": 1e-2, "head": 1e-2, "composition": 1e-2}
-    run = sequence_data.predict_held_out(stage, result).set_index("accession")
-    folder = export_classifier(stage, result, Threshold(0.5, "val"), root / "classifier")
+    assert np.allclose(run.model.offset, 0.5 * np.log(share / (1 - share)), atol=1e-5)
+    head.pop("pooling")
+    reading = {"max_tokens": settings.backbone.max_tokens, "truncation": settings.backbone.truncation}
+    backbone = recipe.backbone_arguments(settings)
+    predictor = LocationPredictor(list(DEEPLOC), 0.5, "val", backbone, 2, head, reading).learn_from(run.model)
+    predictor.save_pretrained(root / "classifier")
     held_out = table[table["split"] != "train"]
-    found = locate_proteins(folder, dict(zip(held_out["accession"], held_out["sequence"], strict=True)))
-    places = list(DEEPLOC)
-    run = run.loc[found["accession"], places].to_numpy()
-    assert np.abs(found[places].to_numpy() - run).max() < 0.02 and run.std() > 0.02  # float16 weights
+    found = locate_proteins(root / "classifier", dict(zip(held_out["accession"], held_out["sequence"], strict=True)))
+    expected = predict(run, data).set_index("accession").loc[found["accession"], list(DEEPLOC)].to_numpy()
+    assert np.abs(found[list(DEEPLOC)].to_numpy() - expected).max() < 0.02 and expected.std() > 0.02  # float16 weights
 
 
 def test_embeddings_before_and_after_fine_tuning_are_told_apart(
     tiny_profile: Path, root: Path, proteome: Inputs
 ) -> None:
-    stage = quietly_prepared(load_settings(str(tiny_profile)), proteome.table)
-    with pytest.raises(HaloError, match="call finetune before embedding as 'finetuned'"):
-        sequence_data.embed_residues(stage, "finetuned")
-    before = sequence_data.embed_residues(stage, "pretrained")
-    content, path = before.content, before.path
-    sequence_data.finetune(stage)
-    after = sequence_data.embed_residues(stage, "finetuned")
+    settings = load_settings(str(tiny_profile))
+    pretrained, path = SplitEsm2(recipe.backbone(settings)), root / "pretrained.npy"
+    data, run = recipe.train_sequence_model(settings, proteome.table)
+    before = embed(pretrained, data, path)
+    content, written = before.content, path.stat().st_mtime_ns
+    after = embed(run.model.encoder, data, root / "finetuned.npy")
     assert after.content != content
-    written = path.stat().st_mtime_ns
-    assert sequence_data.embed_residues(stage, "pretrained").content == content
-    assert path.stat().st_mtime_ns == written  # read back
+    assert embed(pretrained, data, path).content == content and path.stat().st_mtime_ns == written  # read back
     path.unlink()  # a cell run again after fine-tuning, or in another folder
-    assert sequence_data.embed_residues(stage, "pretrained").content == content
-    assert sequence_data.embed_residues(stage, "finetuned").content == after.content
+    assert embed(pretrained, data, path).content == content
+    assert embed(run.model.encoder, data, path).content == after.content  # another model under the same name
 
 
 def test_ladder_leads_from_the_head_of_the_paper_to_ours() -> None:
@@ -169,29 +157,24 @@ def test_ladder_leads_from_the_head_of_the_paper_to_ours() -> None:
 
 
 def test_climb_trains_the_head_of_the_paper_beside_ours(tiny_profile: Path, root: Path, proteome: Inputs) -> None:
-    own = load_settings(str(tiny_profile), esm={"focal": {"gamma": 0.0}})
-    stage = quietly_prepared(own, proteome.table)
-    ours = sequence_data.predict_held_out(stage, sequence_data.finetune(stage))
-    found, parameters = ladder.climb(own, stage.table)
+    settings = load_settings(str(tiny_profile), esm={"focal": {"gamma": 0.0}})
+    data, run = recipe.train_sequence_model(settings, proteome.table)
+    found, parameters = ladder.climb(settings, proteome.table)
     assert list(found) == list(parameters) == ["esm_paper_head"]  # the two other steps are ours
-    paper = quietly_prepared(load_settings(str(tiny_profile)), proteome.table)
-    expected = sequence_data.predict_held_out(paper, sequence_data.finetune(paper))
-    pd.testing.assert_frame_equal(found["esm_paper_head"], expected, check_exact=True)
-    assert not np.allclose(found["esm_paper_head"][list(DEEPLOC)], ours[list(DEEPLOC)], atol=1e-4)
+    paper_data, paper = recipe.train_sequence_model(load_settings(str(tiny_profile)), proteome.table)
+    pd.testing.assert_frame_equal(found["esm_paper_head"], predict(paper, paper_data), check_exact=True)
+    ours = predict(run, data)[list(DEEPLOC)]
+    assert not np.allclose(found["esm_paper_head"][list(DEEPLOC)], ours, atol=1e-4)
     none = load_settings(str(tiny_profile), esm={"focal": {"gamma": 0.0}, "compare_heads": "none"})
-    assert ladder.climb(none, stage.table) == ({}, {})
+    assert ladder.climb(none, proteome.table) == ({}, {})
 
 
-def test_a_graph_network_counts_its_own_parameters(tiny_profile: Path, root: Path, proteome: Inputs) -> None:
-    settings = load_settings(str(tiny_profile))
-    stage = quietly_prepared(settings, proteome.table)
-    sequence_data.embed_residues(stage, "pretrained")
-    store.store_structures(settings, proteome.table, proteome.structures)
-    graphs, k = graph_data.prepare(settings, proteome.table), len(DEEPLOC)
-    first, norm, last = (3 + 16 + 4) * 8 + 3 * 8, 2 * 8, 8 * k + 3 * k  # two heads of 4, then one of k; k thresholds
+def test_a_graph_network_counts_its_own_parameters() -> None:
+    k = len(DEEPLOC)
+    first, norm, last = (3 + 16 + 4) * 8 + 3 * 8, 2 * 8, 8 * k + 3 * k  # two heads of 4, then one of k
     for learned in (False, True):
-        run = graph_data.train_gat(graphs, Variant("x", "pretrained", (0.5, 1.0, 0.5), learned), epochs=1)
-        assert run.parameters == first + norm + last + k + 3 * learned
+        model = GatClassifier((3, 16, 4), k, layers=2, heads=2, hidden=4, learned_weights=learned)
+        assert parameter_counts(model) == (first + norm + last + 3 * learned,) * 2
 
 
 @pytest.mark.slow
@@ -201,13 +184,13 @@ def test_exported_classifier_predicts_what_the_run_predicted(finished: Path, roo
     sequences = dict(zip(table["accession"], table["sequence"], strict=True))
     found = locate_proteins(work / "classifier", sequences)
     run = pd.read_parquet(work / "predictions" / "esm.parquet").set_index("accession").loc[table["accession"]]
-    places = list(DEEPLOC)
-    assert np.abs(found[places].to_numpy() - run[places].to_numpy()).max() < 0.02  # float16 weights
-    facts = json.loads((work / "classifier" / "classifier.json").read_text())
-    assert facts["threshold_chosen_on"] == "val"
+    columns = list(DEEPLOC)
+    assert np.abs(found[columns].to_numpy() - run[columns].to_numpy()).max() < 0.02  # float16 weights
+    facts = json.loads((work / "classifier" / "config.json").read_text())
+    assert facts["chosen_on"] == "val"
     first = found.iloc[0]
-    assert first["predicted"] == "; ".join(p for p in places if first[p] >= facts["threshold"])
-    with pytest.raises(DataError, match="expected a directory that notebook 02 wrote"):
+    assert first["predicted"] == "; ".join(p for p in columns if first[p] >= facts["threshold"])
+    with pytest.raises(DataError, match="expected config.json and model.safetensors as notebook 02 writes them"):
         locate_proteins(root, {"P1": "MKV"})
 
 
@@ -217,7 +200,7 @@ def test_collect_takes_what_a_run_commits(finished: Path, root: Path, monkeypatc
     monkeypatch.setattr(pairs, "EXECUTED", root / "executed")
     monkeypatch.setattr(pairs, "REPOSITORY", root)
     names = [path.name for path in pairs.collect("tiny")]
-    assert names == [p.name for p in notebooks()[1:]] + ["classifier.json", "classifier.safetensors"]
+    assert names == [p.name for p in notebooks()[1:]] + ["config.json", "model.safetensors"]
     notebook = nbformat.read(root / "executed" / "tiny" / "05_halo_ensemble.ipynb", as_version=4)
     assert "papermill" not in notebook.metadata and any("outputs" in c and c.outputs for c in notebook.cells)
     # The profile of this test is named by its path, which must be noticed.
@@ -254,13 +237,12 @@ def test_second_run_gives_the_same_numbers(finished: Path, root: Path, tiny_prof
     settings.paths.make()
     found = prepare.read_inputs(settings)
     artifacts.save_table(settings, found.table)
-    store.store_structures(settings, found.table, found.structures)
-    stage = sequence_data.prepare(settings, found.table, report=lambda message: None)
-    sequence_data.embed_residues(stage, "pretrained")
-    esm = sequence_data.predict_held_out(stage, sequence_data.finetune(stage))
-    sequence_data.embed_residues(stage, "finetuned")
-    graphs = graph_data.prepare(settings, found.table)
-    gat = graph_data.predict_held_out(graphs, graph_data.train_gat(graphs, Variant("x", "finetuned", (0.0, 1.0, 0.0))))
+    store.store_structures(settings.paths.work / "structures.npy", found.table, found.structures)
+    data, run = recipe.train_sequence_model(settings, found.table)
+    esm = predict(run, data)
+    embed(run.model.encoder, data, settings.paths.work / "finetuned.npy")
+    graphs = recipe.graph_data(settings, found.table, "finetuned")
+    gat = predict(recipe.train_gat(settings, graphs, (0.0, 1.0, 0.0)), graphs)
     first = finished / "data" / "runs" / "tiny" / "predictions"
     pd.testing.assert_frame_equal(esm, pd.read_parquet(first / "esm.parquet"), check_exact=True)
     pd.testing.assert_frame_equal(gat, pd.read_parquet(first / "gat_finetuned.parquet"), check_exact=True)
@@ -271,18 +253,23 @@ def test_second_run_gives_the_same_numbers(finished: Path, root: Path, tiny_prof
 
 
 @pytest.mark.slow
-def test_finished_training_is_read_back(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_trains_what_the_notebooks_read(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``train`` and the recipe make lies where the cells of notebooks 02 and 04 have put it."""
     monkeypatch.setenv("HALO_ROOT", str(finished))
     settings = load_settings(str(finished / "tiny.yaml"))
+    weights = [*settings.paths.work.glob("esm/*/best.safetensors"), *settings.paths.work.glob("gat/*/best.safetensors")]
+    stamps = {path: path.stat().st_mtime_ns for path in weights}
+    train(settings, "esm")
+    train(settings, "pair", 1)
     table = artifacts.load_table(settings)
-    stage = sequence_data.prepare(settings, table, report=lambda message: None)
-    files = sequence_data.checkpoint_files(stage)
-    before = [p.stat().st_mtime_ns for p in files]
-    result = sequence_data.finetune(stage)
-    assert len(files) == settings.esm.epochs and [p.stat().st_mtime_ns for p in files] == before
-    esm = sequence_data.predict_held_out(stage, result)
+    data, run = recipe.train_sequence_model(settings, table)
+    recipe.train_gat(settings, recipe.graph_data(settings, table, "pretrained"), (0.0, 1.0, 0.0))
+    again = [*settings.paths.work.glob("esm/*/best.safetensors"), *settings.paths.work.glob("gat/*/best.safetensors")]
+    assert {path: path.stat().st_mtime_ns for path in again} == stamps and len(stamps) > 5
     old = pd.read_parquet(settings.paths.predictions("esm"))
-    pd.testing.assert_frame_equal(esm, old, check_exact=True)
+    pd.testing.assert_frame_equal(predict(run, data), old, check_exact=True)
+    with pytest.raises(SettingsError, match="pair 9 is not in the weight grid: it has 0 to 1"):
+        train(settings, "pair", 9)
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import resource
 import shutil
 import signal
@@ -11,7 +10,6 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,19 +20,15 @@ from jupyter_client.manager import start_new_kernel
 
 from halo_utils.commands.run import main
 from halo_utils.config import Settings, load_settings
-from halo_utils.core import residue_store as residues
 from halo_utils.core.errors import BusyError, DataError, StorageError, TrainingError
-from halo_utils.core.files import HOST, atomic_path, remove_unfinished, write_csv, write_text
-from halo_utils.core.locks import locked
+from halo_utils.core.files import HOST, atomic_path, locked, remove_unfinished, write_csv, write_text
 from halo_utils.core.paths import REPOSITORY
-from halo_utils.core.residue_store import open_if_current, write_store
-from halo_utils.data.download import fetch
-from halo_utils.runs import artifacts, prepare
+from halo_utils.core.residue_store import write_store
+from halo_utils.data.download import fetch, remove_temporaries
+from halo_utils.runs import artifacts, prepare, recipe
 from halo_utils.runs.artifacts import load_predictions
-from halo_utils.structures.edges import store_edges
-from halo_utils.training import graph_data, sequence_data
-from halo_utils.training.checkpoints import checkpoint_path, memory_errors
-from halo_utils.training.graph_data import Variant
+from halo_utils.training import embed, fit
+from halo_utils.training.checkpoints import memory_errors
 from tests.server import serving
 from tests.steps import PROFILE
 
@@ -80,15 +74,14 @@ def assert_same_results(root: Path, expected: Path) -> None:
 KILL_POINTS = {
     "while structures are written": "halo_utils.data.synthetic.proteome:build_backbone:40",
     "before the data set's table has its name": "pandas:DataFrame.to_parquet:1:after",
-    "while structures are parsed": "halo_utils.core.residue_store:_checksum:60",
-    "while the trunk is cached": "halo_utils.core.residue_store:_checksum:200",
-    "while residues are embedded": "halo_utils.core.residue_store:_checksum:344",
-    "in the second epoch of fine-tuning": "halo_utils.training.lightning_module:Classifier.training_step:10",
-    "while a checkpoint is written": "torch:save:2:after",
+    "while structures are stored": "halo_utils.core.residue_store:write_json:1",
+    "while the trunk is cached": "halo_utils.core.residue_store:_fill:2:after",
+    "in the second epoch of fine-tuning": "halo_utils.training.lightning_module:LocationModule.training_step:10",
+    "while a checkpoint is written": "torch:save:3:after",
     "before the best weights have their name": "halo_utils.training.fit:save_file:1:after",
-    "before fine-tuning is marked as done": "halo_utils.training.fit:write_json:1",
-    "in the second epoch of the GAT": "halo_utils.training.lightning_module:Classifier.training_step:9",
-    "after the GAT has stopped early": "halo_utils.training.fit:write_json:1",
+    "before fine-tuning is marked as done": "halo_utils.training.fit:write_csv:1",
+    "in the second epoch of the GAT": "halo_utils.training.lightning_module:LocationModule.training_step:9",
+    "after the GAT has stopped early": "halo_utils.training.fit:write_csv:1",
     "before the last predictions are written": "halo_utils.runs.artifacts:write_parquet:2",
 }
 
@@ -112,6 +105,7 @@ def test_recovery_kill_points_are_enough_and_the_run_is_a_hard_one(undisturbed: 
 
 
 def test_recovery_of_a_killed_download(tmp_path: Path) -> None:
+    """What a killed process leaves is not the file, the next call brings it, and the left-over goes an hour later."""
     body = os.urandom(400_000)
     code = (
         "import sys, pathlib; from halo_utils.data.download import fetch; fetch(sys.argv[1], pathlib.Path(sys.argv[2]))"
@@ -123,16 +117,18 @@ def test_recovery_of_a_killed_download(tmp_path: Path) -> None:
             [sys.executable, "-c", code, address, str(target)], cwd=REPOSITORY, env=environment(tmp_path),
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        part = target.with_name(".part-table.bin")
-        while not part.is_file() or part.stat().st_size < 131_072:
+        while not any(path.stat().st_size >= 131_072 for path in tmp_path.iterdir()):
             assert process.poll() is None
             time.sleep(0.01)
         process.kill()
         process.wait()
-        assert not target.exists() and 0 < part.stat().st_size < len(body)
+        assert not target.exists()
         assert fetch(address, target, progress=False).read_bytes() == body
-        assert [wanted is None for _, wanted, _ in server.log] == [True, False]  # the second asked for the rest only
-    assert not part.exists()
+    remove_temporaries(tmp_path)
+    (left,) = (path for path in tmp_path.iterdir() if path != target)
+    os.utime(left, (0, 0))
+    remove_temporaries(tmp_path)
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def notebook(root: Path, number: str) -> list[str]:
@@ -201,20 +197,20 @@ def test_recovery_from_ctrl_c_in_a_notebook(undisturbed: Path, tmp_path: Path) -
 
         execute(f"""
             from tests import steps
-            from halo_utils.training.lightning_module import Classifier
-            step, profile = Classifier.training_step, {str(root / "steps.yaml")!r}
+            from halo_utils.training.lightning_module import LocationModule
+            step, profile = LocationModule.training_step, {str(root / "steps.yaml")!r}
             def slow(self, batch, index):
                 import time
                 if self.current_epoch == 2 and index == 3:
                     print("waiting", flush=True)
                     time.sleep(30)
                 return step(self, batch, index)
-            Classifier.training_step = slow
+            LocationModule.training_step = slow
         """)
         for _ in range(2):
             text = execute("steps.run(profile)", "waiting")
             assert "KeyboardInterrupt: training was interrupted: run the cell again" in text
-        assert "done" in execute("Classifier.training_step = step; steps.run(profile); print('done')")
+        assert "done" in execute("LocationModule.training_step = step; steps.run(profile); print('done')")
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
@@ -224,10 +220,10 @@ def test_recovery_from_ctrl_c_in_a_notebook(undisturbed: Path, tmp_path: Path) -
 # ---- one writer at a time
 
 
-def test_recovery_lock_refuses_a_second_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], root: Path) -> None:
+def test_recovery_lock_refuses_a_second_run(capsys: pytest.CaptureFixture[str], root: Path) -> None:
     work = load_settings("demo").paths.work
     code = (
-        "import sys, time; from pathlib import Path; from halo_utils.core.locks import locked\n"
+        "import sys, time; from pathlib import Path; from halo_utils.core.files import locked\n"
         "with locked(Path(sys.argv[1]), 'x'): print('held', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen(
@@ -237,28 +233,15 @@ def test_recovery_lock_refuses_a_second_run(tmp_path: Path, capsys: pytest.Captu
         assert process.stdout.readline() == "held\n"
         assert main(["--profile", "demo", "--notebook", "01"]) == 2
         message = capsys.readouterr().err
-        assert f"error: run demo is being written by process {process.pid} since 20" in message
+        assert "error: run demo is being written by another process (data/runs/demo/run.lock)" in message
         assert "wait for it or stop it, then run the same command again; or give this run another seed" in message
+        with pytest.raises(BusyError, match="run demo is being written"), locked(work / "run.lock", "run demo"):
+            pass
     finally:
         process.kill()
         process.wait()
-    with locked(work / "run.lock", "run demo", patience=0):  # a killed holder holds nothing
+    with locked(work / "run.lock", "run demo"):  # a killed holder holds nothing
         pass
-
-
-def test_recovery_locks_are_waited_for(tmp_path: Path) -> None:
-    code = (
-        "import sys, time; from pathlib import Path; from halo_utils.core.locks import locked\n"
-        "with locked(Path(sys.argv[1]), 'x'): print('held', flush=True); time.sleep(1)"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path / "l")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=REPOSITORY, text=True)
-    process.stdout.readline()
-    with pytest.raises(BusyError, match="a store is being written by process"), locked(tmp_path / "l", "a store", 0.1):
-        pass
-    with locked(tmp_path / "l", "a store", 10):
-        pass
-    process.wait()
 
 
 # ---- full disk, read-only folder, full memory
@@ -282,7 +265,7 @@ def test_recovery_from_a_full_disk(tmp_path: Path, small_disk: None) -> None:
     with pytest.raises(StorageError, match=r"s.npy cannot be written, the disk is full .* finished steps are kept"):
         write_store(tmp_path / "s.npy", "k", list("abcdefghij"), [1000] * 10, 64, rows)
     assert not computed  # said before the work, not in the middle of it, and not as a crash of the memory map
-    assert [p.name for p in tmp_path.iterdir() if "lock" not in p.name] == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_recovery_from_a_full_disk_while_downloading(tmp_path: Path, small_disk: None) -> None:
@@ -290,7 +273,7 @@ def test_recovery_from_a_full_disk_while_downloading(tmp_path: Path, small_disk:
         address = server.add("/big.bin", os.urandom(400_000))
         with pytest.raises(StorageError, match="big.bin cannot be written, the disk is full"):
             fetch(address, tmp_path / "big.bin", progress=False)
-    assert not (tmp_path / "big.bin").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_recovery_from_a_full_disk_while_training(tmp_path: Path, small_disk: None) -> None:
@@ -362,26 +345,6 @@ def copied(undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return tmp_path / "copy"
 
 
-DAMAGED = {
-    "trunk.npy": r"trunk.npy: the rows of \S+ are damaged; the store is made again",
-    "pretrained.npy": r"pretrained.npy: the rows of \S+ are damaged; the store is made again",
-    "esm/*/best.safetensors": r"esm/\w+: best.safetensors, history.csv damaged; made again from the checkpoints",
-    "esm/*/history.csv": r"esm/\w+: best.safetensors, history.csv damaged",
-    "gat/*/best.safetensors": r"gat/\w+: best.safetensors damaged; made again",
-}
-
-
-def test_recovery_from_damaged_caches(copied: Path, undisturbed: Path) -> None:
-    """One byte of every cache is wrong: each is noticed, made again, and the numbers are the same."""
-    for name in DAMAGED:
-        (path,) = (copied / "data/runs/steps").glob(name)
-        damage(path)
-    done = steps(copied)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert [name for name, message in DAMAGED.items() if not re.search(message, done.stdout)] == [], done.stdout
-    assert_same_results(copied, undisturbed)
-
-
 def test_recovery_of_synthetic_structures_that_are_damaged_or_of_another_seed(root: Path) -> None:
     settings = load_settings("demo", data={"synthetic_proteins": 60})
 
@@ -399,16 +362,18 @@ def test_recovery_of_synthetic_structures_that_are_damaged_or_of_another_seed(ro
     assert all(first[name] != body for name, body in other.items() if name in first)
 
 
-def test_recovery_from_a_damaged_checkpoint(copied: Path, undisturbed: Path) -> None:
-    """The third of five checkpoints is damaged and training is not done: it goes on from the second."""
-    (folder,) = (copied / "data/runs/steps/esm").iterdir()
-    for name in ("done.json", "best.safetensors"):
-        (folder / name).unlink()
-    damage(checkpoint_path(folder / "checkpoints", 2))
-    done = steps(copied)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "epoch=02.ckpt is damaged" in done.stdout and "training goes on from the epoch before" in done.stdout
-    assert_same_results(copied, undisturbed)
+def test_recovery_from_a_damaged_checkpoint(tmp_path: Path, undisturbed: Path) -> None:
+    """Killed in fine-tuning, and the checkpoint is damaged: it is refused, and without it training starts again."""
+    root = new_root(tmp_path / "killed")
+    steps(root, KILL_POINTS["in the second epoch of fine-tuning"])
+    (checkpoint,) = (root / "data/runs/steps/esm").glob("*/checkpoints/last.ckpt")
+    damage(checkpoint)
+    done = steps(root)
+    assert done.returncode == 1 and "last.ckpt is damaged or not a checkpoint" in done.stderr
+    assert "delete it and run the same command again" in done.stderr
+    checkpoint.unlink()
+    assert steps(root).returncode == 0
+    assert_same_results(root, undisturbed)
 
 
 def test_recovery_names_the_notebook_for_damaged_predictions(copied: Path) -> None:
@@ -418,15 +383,26 @@ def test_recovery_names_the_notebook_for_damaged_predictions(copied: Path) -> No
     predictions.write_bytes(content[:200] + bytes(400) + content[600:])  # pages carry checksums, the footer none
     with pytest.raises(DataError, match=r"predictions/esm.parquet is damaged .*: run notebook 02_esm_finetuning with"):
         load_predictions(settings, "esm")
-    damage(settings.paths.work / "structures.npy")
+    structures = settings.paths.work / "structures.npy"
+    structures.write_bytes(structures.read_bytes()[:-8])
     with pytest.raises(DataError, match="structures.npy is missing, damaged or made from other proteins: run notebook"):
-        graph_data.prepare(settings, artifacts.load_table(settings))
+        recipe.graph_data(settings, artifacts.load_table(settings), "finetuned")
 
 
-def keys(settings: Settings) -> dict[str, str]:
-    """Return the key of every cached thing of the sequence model."""
-    stage = sequence_data.prepare(settings, artifacts.load_table(settings), report=lambda message: None)
-    return {"trunk": stage.backbone_key, "finetuned": stage.key}
+def keys(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Return the key of every cached thing of the sequence model, without training it."""
+    found = {}
+
+    def stop(module: object, data: object, folder: Path, *_: object) -> None:
+        raise KeyboardInterrupt(folder.name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(embed, "store_of", lambda path, key, make: found.update(trunk=key))
+        patch.setattr(fit, "_train", stop)
+        patch.setattr(fit, "HISTORY", "never.csv")
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            recipe.train_sequence_model(settings, artifacts.load_table(settings))
+    return found | {"finetuned": str(stopped.value)}
 
 
 CHANGES = {
@@ -442,10 +418,11 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_recovery_caches_follow_what_they_depend_on(copied: Path, change: str) -> None:
+def test_recovery_caches_follow_what_they_depend_on(copied: Path, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     overrides, expected = CHANGES[change]
     profile = str(copied / "steps.yaml")
-    before, after = keys(load_settings(profile)), keys(load_settings(profile, **overrides))
+    before = keys(load_settings(profile), monkeypatch)
+    after = keys(load_settings(profile, **overrides), monkeypatch)
     assert {name for name in before if before[name] != after[name]} == expected
 
 
@@ -454,53 +431,21 @@ def test_recovery_nothing_is_computed_twice(copied: Path) -> None:
 
     def stamps() -> dict[str, int]:
         work = copied / "data/runs/steps"
-        files = [p for n in ("*.npy", "esm/*/best*", "gat/*/best*") for p in work.glob(n) if p.name != "structures.npy"]
+        files = [p for n in ("*.npy", "esm/*/best*", "gat/*/best*") for p in work.glob(n) if p.name[0] not in "se"]
         return {str(p.relative_to(work)): p.stat().st_mtime_ns for p in files}
 
     before = stamps()
     assert steps(copied).returncode == 0
-    assert stamps() == before and len(before) == 6
+    assert stamps() == before and len(before) == 5
     settings = load_settings(str(copied / "steps.yaml"))
-    graphs = graph_data.prepare(settings, artifacts.load_table(settings))
-    graph_data.train_gat(graphs, Variant("gat", "finetuned", (0.25, 1.0, 0.5)), epochs=1)
-    assert len(stamps()) == 7 and before.items() <= stamps().items()
-    moved = replace(graphs, edges=store_edges(copied / "edges.npy", graphs.structures, 6.0))
-    graph_data.train_gat(moved, Variant("gat", "finetuned", (0.25, 1.0, 0.5)), epochs=1)
-    assert len(stamps()) == 8
-
-
-def test_recovery_embedding_goes_on_in_the_middle(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Interrupted after three batches: these are not computed again, and every byte is as without the interruption."""
-    monkeypatch.setattr(residues, "NOTE_SECONDS", 0)
-    settings = load_settings(str(copied / "steps.yaml"))
-    stage = sequence_data.prepare(settings, artifacts.load_table(settings))
-    batches = len(stage.loader(stage.rows()))
-    whole = sequence_data.embed_residues(stage, "whole")
-    states, calls = stage.classifier.token_states, []
-
-    def token_states(batch):
-        calls.append(len(batch.lengths))
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return states(batch)
-
-    monkeypatch.setattr(stage.classifier, "token_states", token_states)
-    with pytest.raises(KeyboardInterrupt):
-        sequence_data.embed_residues(stage, "stopped")
-    assert not (settings.paths.work / "stopped.npy").exists()
-    resumed = sequence_data.embed_residues(stage, "stopped")
-    assert batches > 5 and len(calls) == 4 + batches - 3
-    assert resumed.path.read_bytes() == whole.path.read_bytes() and resumed.content == whole.content
-
-
-def test_recovery_a_damaged_store_is_seen_by_its_checksum(tmp_path: Path) -> None:
-    store = write_store(tmp_path / "s.npy", "k", ["a", "b"], [4, 2], 3, [(0, np.ones((4, 3))), (1, np.ones((2, 3)))])
-    assert store.damaged() is None and open_if_current(tmp_path / "s.npy", "k") is not None
-    damage(tmp_path / "s.npy")
-    content = bytearray((tmp_path / "s.npy").read_bytes())
-    content[-1] ^= 1
-    (tmp_path / "s.npy").write_bytes(content)
-    assert open_if_current(tmp_path / "s.npy", "k") is None
+    graphs = recipe.graph_data(settings, artifacts.load_table(settings), "finetuned")
+    recipe.train_gat(settings, graphs, (0.25, 1.0, 0.5), epochs=1)
+    assert len(stamps()) == 6 and before.items() <= stamps().items()
+    other = load_settings(str(copied / "steps.yaml"), gat={"cutoff_angstrom": 6.0})
+    recipe.train_gat(
+        other, recipe.graph_data(other, artifacts.load_table(other), "finetuned"), (0.25, 1.0, 0.5), epochs=1
+    )
+    assert len(stamps()) == 7
 
 
 def test_recovery_removes_only_what_the_dead_left(tmp_path: Path) -> None:
@@ -510,8 +455,7 @@ def test_recovery_removes_only_what_the_dead_left(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     for name in names:
         (tmp_path / "sub" / name).touch()
-    removed = remove_unfinished(tmp_path)
-    assert removed == [name for name, goes in names.items() if goes]
+    remove_unfinished(tmp_path)
     assert {p.name for p in (tmp_path / "sub").iterdir()} == {name for name, goes in names.items() if not goes}
 
 
@@ -535,7 +479,7 @@ try:
     write_store(folder / "s.npy", "k", list("abcd"), [9000] * 4, 64, ((i, np.ones((9000, 64))) for i in range(4)))
 except StorageError as error:
     print("refused:", error)
-print("left:", [p.name for p in folder.iterdir() if "lock" not in p.name])
+print("left:", [p.name for p in folder.iterdir()])
 """
 
 

@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils.config import load_settings
 from halo_utils.core.errors import StructureError
-from halo_utils.data.locations import DEEPLOC
+from halo_utils.core.residue_store import write_store
 from halo_utils.embeddings import truncation
 from halo_utils.embeddings.truncation import seen_residues
 from halo_utils.structures import store
 from halo_utils.structures.audit import audit_files, audit_table
-from halo_utils.structures.reader import load_structures, read_structure, structure_index
+from halo_utils.structures.edges import radius_edges, store_edges
+from halo_utils.structures.reader import CA, load_structures, read_structure, structure_index
+from halo_utils.structures.residue_graph import GraphDataset
 from tests.models import model, text, write
 
 LONG = "M" + "".join(np.random.default_rng(5).choice(list("ACDEFGHIKLMNPQRSTVY"), 79))  # no W
@@ -116,7 +117,7 @@ def test_structure_with(tmp_path: Path, case: str, kind: str) -> None:
         assert not arrays and "at least 0.9 and 30 expected; it runs without structure" in found["problem"]
         return
     assert (found["placed"], found["mismatches"]) == (placed, mismatches)
-    ca = arrays["P1"][:, :3]
+    ca = arrays["P1"][:, CA]
     assert ca.shape == (len(sequence), 3) and np.isfinite(ca).all(axis=1).sum() == placed
     # Every placed residue carries its own coordinates: those of the same residue of the untouched model.
     shift = sequence.find(LONG[32:60]) - 32
@@ -184,16 +185,20 @@ def test_structure_and_sequence_are_cut_alike(root: Path, tmp_path: Path) -> Non
     folder = tmp_path / "files"
     structure, backbone = model(long)
     write(folder / "P1.cif.gz", structure)
-    table = pd.DataFrame({"accession": ["P1"], "sequence": [long], "split": "train", "kingdom": "", "subset": ""})
-    table = table.join(pd.DataFrame(np.eye(1, 10, dtype=int), columns=list(DEEPLOC)))
+    table = pd.DataFrame({"accession": ["P1"], "sequence": [long]})
+    store.store_structures(root / "structures.npy", table, [folder], max_tokens=42)
+    structures = store.structure_store(root / "structures.npy", table)
+    assert np.allclose(structures.rows("P1")[:, :9].reshape(-1, 3, 3), backbone, atol=1e-3)  # whole, N and C as well
+    edges = store_edges(root / "edges.npy", structures)
+    embeddings = write_store(root / "embeddings.npy", "k", ["P1"], [40], 2, [(0, np.zeros((40, 2)))])
     for policy in ("head", "head_tail"):
-        settings = load_settings("demo", backbone={"max_tokens": 42, "truncation": policy})
-        store.store_structures(settings, table, [folder])
-        (seen,) = truncation.seen_sequences(settings, table)
+        (seen,) = truncation.seen_sequences([long], 42, policy)
         index = seen_residues(len(long), 42, policy)
-        rows = store.load_structure_arrays(settings, table)["P1"]
-        assert len(seen) == len(rows) == 40 and seen == "".join(long[i] for i in index)
-        assert np.allclose(rows[:, :3], backbone[index, 1], atol=1e-3)
+        graphs = GraphDataset(["P1"], [long], np.ones((1, 10)), embeddings, structures, edges, 42, policy)
+        graph, ca = graphs[0], backbone[index, 1]
+        assert graphs.lengths == [40] and len(graph.x) == 40 and seen == "".join(long[i] for i in index)
+        assert np.allclose(graph.x[:, :3], ca - ca.mean(axis=0), atol=2e-3)
+        assert np.array_equal(graph.edge_index, radius_edges(structures.rows("P1")[index, CA]))
     assert index.tolist() == [*range(20), *range(len(long) - 20, len(long))]
 
 

@@ -5,57 +5,69 @@ import pytest
 import torch
 
 from halo_utils.embeddings.biochemistry import STANDARD, composition
-from halo_utils.embeddings.esm2 import load_backbone, load_tokenizer, token_ids
-from halo_utils.models.esm_classifier import ProteinBatch, SequenceClassifier, residues_of
-from halo_utils.models.losses import FocalLoss, log_odds
-from halo_utils.models.pooling import REGIONS, AttentionPooling, LightAttention, outside_regions
-from halo_utils.profile import BackboneSettings, HeadSettings
-from halo_utils.training.batching import BudgetBatchSampler, SequenceDataset, collate_proteins
+from halo_utils.embeddings.esm2 import load_esm2, pad, residues_of, tokenize
+from halo_utils.models.esm_classifier import EsmClassifier
+from halo_utils.models.losses import FocalLoss
+from halo_utils.models.pooling import AttentionPooling
+from halo_utils.models.rarity_offset import RarityOffset, log_odds
+from halo_utils.models.region_attention import REGIONS, RegionAttention, outside_regions
+from halo_utils.models.region_classifier import RegionClassifier
+from halo_utils.training.batching import BudgetBatchSampler, ProteinBatch, logits_of
+from halo_utils.training.sequence_data import ProteinDataset, collate_proteins
 
-SETTINGS = BackboneSettings(source="random", random={"layers": 3, "width": 16, "heads": 2})
-LIGHT = HeadSettings(pooling="light_attention", channels=3, hidden=8, dropout=0.5)
-WHOLE = HeadSettings(composition=4)
+SHAPE = {"layers": 3, "width": 16, "heads": 2}
 SEQUENCES = ["MKVLAAGHWYT", "MS", "MARTKQTARKSTGGKAPRK", "MKDEL"]
 
 
 @pytest.fixture(scope="module")
-def model() -> SequenceClassifier:
+def model() -> EsmClassifier:
     torch.manual_seed(0)
-    return SequenceClassifier(load_backbone(SETTINGS, 1), 4, 2).eval()
+    return EsmClassifier(load_esm2("random", shape=SHAPE), 4, 2).eval()
 
 
-def batch_of(positions: list[int]) -> ProteinBatch:
-    tokens = token_ids(SEQUENCES, load_tokenizer(SETTINGS))
-    whole = np.stack([composition(s) for s in SEQUENCES])
-    dataset = SequenceDataset([f"P{i}" for i in range(4)], tokens, np.eye(4), composition=whole)
+def region_classifier(composition: int = 0) -> RegionClassifier:
+    torch.manual_seed(0)
+    return RegionClassifier(load_esm2("random", shape=SHAPE), 4, 2, 3, 8, 0.5, composition)
+
+
+def batch_of(positions: list[int], with_composition: bool = False) -> ProteinBatch:
+    shares = np.stack([composition(s) for s in SEQUENCES]) if with_composition else None
+    dataset = ProteinDataset([f"P{i}" for i in range(4)], tokenize(SEQUENCES), np.eye(4), composition=shares)
     return collate_proteins([dataset[i] for i in positions])
 
 
-def test_padding_batch_and_order_invariance(model: SequenceClassifier) -> None:
+def full(*lengths: int) -> torch.Tensor:
+    """Return a residue mask, [B, L]."""
+    return torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
+
+
+def test_padding_batch_and_order_invariance(model: EsmClassifier) -> None:
     with torch.no_grad():
-        alone = torch.cat([model(batch_of([i])) for i in range(4)])
-        together = model(batch_of([0, 1, 2, 3]))
-        shuffled = model(batch_of([3, 1, 0, 2]))
+        alone = torch.cat([logits_of(model, batch_of([i])) for i in range(4)])
+        together = logits_of(model, batch_of([0, 1, 2, 3]))
+        shuffled = logits_of(model, batch_of([3, 1, 0, 2]))
     assert torch.allclose(alone, together, atol=1e-5)
     assert torch.allclose(together[[3, 1, 0, 2]], shuffled, atol=1e-5)
 
 
 def test_pooling_weighs_the_residues_of_each_protein() -> None:
     torch.manual_seed(0)
-    pooling, states = AttentionPooling(6), torch.randn(9, 6)
-    one, two = residues_of(states, [4, 5])
-    weights = pooling.weights([one, two])
+    pooling, tokens = AttentionPooling(6), torch.randn(2, 5, 6)
+    token_mask = full(4, 5)
+    states, mask = residues_of(tokens, token_mask)
+    weights = pooling.weights(states, mask)
     assert weights.shape == (2, 3) and torch.allclose(weights.sum(1), torch.ones(2)) and weights[0, 2] == 0
-    assert torch.allclose(pooling([one, two])[0], (weights[0, :2, None] * one).sum(0))
-    assert torch.allclose(pooling([one, two])[0], pooling([one])[0], atol=1e-6)
-    changed = states.clone()
-    changed[[0, 3, 4, 8]] = 1e4  # <cls> and <eos> of both
-    assert torch.equal(pooling(residues_of(changed, [4, 5])), pooling([one, two]))
-    assert not torch.allclose(pooling([states[:4]]), pooling([one]))  # unmasked pooling would differ
+    pooled = pooling(states, mask)
+    assert torch.allclose(pooled[0], (weights[0, :2, None] * states[0, :2]).sum(0))
+    assert torch.allclose(pooled[0], pooling(states[:1, :2], full(2))[0], atol=1e-6)
+    changed = tokens.clone()
+    changed[[0, 0, 0, 1, 1], [0, 3, 4, 0, 4]] = 1e4  # <cls>, <eos> and padding
+    assert torch.equal(pooling(*residues_of(changed, token_mask)), pooled)
+    assert not torch.allclose(pooling(tokens[:1], token_mask[:1]), pooled[:1])  # unmasked pooling would differ
 
 
 def test_regions_hold_their_residues_and_nothing_else() -> None:
-    inside = outside_regions([torch.empty(100, 6), torch.empty(12, 6)], REGIONS) == 0
+    inside = outside_regions(full(100, 12)) == 0
     assert inside.shape == (2, 100, 10) and not inside[1, 12:].any()
     for column, (start, stop) in enumerate(REGIONS):
         assert inside[0, :, column].nonzero().flatten().tolist() == list(range(100)[start:stop])
@@ -63,9 +75,10 @@ def test_regions_hold_their_residues_and_nothing_else() -> None:
         assert inside[1, :, column].nonzero().flatten().tolist() == list(range(12)[start:stop] or range(12))
 
 
-def test_light_attention_against_its_definition() -> None:
+def test_region_attention_against_its_definition() -> None:
     torch.manual_seed(0)
-    pooling, one, other = LightAttention(6, 3).eval(), torch.randn(100, 6), torch.randn(130, 6)
+    pooling, one, other = RegionAttention(6, 3).eval(), torch.randn(100, 6), torch.randn(130, 6)
+    pair = pad([one, other])
     with torch.no_grad():
         states = pooling.norm(one).T[None]
         values = torch.nn.functional.gelu(pooling.first(states))
@@ -77,73 +90,74 @@ def test_light_attention_against_its_definition() -> None:
             raw.append(states[0][:, start:stop] @ weights)
         expected = torch.cat([torch.stack(means, 1).flatten(), torch.stack(raw, 1).flatten(), values.amax(1)])
         assert expected.shape == (pooling.width,)
-        assert torch.allclose(pooling([one])[0], expected, atol=1e-5)
-        assert torch.allclose(pooling([one, other])[0], expected, atol=1e-5)  # padding reaches nothing
+        assert torch.allclose(pooling(one[None], full(100))[0], expected, atol=1e-5)
+        assert torch.allclose(pooling(*pair)[0], expected, atol=1e-5)  # padding reaches nothing
         pooling.norm.bias.fill_(3.0)  # what padding would become
         for weight, value in ((pooling.first.weight, 0), (pooling.first.bias, 1), (pooling.second.weight, -0.02)):
             weight.fill_(value)  # values of residues are now below those of padding
-        assert torch.allclose(pooling([one, other])[0], pooling([one])[0], atol=1e-5)
+        assert torch.allclose(pooling(*pair)[0], pooling(one[None], full(100))[0], atol=1e-5)
 
 
-def test_light_attention_learns_through_short_proteins() -> None:
-    torch.manual_seed(0)
-    wide = SequenceClassifier(load_backbone(SETTINGS, 1), 4, 2, LIGHT)
-    batch = batch_of([0, 1, 2, 3])
-    FocalLoss()(wide(batch), batch.y).backward()
-    assert all(torch.isfinite(p.grad).all() and p.grad.any() for p in wide.pooling.parameters())
-    assert all(p.grad.any() for p in wide.head.parameters())
+def test_region_attention_learns_through_short_proteins() -> None:
+    model, batch = region_classifier(), batch_of([0, 1, 2, 3])
+    FocalLoss()(logits_of(model, batch), batch.y).backward()
+    assert all(torch.isfinite(p.grad).all() and p.grad.any() for p in model.pooling.parameters())
+    assert all(p.grad.any() for p in model.head.parameters())
 
 
 def test_head_with_a_hidden_layer_reads_all_that_is_pooled() -> None:
-    torch.manual_seed(0)
-    wide = SequenceClassifier(load_backbone(SETTINGS, 1), 4, 2, LIGHT)
-    batch = batch_of([0, 2])
-    assert not torch.equal(wide(batch), wide(batch))  # dropout while training
+    model, batch = region_classifier(), batch_of([0, 2])
+    assert not torch.equal(logits_of(model, batch), logits_of(model, batch))  # dropout while training
     with torch.no_grad():
-        assert torch.equal(wide.eval()(batch), wide(batch)) and wide(batch).shape == (2, 4)
-        assert wide.head[0].normalized_shape == (wide.pooling.width,) == (10 * (wide.width + 3) + 3,)
+        assert torch.equal(logits_of(model.eval(), batch), logits_of(model, batch))
+        assert logits_of(model, batch).shape == (2, 4)
+        assert model.head[0].normalized_shape == (model.pooling.width,) == (10 * (model.encoder.width + 3) + 3,)
 
 
 def test_composition_of_the_whole_protein_is_added_to_the_logits() -> None:
-    torch.manual_seed(0)
-    model = SequenceClassifier(load_backbone(SETTINGS, 1), 4, 2, WHOLE).eval()
-    batch = batch_of([0, 2]).to("cpu")
+    model, batch = region_classifier(4).eval(), batch_of([0, 2], with_composition=True).to("cpu")
     assert torch.equal(batch.composition, torch.from_numpy(np.stack([composition(SEQUENCES[i]) for i in (0, 2)])))
     with torch.no_grad():
-        added = model.composition(batch.composition)
-        without = model.head(model.pooling(residues_of(model.token_states(batch), batch.lengths)))
-        assert added.abs().min() > 0 and torch.allclose(model(batch), without + added)
-        longer = composition(SEQUENCES[0] + "W" * 50)  # cut out by truncation, so the tokens do not tell
-        changed = ProteinBatch(batch.accessions, batch.lengths, batch.y, batch.tokens, batch.composition.clone())
-        changed.composition[0] = torch.from_numpy(longer)
-        assert not torch.allclose(model(changed)[0], model(batch)[0]) and torch.equal(
-            model(changed)[1], model(batch)[1]
-        )
+        logits, added = logits_of(model, batch), model.composition(batch.composition)
+        states = residues_of(model.encoder(batch.tokens, batch.token_mask), batch.token_mask)
+        assert added.abs().min() > 0 and torch.allclose(logits, model.head(model.pooling(*states)) + added)
+        longer = batch.composition.clone()  # cut out by truncation, so the tokens do not tell
+        longer[0] = torch.from_numpy(composition(SEQUENCES[0] + "W" * 50))
+        changed = model(batch.tokens, batch.token_mask, longer)
+        assert not torch.allclose(changed[0], logits[0]) and torch.equal(changed[1], logits[1])
 
 
 def test_composition_reaches_the_network_near_zero_and_one() -> None:
     rng, seen = np.random.default_rng(0), []
-    model = SequenceClassifier(load_backbone(SETTINGS, 1), 4, 2, WHOLE).composition
+    model = region_classifier(4).composition
     model.layers[0].register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0]))
     proteins = ["".join(rng.choice(list(STANDARD), n)) for n in (80, 150, 400, 900, 2000)]
     model(torch.from_numpy(np.stack([composition(p) for p in proteins])))
     assert seen[0].shape == (5, 61) and seen[0].mean().abs() < 0.2 and 0.3 < seen[0].std() < 1.5
 
 
-def test_cached_trunk_gives_the_same_logits(model: SequenceClassifier) -> None:
+def test_cached_trunk_gives_the_same_logits(model: EsmClassifier) -> None:
     batch = batch_of([0, 2])
     with torch.no_grad():
-        direct = model(batch)
-        cached = model(ProteinBatch(batch.accessions, batch.lengths, batch.y, model.trunk_states(batch)))
-    assert (direct - cached).abs().max() == 0
+        states = model.encoder.trunk_states(batch.tokens, batch.token_mask)
+        assert (logits_of(model, batch) - model(states, batch.token_mask)).abs().max() == 0
 
 
-def test_gradient_reaches_top_and_head_only(model: SequenceClassifier) -> None:
+def test_gradient_reaches_top_and_head_only(model: EsmClassifier) -> None:
     batch = batch_of([0, 1])
-    FocalLoss()(model(batch), batch.y).backward()
+    FocalLoss()(logits_of(model, batch), batch.y).backward()
     assert model.head.weight.grad.abs().sum() > 0
-    assert all(p.grad is None for p in model.trunk.parameters())
-    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in model.top.parameters())
+    assert all(p.grad is None for p in model.encoder.trunk.parameters())
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in model.encoder.top.parameters())
+
+
+def test_any_embedder_can_feed_pooling_and_head(model: EsmClassifier) -> None:
+    """States of another network, [B, L, D], and a residue mask are all they need."""
+    states, mask = torch.randn(2, 9, 16), full(9, 4)
+    with torch.no_grad():
+        logits = model.head(model.pooling(states, mask))
+        states[1, 4:] = 1e4
+        assert logits.shape == (2, 4) and torch.equal(model.head(model.pooling(states, mask)), logits)
 
 
 @pytest.mark.parametrize("extra", [[500], [], [3000, 2000]])
@@ -189,7 +203,7 @@ def test_focal_gradient_is_finite_and_right_where_the_network_is_sure(gamma: flo
 
 
 def test_learnable_threshold_moves_probability_and_learns() -> None:
-    loss = FocalLoss(n_labels=2)
+    loss = FocalLoss(n_locations=2)
     with torch.no_grad():
         loss.threshold_logit.copy_(torch.tensor([0.3, 0.8]).logit())
     assert torch.allclose(loss.thresholds, torch.tensor([0.3, 0.8]))
@@ -203,7 +217,8 @@ def test_offset_moves_the_loss_and_the_probability_alike() -> None:
     y = np.array([[1, 0], [1, 0], [0, 0]])
     offset = log_odds(y)
     assert torch.allclose(offset, torch.tensor([2.5 / 1.5, 0.5 / 3.5]).log())
-    balanced, logits, target = FocalLoss(offset=offset), torch.tensor([[0.4, -0.3]]), torch.tensor([[1.0, 0.0]])
-    assert torch.allclose(balanced(logits, target), FocalLoss()(logits + offset, target))
-    assert torch.equal(balanced.probability(logits), (logits + offset).sigmoid())
-    assert not balanced.state_dict()  # the shares of train are no weights
+    model, x, target = torch.nn.Linear(3, 2), torch.randn(1, 3), torch.tensor([[1.0, 0.0]])
+    balanced = RarityOffset(model, offset)
+    assert torch.equal(balanced(x), model(x) + offset)
+    assert torch.allclose(FocalLoss()(balanced(x), target), FocalLoss()(model(x) + offset, target))
+    assert "offset" in balanced.state_dict()  # it belongs to the model wherever that goes

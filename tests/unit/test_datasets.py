@@ -6,13 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from halo_utils.core.errors import DataError
 from halo_utils.data import audit, kmers
 from halo_utils.data.audit import co_occurrence, label_counts, leakage, lengths, seen_before, within_split_copies
-from halo_utils.data.deeploc import read_deeploc2, read_hpa
+from halo_utils.data.datasets import DATASETS
+from halo_utils.data.deeploc import DEEPLOC2, read_deeploc2, read_hpa
 from halo_utils.data.kmers import kmer_containment
 from halo_utils.data.locations import DEEPLOC, HPA, HPA_SUPPORTED, LUO2024, canonical, locations, supported
-from halo_utils.data.luo2024 import read_luo2024
+from halo_utils.data.luo2024 import FILES, LUO, read_luo2024
+from halo_utils.data.registry import registry
 from halo_utils.data.splits import evaluation_sets, fingerprint, held_out_sets, stratified_subset
+from halo_utils.runs.artifacts import example_protein
 
 HEADER = ",ACC,Kingdom,Partition,Membrane," + ",".join(DEEPLOC) + ",Sequence"
 
@@ -50,14 +54,13 @@ def test_hpa(tmp_path: Path) -> None:
     assert dropped[["accession", "reason"]].to_numpy().tolist() == [["E2", "in no location with enough proteins"]]
 
 
-def luo(tmp_path: Path, stray: bool = False, label: str = "Nucleus") -> dict[str, Path]:
-    names = ["Swiss_train", "Swiss_test", "TrEMBL_independent_test", "non_homology_TrEMBL_independent_test"]
+def luo(tmp_path: Path, stray: bool = False, label: str = "Nucleus") -> list[Path]:
     train = [f"A{i:02d},MKV{'A' * i},{LUO2024[i % 10]}" for i in range(100)]
     bodies = [train, ["S1,MKL," + label], ["T1,MMM,Nucleus", "T2,MMK,Secreted", "A00,MKV,Cell junction"]]
     bodies.append(["X9,MMM,Nucleus"] if stray else ["T2,MMK,Secreted"])
-    for name, body in zip(names, bodies, strict=True):
+    for name, body in zip(FILES, bodies, strict=True):
         (tmp_path / f"{name}.csv").write_text("\n".join(["Entry_ID,Sequence,label", *body]) + "\n")
-    return {name: tmp_path / f"{name}.csv" for name in names}
+    return [tmp_path / f"{name}.csv" for name in FILES]
 
 
 def test_luo_splits_and_subset(tmp_path: Path) -> None:
@@ -72,8 +75,8 @@ def test_luo_splits_and_subset(tmp_path: Path) -> None:
 def many(n: int = 400) -> pd.DataFrame:
     table = pd.DataFrame({"accession": [f"P{i:03d}" for i in range(n)], "sequence": "MKV", "kingdom": "", "subset": ""})
     table["split"] = ["train", "train", "val", "test"] * (n // 4)
-    for k, place in enumerate(DEEPLOC):
-        table[place] = [int((i // 4) % 10 == k or k == 0) for i in range(n)]
+    for k, location in enumerate(DEEPLOC):
+        table[location] = [int((i // 4) % 10 == k or k == 0) for i in range(n)]
     return table
 
 
@@ -151,6 +154,33 @@ def test_what_was_seen_is_train_for_validation_and_both_for_test() -> None:
     sequences = ["ACDEFGHIKL", "ACDEFGHIKL", "MNPQRSTVWY", "MNPQRSTVWY"]
     table = pd.DataFrame({"sequence": sequences, "split": ["train", "val", "val", "test"]})
     assert seen_before(table).tolist() == [0.0, 1.0, 0.0, 1.0]
+
+
+def test_a_data_set_is_one_record() -> None:
+    assert {name: record.name for name, record in DATASETS.items()} == {name: name for name in DATASETS}
+    for record in DATASETS.values():
+        assert len(set(record.locations)) == 10 and set(record.supported) <= set(record.test_sets)
+        assert set(record.files) <= set(registry().files) and bool(record.files) == (record.read is not None)
+    assert set(LUO.files) == {f"luo2024/{name}.csv" for name in FILES}
+
+
+def test_a_protein_of_both_deeploc_files_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "hpa.csv"
+    path.write_text("sid," + ",".join(HPA) + ",Lengths,fasta\nE1,0,1,0,0,0,0,1,0,3,MKV\n")
+    first = deeploc(tmp_path, row(0, "P1"), row(1, "P2", "4"))
+    table, dropped = DEEPLOC2.read([first, path])
+    assert table["split"].tolist() == ["train", "test", "hpa"] and dropped.empty
+    with pytest.raises(DataError, match="hpa.csv: E1 is also in deeploc.csv; remove it from one of the two"):
+        DEEPLOC2.read([deeploc(tmp_path, row(0, "E1")), path])
+
+
+def test_the_notebooks_follow_one_protein(five_proteins: pd.DataFrame) -> None:
+    assert example_protein(five_proteins) == "P4"
+    several = five_proteins.assign(Nucleus=1)
+    assert example_protein(several) == "P4"  # Extracellular and Nucleus; P5 is Nucleus alone
+    assert example_protein(several.assign(structure=[True, True, True, False, True])) == "P5"
+    assert example_protein(five_proteins.assign(structure=False)) == "P4"
+    assert fingerprint(five_proteins.assign(structure=False)) == fingerprint(five_proteins)
 
 
 def test_one_vocabulary_one_order() -> None:

@@ -1,15 +1,21 @@
 """Residue graphs on hand-made geometry, and the graph network on them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch_geometric.data import Batch
 
+from halo_utils.core.residue_store import write_store
+from halo_utils.data.record import STANDARD
 from halo_utils.embeddings.biochemistry import PROPERTIES, biochemistry, composition, raw_properties
+from halo_utils.embeddings.truncation import seen_residues
 from halo_utils.models.gat import FeatureWeights, GatClassifier
 from halo_utils.profile import GatSettings
-from halo_utils.structures.edges import radius_edges
-from halo_utils.structures.residue_graph import build_graph, feature_blocks, node_features
+from halo_utils.structures.edges import radius_edges, store_edges
+from halo_utils.structures.reader import CA, WIDTH
+from halo_utils.structures.residue_graph import GraphDataset, group_widths, node_features, residue_graph
 
 # Four residues on a line at 0, 6, 12 and 22 angstrom: 0-1 and 1-2 are under 10, 2-3 is exactly 10, 0-2 is 12.
 LINE = np.array([[0.0, 0, 0], [6, 0, 0], [12, 0, 0], [22, 0, 0]], dtype=np.float32)
@@ -65,12 +71,31 @@ def test_rotation_leaves_features_unchanged() -> None:
 
 @pytest.mark.parametrize("ca", [LINE, None])
 def test_node_width_with_and_without_structure(ca: np.ndarray | None) -> None:
-    graph = build_graph("P1", "MKVL", Y, np.ones((4, 5)), ca)
+    graph = residue_graph("P1", "MKVL", Y, np.ones((4, 5)), ca, None if ca is None else radius_edges(ca))
     assert graph.x.shape == (4, 3 + 5 + len(PROPERTIES))
     assert graph.y.shape == (1, 3)
     assert graph.has_structure == (ca is not None)
     assert (graph.num_edges == 0) == (ca is None)
     assert bool((graph.x[:, :3] == 0).all()) == (ca is None)
+
+
+@pytest.mark.parametrize("policy", ["head", "head_tail"])
+def test_a_cut_graph_is_the_graph_of_the_residues_read(tmp_path: Path, policy: str) -> None:
+    """Whole proteins are stored and searched; a graph has the nodes, edges and order of a search on what is read."""
+    rng = np.random.default_rng(2)
+    rows = rng.normal(scale=12, size=(90, WIDTH)).astype(np.float32)
+    rows[[3, 50, 88]] = np.nan  # residues that the structure lacks
+    sequence = "".join(rng.choice(list(STANDARD), 90))
+    structures = write_store(tmp_path / "s.npy", "k", ["P1"], [90], WIDTH, [(0, rows)], "float32")
+    edges, embedding = store_edges(tmp_path / "e.npy", structures), rng.normal(size=(38, 5))
+    embeddings = write_store(tmp_path / "x.npy", "k", ["P1"], [38], 5, [(0, embedding)], "float32")
+    graphs = GraphDataset(["P1"], [sequence], Y[None], embeddings, structures, edges, 40, policy)
+    graph, read = graphs[0], seen_residues(90, 40, policy)
+    assert graphs.lengths == [38] and read[0] == 0 and (policy == "head" or read[-1] == 89)
+    found = radius_edges(rows[read, CA])
+    assert 0 < found.shape[1] < edges.length("P1") and np.array_equal(graph.edge_index, found)
+    expected = node_features(rows[read, CA], embedding.astype(np.float32), "".join(sequence[i] for i in read))
+    assert np.array_equal(graph.x, expected)
 
 
 def test_weights_scale_features_and_never_edges() -> None:
@@ -87,11 +112,11 @@ def test_learned_weights_start_where_told_and_learn() -> None:
 
 def test_graph_network_does_not_mix_proteins() -> None:
     torch.manual_seed(0)
-    model = GatClassifier(feature_blocks(5), 3, GatSettings(hidden=4), (0.5, 1.0, 0.5)).eval()
+    model = GatClassifier(group_widths(5), 3, GatSettings(hidden=4), (0.5, 1.0, 0.5)).eval()
     rng = np.random.default_rng(0)
     graphs = [
-        build_graph("P1", "MKVL", Y, rng.normal(size=(4, 5)), LINE),
-        build_graph("P2", "MKVLAG", Y, rng.normal(size=(6, 5)), None),
+        residue_graph("P1", "MKVL", Y, rng.normal(size=(4, 5)), LINE, radius_edges(LINE)),
+        residue_graph("P2", "MKVLAG", Y, rng.normal(size=(6, 5))),
     ]
     with torch.no_grad():
         together = model(Batch.from_data_list(graphs))
@@ -102,9 +127,10 @@ def test_graph_network_does_not_mix_proteins() -> None:
 
 def test_edges_matter() -> None:
     torch.manual_seed(0)
-    model = GatClassifier(feature_blocks(5), 3, GatSettings(hidden=4), (0.0, 1.0, 0.0)).eval()
+    model = GatClassifier(group_widths(5), 3, GatSettings(hidden=4), (0.0, 1.0, 0.0)).eval()
     embedding = np.random.default_rng(0).normal(size=(4, 5))
-    with_edges, without = (build_graph("P", "MKVL", Y, embedding, ca) for ca in (LINE, None))
+    with_edges = residue_graph("P", "MKVL", Y, embedding, LINE, radius_edges(LINE))
+    without = residue_graph("P", "MKVL", Y, embedding)
     with torch.no_grad():
         assert not torch.allclose(model(Batch.from_data_list([with_edges])), model(Batch.from_data_list([without])))
 

@@ -6,7 +6,6 @@ import torch
 from halo_utils.config import load_settings, profile_names
 from halo_utils.core import devices
 from halo_utils.core import devices as precision
-from halo_utils.profile import ComputeSettings
 
 
 @pytest.mark.parametrize(
@@ -38,11 +37,10 @@ def test_auto_follows_the_gpu(monkeypatch: pytest.MonkeyPatch, emulated: bool) -
 
 
 def test_without_a_compiler_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    asked = ComputeSettings(compile=True)
     monkeypatch.setattr(devices.shutil, "which", lambda name: "/bin/c++" if name == "g++" else None)
-    assert devices.compiles(asked) and not devices.compiles(ComputeSettings())
+    assert devices.compiles(True) and not devices.compiles(False)
     monkeypatch.setattr(devices.shutil, "which", lambda name: None)
-    assert not devices.compiles(asked) and "no C++ compiler here" in capsys.readouterr().out
+    assert not devices.compiles(True) and "no C++ compiler here" in capsys.readouterr().out
 
 
 def test_no_shipped_profile_forces_emulation() -> None:

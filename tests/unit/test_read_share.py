@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils.config import load_settings
 from halo_utils.core.paths import RunPaths
 from halo_utils.data.locations import DEEPLOC
 from halo_utils.embeddings import truncation
 from halo_utils.embeddings.truncation import seen_residues
 from halo_utils.runs import wording
-from halo_utils.structures import store
+from halo_utils.structures.edges import count_contacts
+from halo_utils.structures.store import store_structures
 from tests.models import model, write
 from tools import statements
 
@@ -26,11 +26,11 @@ def brute_force(ca: np.ndarray, cutoff: float) -> set[tuple[int, int]]:
 
 def test_contacts_are_counted_in_the_whole_structure_and_among_the_residues_read() -> None:
     line = np.column_stack([4.0 * np.arange(10), np.zeros(10), np.zeros(10)])  # neighbours and next ones under 10 A
-    assert truncation.count_contacts(line, np.arange(10), 10.0) == (17, 17)
-    assert truncation.count_contacts(line, np.arange(4), 10.0) == (17, 5)
-    assert truncation.count_contacts(line, np.array([0, 1, 8, 9]), 10.0) == (17, 2)
+    assert count_contacts(line, np.arange(10), 10.0) == (17, 17)
+    assert count_contacts(line, np.arange(4), 10.0) == (17, 5)
+    assert count_contacts(line, np.array([0, 1, 8, 9]), 10.0) == (17, 2)
     line[9] = np.nan
-    assert truncation.count_contacts(line, np.array([0, 1, 8, 9]), 10.0) == (15, 1)
+    assert count_contacts(line, np.array([0, 1, 8, 9]), 10.0) == (15, 1)
 
 
 def stored(folder: Path, policy: str) -> tuple[pd.DataFrame, set[tuple[int, int]]]:
@@ -43,9 +43,8 @@ def stored(folder: Path, policy: str) -> tuple[pd.DataFrame, set[tuple[int, int]
     write(folder / "P1.cif.gz", structure)
     table = pd.DataFrame({"accession": ["P1", "P2"], "sequence": [LONG, "MKVL" * 5], "split": ["train", "test"]})
     table = table.join(pd.DataFrame(np.eye(2, 10, dtype=int), columns=list(DEEPLOC)))
-    settings = load_settings("demo", backbone={"max_tokens": 42, "truncation": policy})
-    found = store.store_structures(settings, table, [folder])
-    return truncation.read_share(table, settings.backbone, found), brute_force(atoms[:, 1], 10.0)
+    report = store_structures(folder / "structures.npy", table, [folder], max_tokens=42, truncation=policy)
+    return truncation.read_share(table, report, 42, policy), brute_force(atoms[:, 1], 10.0)
 
 
 @pytest.mark.parametrize("policy", ["head", "head_tail"])

@@ -1,11 +1,10 @@
-"""The residue store: one row per residue, rebuilt when its key or a single byte changed."""
+"""The residue store: one row per residue, made again when its key, its size or its index changed."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from halo_utils.core import residue_store as residues
 from halo_utils.core.errors import DataError
 from halo_utils.core.residue_store import ResidueStore, open_if_current, write_store
 
@@ -23,6 +22,11 @@ def test_store_returns_one_row_per_residue(tmp_path: Path) -> None:
         found.rows("c")
 
 
+def test_store_may_be_empty(tmp_path: Path) -> None:
+    empty = write_store(tmp_path / "s.npy", "k", [], [], 3, [])
+    assert len(empty) == 0 and empty.width == 3 and empty.damaged() is None
+
+
 def test_store_is_rebuilt_when_its_key_or_file_changed(tmp_path: Path) -> None:
     path = tmp_path / "s.npy"
     store(path)
@@ -37,64 +41,48 @@ def test_store_refuses_wrong_shapes_and_missing_proteins(tmp_path: Path) -> None
         write_store(tmp_path / "s.npy", "k", ["a"], [4], 3, [(0, np.zeros((3, 3)))])
     with pytest.raises(DataError, match="b: never written, expected once"):
         write_store(tmp_path / "s.npy", "k", ["a", "b"], [1, 1], 3, [(0, np.zeros((1, 3)))])
-    assert [p.name for p in tmp_path.iterdir() if "lock" not in p.name] == []  # nothing half-written stays
+    with pytest.raises(DataError, match="a: written twice, expected once"):
+        write_store(tmp_path / "s.npy", "k", ["a", "b"], [1, 1], 3, [(0, np.zeros((1, 3)))] * 2)
+    assert list(tmp_path.iterdir()) == []  # nothing half-written stays
 
 
 @pytest.mark.parametrize("value", [7e4, -7e4])
 def test_store_refuses_what_float16_cannot_hold(tmp_path: Path, value: float) -> None:
     rows = [(0, np.full((1, 3), 65_504.0)), (1, np.array([[1, value, 1], [0, 0, 0]], dtype=np.float32))]
-    with pytest.raises(DataError, match=r"b: a state of 7e\+04 does not fit float16"):
+    with pytest.raises(DataError, match=r"b: a state of 7e\+04 does not fit float16.* another backbone"):
         write_store(tmp_path / "s.npy", "k", ["a", "b"], [1, 2], 3, rows)
     assert not (tmp_path / "s.npy").exists() and open_if_current(tmp_path / "s.npy", "k") is None
     whole = write_store(tmp_path / "s.npy", "k", ["a", "b"], [1, 2], 3, rows, dtype="float32")
     assert whole.rows("b")[0].tolist() == [1, value, 1] and (whole.rows("a") == 65_504).all()
 
 
-NAMES = ["a", "b", "c", "d", "e"]
+def test_store_that_was_interrupted_is_not_there(tmp_path: Path) -> None:
+    def rows():
+        yield 0, np.zeros((4, 3))
+        raise KeyboardInterrupt
 
-
-def rows_until(stop: int, seen: list[set[int]]):
-    """Rows of the missing proteins; the work is interrupted before protein ``stop``."""
-
-    def rows(done: set[int]):
-        seen.append(done)
-        for i in range(5):
-            if i == stop:
-                raise KeyboardInterrupt
-            if i not in done:
-                yield i, np.full((i + 1, 3), float(i))
-
-    return rows
-
-
-def test_an_interrupted_store_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(residues, "NOTE_SECONDS", 0)
-    lengths, path, seen = [1, 2, 3, 4, 5], tmp_path / "s.npy", []
     with pytest.raises(KeyboardInterrupt):
-        write_store(path, "k", NAMES, lengths, 3, rows_until(3, seen))
-    assert not path.exists() and open_if_current(path, "k") is None
-    found = write_store(path, "k", NAMES, lengths, 3, rows_until(9, seen))
-    assert seen == [set(), {0, 1, 2}]
-    assert all((found.rows(name) == i).all() for i, name in enumerate(NAMES)) and found.damaged() is None
-    assert sorted(p.name for p in tmp_path.iterdir() if "lock" not in p.name) == ["s.json", "s.npy"]
-    whole = write_store(tmp_path / "t.npy", "k", NAMES, lengths, 3, rows_until(9, seen))
-    assert whole.path.read_bytes() == path.read_bytes() and whole.content == found.content
+        write_store(tmp_path / "s.npy", "k", ["a", "b"], [4, 2], 3, rows())
+    assert list(tmp_path.iterdir()) == [] and open_if_current(tmp_path / "s.npy", "k") is None
 
 
-@pytest.mark.parametrize("change", ["key", "rows", "note"])
-def test_what_an_interruption_left_is_not_trusted_blindly(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
-) -> None:
-    monkeypatch.setattr(residues, "NOTE_SECONDS", 0)
-    path, seen = tmp_path / "s.npy", []
-    with pytest.raises(KeyboardInterrupt):
-        write_store(path, "k", NAMES, [1, 2, 3, 4, 5], 3, rows_until(3, seen))
-    if change == "rows":  # those of protein b
-        part = tmp_path / "s.part.npy"
-        start = part.stat().st_size - 15 * 3 * 2 + 1 * 3 * 2
-        part.write_bytes(part.read_bytes()[:start] + b"x" + part.read_bytes()[start + 1 :])
-    elif change == "note":
-        (tmp_path / "s.part.json").write_text("{")
-    found = write_store(path, "other" if change == "key" else "k", NAMES, [1, 2, 3, 4, 5], 3, rows_until(9, seen))
-    assert seen[1] == ({0, 2} if change == "rows" else set())
-    assert all((found.rows(name) == i).all() for i, name in enumerate(NAMES)) and found.damaged() is None
+def test_store_and_index_of_two_writings_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Killed between the array and its index, an old index of the same shape lies beside a new array."""
+    path = tmp_path / "s.npy"
+    old = store(path)
+    index = path.with_suffix(".json").read_bytes()
+    new = write_store(path, "k", ["a", "b"], [4, 2], 3, [(0, np.full((4, 3), 9.0)), (1, np.ones((2, 3)))])
+    assert new.content != old.content and (old.rows("a") == 0).all()  # an open store keeps the rows it was opened with
+    path.with_suffix(".json").write_bytes(index)
+    assert open_if_current(path, "k") is None and "its index is of another array" in capsys.readouterr().out
+
+
+def test_store_is_the_same_bytes_in_any_order_and_says_which_protein_is_damaged(tmp_path: Path) -> None:
+    first, rows = store(tmp_path / "s.npy"), [(0, np.zeros((4, 3))), (1, np.full((2, 3), 1.0))]
+    second = write_store(tmp_path / "t.npy", "k", ["a", "b"], [4, 2], 3, rows)
+    assert first.path.read_bytes() == second.path.read_bytes() and first.content == second.content
+    assert first.damaged() is None
+    content = bytearray(first.path.read_bytes())
+    content[-17] ^= 1  # the last byte of the last row, before the digest
+    first.path.write_bytes(content)
+    assert open_if_current(first.path, "k").damaged() == "b"

@@ -78,6 +78,6 @@ def test_loading_joins_by_accession_and_reports_everything(tmp_path: Path, five_
     arrays, report = load_structures(five_proteins, [tmp_path])
     assert report["status"].tolist() == ["matched", "none", "matched", "mismatched", "unreadable"]
     assert set(arrays) == {"P1", "P3"}
-    assert arrays["P3"].shape == (10, 4) and np.isnan(arrays["P3"][6:]).all() and np.isfinite(arrays["P3"][:6]).all()
+    assert arrays["P3"].shape == (10, 10) and np.isnan(arrays["P3"][6:]).all() and np.isfinite(arrays["P3"][:6]).all()
     assert report["problem"].notna().sum() == 2
     assert load_structures(five_proteins, [])[1]["status"].eq("none").all()

@@ -9,9 +9,9 @@ import pytest
 
 from halo_utils.config import Settings, load_settings
 from halo_utils.data.locations import DEEPLOC
-from halo_utils.data.synthetic.folds import build_backbone, segments_of
+from halo_utils.data.record import STANDARD
+from halo_utils.data.synthetic.folds import build_backbone
 from halo_utils.data.synthetic.proteome import (
-    AMINO_ACIDS,
     BACKGROUND,
     STRUCTURE_SHARE,
     frequencies,
@@ -48,7 +48,7 @@ def test_size_labels_and_splits(proteome: tuple) -> None:
     assert (table.groupby("split")[list(DEEPLOC)].sum() > 0).all().all()
     counts = table[list(DEEPLOC)].sum()
     assert counts["Cytoplasm"] > 5 * counts["Peroxisome"]
-    assert set("".join(table["sequence"])) <= set(AMINO_ACIDS)
+    assert set("".join(table["sequence"])) <= set(STANDARD)
 
 
 def test_no_family_in_two_splits(proteome: tuple) -> None:
@@ -70,13 +70,13 @@ SIGNALS = {
 }
 
 
-@pytest.mark.parametrize("place", SIGNALS)
-def test_planted_signals(proteome: tuple, place: str) -> None:
+@pytest.mark.parametrize("location", SIGNALS)
+def test_planted_signals(proteome: tuple, location: str) -> None:
     table = proteome[0]
-    single = (table[list(DEEPLOC)].sum(axis=1) == 1) & (table[place] == 1)
-    assert table.loc[single, "sequence"].map(lambda s: bool(re.search(SIGNALS[place], s))).all()
-    others = table.loc[table[place] == 0, "sequence"]
-    assert others.map(lambda s: bool(re.search(SIGNALS[place], s))).mean() < 0.15
+    single = (table[list(DEEPLOC)].sum(axis=1) == 1) & (table[location] == 1)
+    assert table.loc[single, "sequence"].map(lambda s: bool(re.search(SIGNALS[location], s))).all()
+    others = table.loc[table[location] == 0, "sequence"]
+    assert others.map(lambda s: bool(re.search(SIGNALS[location], s))).mean() < 0.15
 
 
 def test_secreted_proteins_start_with_a_signal_peptide(proteome: tuple) -> None:
@@ -87,7 +87,7 @@ def test_secreted_proteins_start_with_a_signal_peptide(proteome: tuple) -> None:
 
 def test_compositions_depart_from_the_background() -> None:
     background = BACKGROUND / BACKGROUND.sum()
-    assert frequencies("Extracellular")[AMINO_ACIDS.index("C")] > 2 * background[AMINO_ACIDS.index("C")]
+    assert frequencies("Extracellular")[STANDARD.index("C")] > 2 * background[STANDARD.index("C")]
     assert np.allclose(frequencies("Lysosome/Vacuole"), frequencies("Golgi apparatus"))
     assert frequencies("Cytoplasm").sum() == pytest.approx(1)
 
@@ -120,10 +120,6 @@ def test_folds_differ_in_size() -> None:
     assert radius["elongated"] > 1.3 * radius["compact"]
 
 
-def test_segments() -> None:
-    assert [(s.kind, s.length) for s in segments_of("HHHCCE")] == [("H", 3), ("C", 2), ("E", 1)]
-
-
 def test_files_are_read_by_the_real_parser(tmp_path: Path, proteome: tuple) -> None:
     table, folds = proteome
     few = dict(list(folds.items())[:6])
@@ -145,3 +141,5 @@ def test_structures_resume_identically(tmp_path: Path, proteome: tuple) -> None:
     last.unlink()
     write_structures(table, few, tmp_path, seed=10)
     assert last.read_bytes() == before
+    write_structures(table, few, tmp_path, seed=11)
+    assert last.read_bytes() != before  # another seed, other folds

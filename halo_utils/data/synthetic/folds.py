@@ -1,12 +1,12 @@
 """Backbone traces for the synthetic proteome: internal coordinates in, N/CA/C positions out.
 
-A chain is grown segment by segment. For every segment several random torsion sets are tried and the one
+A chain is grown run by run of equal states. For every run several random torsion sets are tried and the one
 that clashes least and suits the fold best (compact, elongated, or along the membrane normal) is kept, so
 the traces have ideal bond geometry (C-alpha steps of 3.8 A) and sensible secondary structure, without
 claiming to be real folds.
 """
 
-from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
@@ -18,22 +18,7 @@ TORSION = {"H": (-57.0, -47.0), "E": (-120.0, 130.0)}
 COIL_BASINS = np.array([(-65.0, 140.0), (-95.0, 125.0), (-62.0, -40.0), (-85.0, 0.0), (55.0, 45.0)])
 COIL_SHARE = np.array([0.42, 0.22, 0.18, 0.12, 0.06])
 CLASH_ANGSTROM = 4.2  # C-alpha atoms of residues at least three apart come no closer in real proteins
-TRIALS = 48  # torsion sets tried per segment: 12 leave strand domains twice as wide as real ones
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A run of residues with one secondary structure: ``kind`` H helix, E strand, C loop, D disorder."""
-
-    kind: str
-    length: int
-
-
-def segments_of(states: str) -> list[Segment]:
-    """Split a per-residue string of H, E, C, D into runs; ``HHHCC`` gives H3, C2."""
-    starts = [i for i in range(len(states)) if i == 0 or states[i] != states[i - 1]]
-    ends = [*starts[1:], len(states)]
-    return [Segment(states[a], b - a) for a, b in zip(starts, ends, strict=True)]
+TRIALS = 48  # torsion sets tried per run: 12 leave strand domains twice as wide as real ones
 
 
 def _torsions(kind: str, length: int, trials: int, rng: np.random.Generator) -> np.ndarray:
@@ -47,31 +32,28 @@ def _torsions(kind: str, length: int, trials: int, rng: np.random.Generator) -> 
     return np.radians(mean + rng.normal(0.0, spread, size=(trials, length, 2)))
 
 
-def _place(a: np.ndarray, b: np.ndarray, c: np.ndarray, bond: float, angle: float, torsion: np.ndarray) -> np.ndarray:
+def _atom(a: np.ndarray, b: np.ndarray, c: np.ndarray, bond: float, angle: float, torsion: np.ndarray) -> np.ndarray:
     """Return the atom at ``bond`` angstrom from c, ``angle`` degrees at b-c, ``torsion`` radians, all [T, 3].
 
     Source: natural extension reference frame, Parsons et al. 2005.
     """
-    theta = np.radians(180.0 - angle)
-    bc = c - b
+    theta, bc = np.radians(180.0 - angle), c - b
     bc /= np.linalg.norm(bc, axis=1, keepdims=True)
     normal = np.cross(b - a, bc)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    side = np.cross(normal, bc)
-    local = np.cos(theta) * bc
-    local = local + (np.sin(theta) * np.cos(torsion))[:, None] * side
+    local = np.cos(theta) * bc + (np.sin(theta) * np.cos(torsion))[:, None] * np.cross(normal, bc)
     return c + bond * (local + (np.sin(theta) * np.sin(torsion))[:, None] * normal)
 
 
 def _extend(tail: np.ndarray, psi_before: np.ndarray, torsions: np.ndarray) -> np.ndarray:
-    """Grow T alternative segments from the last residue ``tail`` [T, 3, 3]; return [T, n, 3, 3]."""
-    n, ca, c = tail[:, 0], tail[:, 1], tail[:, 2]
+    """Grow T alternative runs from the last residue ``tail`` [T, 3, 3]; return [T, n, 3, 3]."""
+    n, ca, c = np.moveaxis(tail, 1, 0)
     psi, residues, trans = psi_before, [], np.full(len(tail), np.pi)
-    for i in range(torsions.shape[1]):
-        new_n = _place(n, ca, c, BOND["C-N"], ANGLE["CA-C-N"], psi)
-        new_ca = _place(ca, c, new_n, BOND["N-CA"], ANGLE["C-N-CA"], trans)
-        new_c = _place(c, new_n, new_ca, BOND["CA-C"], ANGLE["N-CA-C"], torsions[:, i, 0])
-        n, ca, c, psi = new_n, new_ca, new_c, torsions[:, i, 1]
+    for next_phi, next_psi in np.moveaxis(torsions, 0, -1):
+        next_n = _atom(n, ca, c, BOND["C-N"], ANGLE["CA-C-N"], psi)
+        next_ca = _atom(ca, c, next_n, BOND["N-CA"], ANGLE["C-N-CA"], trans)
+        next_c = _atom(c, next_n, next_ca, BOND["CA-C"], ANGLE["N-CA-C"], next_phi)
+        n, ca, c, psi = next_n, next_ca, next_c, next_psi
         residues.append(np.stack([n, ca, c], axis=1))
     return np.stack(residues, axis=1)
 
@@ -98,7 +80,7 @@ def build_backbone(states: str, style: str, rng: np.random.Generator) -> np.ndar
 
     Args:
         states: length L, one of H (helix), E (strand), C (loop), D (disordered) per residue.
-        style: ``compact`` packs segments together, ``elongated`` stretches them out, ``membrane`` lets
+        style: ``compact`` packs runs together, ``elongated`` stretches them out, ``membrane`` lets
             helices run up and down the z axis.
         rng: random generator; the same state gives the same trace.
 
@@ -110,15 +92,12 @@ def build_backbone(states: str, style: str, rng: np.random.Generator) -> np.ndar
     first_c = BOND["N-CA"] * np.array([1.0, 0, 0]) - BOND["CA-C"] * np.array([np.cos(angle), -np.sin(angle), 0])
     chain = np.array([[[0.0, 0, 0], [BOND["N-CA"], 0, 0], first_c]])
     psi, helices = 2.4, 0
-    for segment in segments_of(states):
-        torsions = _torsions(segment.kind, segment.length, TRIALS, rng)
-        tail = np.repeat(chain[-1:], TRIALS, axis=0)
-        grown = _extend(tail, np.full(TRIALS, psi), torsions)
-        penalty = _score(grown[:, :, 1], chain[1:, 1], segment.kind, style, helices)
-        best = int(penalty.argmin())
-        chain = np.concatenate([chain, grown[best]])
-        psi = torsions[best, -1, 1]
-        helices += segment.kind == "H"
+    for kind, run in groupby(states):
+        torsions = _torsions(kind, len(list(run)), TRIALS, rng)
+        grown = _extend(np.repeat(chain[-1:], TRIALS, axis=0), np.full(TRIALS, psi), torsions)
+        best = int(_score(grown[:, :, 1], chain[1:, 1], kind, style, helices).argmin())
+        chain, psi = np.concatenate([chain, grown[best]]), torsions[best, -1, 1]
+        helices += kind == "H"
     chain = chain[1:]
     return (chain - chain[:, 1].mean(axis=0)).astype(np.float32)
 

@@ -6,24 +6,22 @@ train, validation and test. No sequence here occurs in nature and no result on t
 real proteins; they exist so that every step of the pipeline can be run and tested offline.
 """
 
-import json
 from pathlib import Path
-from typing import Any
 
 import gemmi
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from halo_utils.core.files import atomic_path, digest, sha256, write_json
-from halo_utils.data.locations import DEEPLOC
+from halo_utils.core.files import atomic_path, digest, write_text
+from halo_utils.data.deeploc import DEEPLOC
+from halo_utils.data.record import STANDARD, Dataset
 from halo_utils.data.synthetic.folds import build_backbone, confidence_of
 from halo_utils.data.synthetic.signals import C_SIGNALS, N_SIGNALS, PAIR_HEADS, PAIR_TAILS, Piece, pick, plain_start
 
+SYNTHETIC = Dataset("synthetic", "synthetic demo proteome", DEEPLOC)
 CACHE_VERSION = 1  # of what is kept between runs; raised by hand when a change here changes numbers
-MADE = "made.json"
-AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
-# Swiss-Prot composition in per cent (UniProtKB/Swiss-Prot release statistics, 2024), order of AMINO_ACIDS.
+# Swiss-Prot composition in per cent (UniProtKB/Swiss-Prot release statistics, 2024), order of STANDARD.
 BACKGROUND = np.array(
     [8.25, 1.38, 5.46, 6.72, 3.86, 7.07, 2.27, 5.91, 5.80, 9.64]
     + [2.41, 4.06, 4.74, 3.93, 5.53, 6.65, 5.36, 6.86, 1.10, 2.92]
@@ -73,62 +71,56 @@ FAMILY_SHARE: dict[tuple[str, ...], float] = {
 # then rest on about 200 proteins each and do not change with the last bits of a processor's arithmetic.
 SPLITS = ("train", "train", "val", "test")
 FAMILY_SIZES = (2, 1)
+KINGDOMS = ["Metazoa", "Fungi", "Other"]  # of all but plastid proteins
 SUBSTITUTION_RATE = 0.3  # share of ancestral residues that a member changes
 STRUCTURE_SHARE = 0.85  # the others have no structure file, as in real life
 USUAL_FOLD = 0.85  # chance that a family has the usual fold of its location
 
 
 def frequencies(location: str) -> np.ndarray:
-    """Return the residue frequencies of a location, [20], in the order of AMINO_ACIDS, summing to one."""
-    factor = np.array([COMPOSITION[location].get(a, 1.0) for a in AMINO_ACIDS])
+    """Return the residue frequencies of a location, [20], in the order of STANDARD, summing to one."""
+    factor = np.array([COMPOSITION[location].get(a, 1.0) for a in STANDARD])
     return BACKGROUND * factor / (BACKGROUND * factor).sum()
 
 
-def _domain(places: tuple[str, ...], rng: np.random.Generator) -> tuple[str, str, str]:
+def _domain(locations: tuple[str, ...], rng: np.random.Generator) -> tuple[str, str, str]:
     """Return ancestral sequence, states and trace style of the folded part of a family."""
-    fold_of = places[0] if rng.random() < USUAL_FOLD else str(rng.choice(list(FOLDS)))
-    if "Cell membrane" in places:
+    fold_of = locations[0] if rng.random() < USUAL_FOLD else str(rng.choice(list(FOLDS)))
+    if "Cell membrane" in locations:
         fold_of = "Cell membrane"
     unit, style = FOLDS[fold_of]
     states = (unit * 20)[: int(rng.integers(60, 105))]
-    share = np.mean([frequencies(p) for p in places], axis=0)
-    residues = list(rng.choice(list(AMINO_ACIDS), size=len(states), p=share))
+    share = np.mean([frequencies(p) for p in locations], axis=0)
+    residues = list(rng.choice(list(STANDARD), size=len(states), p=share))
     if style == "membrane":
         for i, state in enumerate(states):
             residues[i] = pick(rng, "LLLIVFAGLW", 1) if state == "H" else pick(rng, "KRSGTNQKR", 1)
-    for i, state in enumerate(states):
-        if state in "HE" and residues[i] == "P":  # proline breaks helix and strand
-            residues[i] = "A" if state == "H" else "V"
-    return "".join(residues), states, style
+    # proline breaks helix and strand
+    kept = ({"H": "A", "E": "V"}.get(s, a) if a == "P" else a for a, s in zip(residues, states, strict=True))
+    return "".join(kept), states, style
 
 
-def _mutate(sequence: str, states: str, share: np.ndarray, rng: np.random.Generator) -> str:
-    """Substitute residues of the ancestor; helices and strands receive no proline."""
-    changed = rng.random(len(sequence)) < SUBSTITUTION_RATE
-    drawn = rng.choice(list(AMINO_ACIDS), size=len(sequence), p=share)
-    drawn = ["A" if s in "HE" and a == "P" else a for a, s in zip(drawn, states, strict=True)]
-    return "".join(new if c else old for old, new, c in zip(sequence, drawn, changed, strict=True))
-
-
-def _member(places: tuple[str, ...], domain: tuple[str, str, str], rng: np.random.Generator) -> Piece:
-    """Return one protein of a family: signals of its locations around a mutated copy of the domain."""
+def _member(locations: tuple[str, ...], domain: tuple[str, str, str], rng: np.random.Generator) -> Piece:
+    """Return one protein of a family: signals of its locations around a copy of the domain with substitutions."""
     sequence, states, style = domain
-    share = np.mean([frequencies(p) for p in places], axis=0)
+    share = np.mean([frequencies(p) for p in locations], axis=0)
     if style == "membrane":  # substitutions keep the helices hydrophobic
-        share = np.where([a in "LIVFAGW" for a in AMINO_ACIDS], 4.0, 0.4) * share
+        share = np.where([a in "LIVFAGW" for a in STANDARD], 4.0, 0.4) * share
         share /= share.sum()
-    body = _mutate(sequence, states, share, rng)
-    head = PAIR_HEADS.get(places) or next((N_SIGNALS[p] for p in places if p in N_SIGNALS), plain_start)
-    tail = PAIR_TAILS.get(places) or next((C_SIGNALS[p] for p in places if p in C_SIGNALS), None)
-    pieces = [head(rng), Piece(body, states)] + ([tail(rng)] if tail else [])
-    return Piece("".join(p.sequence for p in pieces), "".join(p.states for p in pieces))
+    changed = rng.random(len(sequence)) < SUBSTITUTION_RATE
+    drawn = rng.choice(list(STANDARD), size=len(sequence), p=share)
+    drawn = ["A" if s in "HE" and a == "P" else a for a, s in zip(drawn, states, strict=True)]
+    body = "".join(new if c else old for old, new, c in zip(sequence, drawn, changed, strict=True))
+    head = PAIR_HEADS.get(locations) or next((N_SIGNALS[p] for p in locations if p in N_SIGNALS), plain_start)
+    tail = PAIR_TAILS.get(locations) or next((C_SIGNALS[p] for p in locations if p in C_SIGNALS), None)
+    protein = head(rng) + Piece(body, states)
+    return protein + tail(rng) if tail else protein
 
 
 def _family_counts(n_proteins: int) -> dict[tuple[str, ...], int]:
     """Return how many families each location set gets; at least one per split."""
-    n_families = n_proteins / np.mean(FAMILY_SIZES)
-    total = sum(FAMILY_SHARE.values())
-    return {places: max(len(SPLITS), round(n_families * s / total)) for places, s in FAMILY_SHARE.items()}
+    unit = n_proteins / np.mean(FAMILY_SIZES) / sum(FAMILY_SHARE.values())
+    return {locations: max(len(SPLITS), round(unit * s)) for locations, s in FAMILY_SHARE.items()}
 
 
 def make_proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
@@ -143,22 +135,15 @@ def make_proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, t
         proteins that get a structure, accession -> (states, trace style).
     """
     rng = np.random.default_rng([seed, 20])
-    rows, folds = [], {}
-    family = 0
-    for places, count in _family_counts(n_proteins).items():
+    rows, folds, family = [], {}, 0
+    for locations, count in _family_counts(n_proteins).items():
         for index in range(count):
-            domain = _domain(places, rng)
+            domain = _domain(locations, rng)
             for _ in range(FAMILY_SIZES[(index // len(SPLITS)) % len(FAMILY_SIZES)]):
-                member = _member(places, domain, rng)
-                accession = f"SYN{len(rows):05d}"
-                kingdom = "Viridiplantae" if "Plastid" in places else str(rng.choice(["Metazoa", "Fungi", "Other"]))
-                row = {
-                    "accession": accession,
-                    "sequence": member.sequence,
-                    "split": SPLITS[index % len(SPLITS)],
-                }
-                row |= {"kingdom": kingdom, "family": family} | {p: int(p in places) for p in DEEPLOC}
-                rows.append(row)
+                member, accession = _member(locations, domain, rng), f"SYN{len(rows):05d}"
+                row = {"accession": accession, "sequence": member.sequence, "split": SPLITS[index % len(SPLITS)]}
+                row["kingdom"] = "Viridiplantae" if "Plastid" in locations else str(rng.choice(KINGDOMS))
+                rows.append(row | {"family": family} | {name: int(name in locations) for name in DEEPLOC})
                 if rng.random() < STRUCTURE_SHARE:
                     folds[accession] = (member.states, domain[2])
             family += 1
@@ -168,50 +153,36 @@ def make_proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, t
 def write_structures(table: pd.DataFrame, folds: dict[str, tuple[str, str]], folder: Path, seed: int) -> int:
     """Build and write one PDB file per protein with a fold, pLDDT in the B-factor column.
 
-    Files that are whole and were made by the same code and seed are kept, so a killed run goes on where it stopped;
-    damaged ones are made again.
+    Files that the same code and seed have made are kept, so a killed run goes on where it stopped.
 
     Args:
         table: dataset table with ``accession`` and ``sequence``.
         folds: accession -> (states, trace style), from ``make_proteome``.
-        folder: where ``<accession>.pdb`` files go, with ``made.json``, what made them and their checksums.
+        folder: where ``<accession>.pdb`` files go, with ``made_from``, the key of what made them.
         seed: seed of the proteome; every protein has a stream of its own.
 
     Returns:
-        The number of files in the folder that belong to ``table``.
+        The number of files in the folder.
     """
     sequences = table.set_index("accession")["sequence"]
-    made = _made_before(folder, digest(seed, sequences.to_dict(), CACHE_VERSION))
+    key, note = digest(seed, sequences.to_dict(), CACHE_VERSION), folder / "made_from"
+    if not note.is_file() or note.read_text(encoding="utf-8") != key:
+        for path in folder.glob("*.pdb"):
+            path.unlink()
+        write_text(note, key)
     for number, (accession, (states, style)) in enumerate(tqdm(folds.items(), desc="structures", leave=False)):
         path = folder / f"{accession}.pdb"
-        known = made["sha256"].get(path.name)
-        if path.is_file() and known in (None, sha256(path)):
+        if path.is_file():
             continue
         rng = np.random.default_rng([seed, 30, number])
         backbone = build_backbone(states, style, rng)
-        model = _gemmi_structure(accession, sequences[accession], backbone, confidence_of(states, rng))
         with atomic_path(path) as temporary:
+            model = gemmi_structure(accession, sequences[accession], backbone, confidence_of(states, rng))
             model.write_pdb(str(temporary))
-    files = [folder / f"{accession}.pdb" for accession in folds]
-    write_json(folder / MADE, {"key": made["key"], "sha256": {path.name: sha256(path) for path in files}})
-    return sum((folder / f"{accession}.pdb").exists() for accession in sequences.index)
+    return len(list(folder.glob("*.pdb")))
 
 
-def _made_before(folder: Path, key: str) -> dict[str, Any]:
-    """Return what ``made.json`` says; another key, or none, empties the folder first."""
-    try:
-        made = json.loads((folder / MADE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        made = {"key": ""}
-    if made["key"] != key:
-        for path in folder.glob("*.pdb"):
-            path.unlink()
-        made = {"key": key, "sha256": {}}
-        write_json(folder / MADE, made)
-    return made
-
-
-def _gemmi_structure(name: str, sequence: str, backbone: np.ndarray, plddt: np.ndarray) -> gemmi.Structure:
+def gemmi_structure(name: str, sequence: str, backbone: np.ndarray, plddt: np.ndarray) -> gemmi.Structure:
     """Return a gemmi structure with one chain A from N/CA/C positions [L, 3, 3] and pLDDT [L]."""
     structure, model, chain = gemmi.Structure(), gemmi.Model(1), gemmi.Chain("A")
     structure.name = f"{name} SYNTHETIC"

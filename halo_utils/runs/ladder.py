@@ -4,7 +4,9 @@ import pandas as pd
 
 from halo_utils.config import Settings
 from halo_utils.profile import EsmSettings, FocalSettings, HeadSettings
-from halo_utils.training.sequence_data import finetune, parameter_counts, predict_held_out, prepare
+from halo_utils.runs.recipe import train_sequence_model
+from halo_utils.training.fit import parameter_counts
+from halo_utils.training.predict import predict
 
 STEPS = {"all": None, "paper": 1, "none": 0}  # how many of the first ones a profile trains
 
@@ -16,11 +18,11 @@ def ladder(esm: EsmSettings) -> dict[str, EsmSettings]:
     every other adds one thing to the one before: our loss, then our pooling and hidden layer, then (ours) the network
     on composition.
     """
-    ours, plain = esm.head, HeadSettings(learning_rate=esm.head.learning_rate)
+    plain = HeadSettings(learning_rate=esm.head.learning_rate)
     steps = {
         "esm_paper_head": esm.model_copy(update={"head": plain, "focal": FocalSettings()}),
         "esm_own_loss": esm.model_copy(update={"head": plain}),
-        "esm_own_pooling": esm.model_copy(update={"head": ours.model_copy(update={"composition": 0})}),
+        "esm_own_pooling": esm.model_copy(update={"head": esm.head.model_copy(update={"composition": 0})}),
     }
     different: dict[str, EsmSettings] = {}
     for name, step in steps.items():
@@ -37,7 +39,7 @@ def climb(settings: Settings, table: pd.DataFrame) -> tuple[dict[str, pd.DataFra
     """
     predictions, parameters = {}, {}
     for name, esm in list(ladder(settings.esm).items())[: STEPS[settings.esm.compare_heads]]:
-        step = prepare(settings.model_copy(update={"esm": esm}), table)
-        parameters[name] = parameter_counts(step.classifier)[0]
-        predictions[name] = predict_held_out(step, finetune(step))
+        data, run = train_sequence_model(settings.model_copy(update={"esm": esm}), table)
+        parameters[name] = parameter_counts(run.model)[0]
+        predictions[name] = predict(run, data, settings.compute.precision)
     return predictions, parameters

@@ -1,0 +1,153 @@
+"""How a profile is trained: the calls that notebooks 02 and 04 spell out, for the command line and for comparisons."""
+
+from typing import Any
+
+import lightning as L
+import pandas as pd
+from torch import nn
+from transformers import EsmModel
+
+from halo_utils.config import Settings
+from halo_utils.core.devices import compiles
+from halo_utils.data.datasets import DATASETS
+from halo_utils.data.splits import label_matrix
+from halo_utils.embeddings.esm2 import load_esm2
+from halo_utils.models.esm_classifier import EsmClassifier
+from halo_utils.models.gat import GatClassifier, Weights
+from halo_utils.models.losses import FocalLoss
+from halo_utils.models.rarity_offset import RarityOffset, log_odds
+from halo_utils.models.region_classifier import RegionClassifier
+from halo_utils.runs.artifacts import load_embeddings, load_structures
+from halo_utils.structures.edges import store_edges
+from halo_utils.training.embed import cache_trunk
+from halo_utils.training.fit import Fit, fit
+from halo_utils.training.graph_data import GraphData
+from halo_utils.training.sequence_data import SequenceData
+
+TOKENS, NODES = "esm.tokens_per_batch", "gat.nodes_per_batch"
+
+
+def backbone_arguments(settings: Settings) -> dict[str, Any]:
+    """Return the arguments of ``load_esm2`` for the profile's backbone."""
+    chosen = settings.backbone
+    shape = chosen.random and chosen.random.model_dump()
+    return {"source": chosen.source, "revision": chosen.revision, "shape": shape, "seed": settings.seed}
+
+
+def backbone(settings: Settings) -> EsmModel:
+    """Return the profile's ESM-2."""
+    return load_esm2(**backbone_arguments(settings))
+
+
+def sequence_data(settings: Settings, table: pd.DataFrame) -> SequenceData:
+    """Return the proteins of a table as the profile's sequence model reads them."""
+    return SequenceData(
+        table,
+        DATASETS[settings.data.dataset].locations,
+        max_tokens=settings.backbone.max_tokens,
+        truncation=settings.backbone.truncation,
+        tokens_per_batch=settings.esm.tokens_per_batch,
+        with_composition=settings.esm.head.composition > 0,
+        seed=settings.seed,
+    )
+
+
+def sequence_model(settings: Settings, esm2: EsmModel, data: SequenceData) -> nn.Module:
+    """Return the profile's sequence model before fine-tuning: the paper's, or ours for small backbones."""
+    L.seed_everything(settings.seed, verbose=False)
+    head, k, layers = settings.esm.head, len(data.locations), settings.backbone.trainable_layers
+    if head.pooling == "attention":
+        model: nn.Module = EsmClassifier(esm2, k, layers)
+    else:
+        model = RegionClassifier(esm2, k, layers, head.channels, head.hidden, head.dropout, head.composition)
+    model.encoder.compiled = compiles(settings.compute)
+    return with_offset(model, settings.esm.focal.balance, data)
+
+
+def with_offset(model: nn.Module, balance: float, data: Any) -> nn.Module:
+    """Return a model whose logits start at a share of the locations' log-odds in train; unchanged where it is 0."""
+    if not balance:
+        return model
+    train = data.table[data.table["split"] == "train"]
+    return RarityOffset(model, balance * log_odds(label_matrix(train, data.locations)))
+
+
+def finetune(settings: Settings, model: nn.Module, data: SequenceData) -> Fit:
+    """Fine-tune a sequence model as the profile says."""
+    esm = settings.esm
+    return fit(
+        model,
+        FocalLoss(esm.focal.gamma, esm.focal.alpha),
+        data,
+        settings.paths.work / "esm",
+        epochs=esm.epochs,
+        learning_rate=esm.learning_rate,
+        weight_decay=esm.weight_decay,
+        schedule=esm.schedule,
+        plateau=(esm.plateau_patience, esm.plateau_factor),
+        rates=dict.fromkeys(("pooling", "head", "composition"), esm.head.learning_rate or esm.learning_rate),
+        compute=settings.compute,
+        seed=settings.seed,
+        budget=TOKENS,
+    )
+
+
+def train_sequence_model(settings: Settings, table: pd.DataFrame) -> tuple[SequenceData, Fit]:
+    """Fine-tune the profile's sequence model, from data to the best epoch."""
+    data = sequence_data(settings, table)
+    model = sequence_model(settings, backbone(settings), data)
+    encoder = (model.model if isinstance(model, RarityOffset) else model).encoder
+    data.trunk = cache_trunk(encoder, data, settings.source.work / "trunk.npy", settings.compute.precision)
+    return data, finetune(settings, model, data)
+
+
+def graph_data(settings: Settings, table: pd.DataFrame, embeddings: str) -> GraphData:
+    """Return the proteins of a table as residue graphs.
+
+    Args:
+        settings: the profile.
+        table: dataset table.
+        embeddings: ``pretrained`` or ``finetuned``, a residue store of notebook 02.
+    """
+    structures = load_structures(settings, table)
+    return GraphData(
+        table,
+        DATASETS[settings.data.dataset].locations,
+        load_embeddings(settings, embeddings),
+        structures,
+        store_edges(settings.paths.work / "edges.npy", structures, settings.gat.cutoff_angstrom),
+        max_tokens=settings.backbone.max_tokens,
+        truncation=settings.backbone.truncation,
+        nodes_per_batch=settings.gat.nodes_per_batch,
+        seed=settings.seed,
+    )
+
+
+def train_gat(
+    settings: Settings, data: GraphData, weights: Weights, *, learned: bool = False, epochs: int | None = None
+) -> Fit:
+    """Train one graph network as the profile says, with early stopping on validation macro F1.
+
+    Args:
+        settings: the profile.
+        data: its graphs.
+        weights: weights of coordinates, embedding and biochemistry.
+        learned: train them from these starting values.
+        epochs: fewer epochs than the profile's, for the weight grid.
+    """
+    gat, k = settings.gat, len(data.locations)
+    L.seed_everything(settings.seed, verbose=False)
+    model = GatClassifier(data.widths, k, gat.layers, gat.heads, gat.hidden, gat.dropout, weights, learned)
+    return fit(
+        with_offset(model, gat.focal.balance, data),
+        FocalLoss(gat.focal.gamma, gat.focal.alpha, n_locations=k),
+        data,
+        settings.source.work / "gat",  # variations share what they have in common
+        epochs=epochs or gat.epochs,
+        learning_rate=gat.learning_rate,
+        weight_decay=gat.weight_decay,
+        patience=gat.patience,
+        compute=settings.compute,
+        seed=settings.seed,
+        budget=NODES,
+    )
