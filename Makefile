@@ -11,11 +11,12 @@ export HALO_DATA_DIR
 BIN := .venv/bin
 
 .PHONY: run test setup bench notebooks pairs readme clean
+# Snakemake's own lock would outlive a killed run; `halo_utils run` holds one that does not and refuses a second run.
 run: setup ## Run notebooks 01-06 of a profile; a second call re-runs only what is stale.
 	$(BIN)/snakemake --cores $(CORES) --nolock --rerun-incomplete --quiet rules progress --config profile=$(PROFILE) dataset=$(DATASET) \
 	  max_proteins=$(MAX_PROTEINS) seed=$(SEED)
 	@$(BIN)/python -m halo_utils summary --profile $(PROFILE) --dataset "$(DATASET)" \
-	  --max-proteins "$(MAX_PROTEINS)" --seed "$(SEED)"
+	  --max-proteins $(or $(MAX_PROTEINS),-1) --seed $(or $(SEED),-1)
 
 test: setup ## Lint, check the notebook pairs, run unit, integration and notebook tests.
 	$(BIN)/ruff check .

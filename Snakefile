@@ -15,17 +15,16 @@ def given(name):
 
 
 PROFILE = given("profile") or "demo"
-OVERRIDES = {"dataset": given("dataset")}
-OVERRIDES |= {name: int(given(name)) for name in ("max_proteins", "seed") if given(name)}
+OVERRIDES = {name: given(name) for name in ("dataset", "max_proteins", "seed") if given(name)}
+OVERRIDES |= {name: int(value) for name, value in OVERRIDES.items() if name != "dataset"}
 SETTINGS = load_settings(PROFILE, **OVERRIDES)
-PARAMETERS = " ".join(f"-p {name} {value}" for name, value in OVERRIDES.items() if value != "")
 
 BOOKS = [path.stem for path in notebooks()]
 EXECUTED = {path.stem: str(executed_path(SETTINGS, path)) for path in notebooks()}
 IS_GRID = SETTINGS.gat.weights.mode == "grid"  # other modes never look at the grid
 GRID = SETTINGS.gat.weights.pairs if given("grid") == "jobs" and IS_GRID else []
 PAIRS = [str(SETTINGS.paths.work / "gat" / f"pair_{number}.json") for number in range(len(GRID))]
-OPTIONS = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in OVERRIDES.items() if value != "")
+OPTIONS = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in {"profile": PROFILE, **OVERRIDES}.items())
 PACKAGE = [str(path) for path in sorted(Path("halo_utils").rglob("*.py"))] + [str(profile_path(PROFILE))]
 
 
@@ -50,7 +49,7 @@ for position, book in enumerate(BOOKS):
         params:
             book=book,
         shell:
-            "{sys.executable} -m halo_utils run --notebook {params.book} --profile {PROFILE} --output {output} {PARAMETERS}"
+            "{sys.executable} -m halo_utils run --notebook {params.book} --output {output} {OPTIONS}"
 
 
 rule weight_pair:
@@ -61,4 +60,4 @@ rule weight_pair:
         str(SETTINGS.paths.work / "gat" / "pair_{pair}.json"),
     threads: workflow.cores
     shell:
-        "{sys.executable} -m halo_utils weight-pair --profile {PROFILE} --pair {wildcards.pair} --output {output} {OPTIONS}"
+        "{sys.executable} -m halo_utils train pair --pair {wildcards.pair} --output {output} {OPTIONS}"

@@ -1,24 +1,160 @@
-"""The command line: ``python -m halo_utils run | fetch | pretrain | summary | weight-pair``."""
+"""The command line: ``python -m halo_utils run | fetch | train | predict | pretrain | summary``.
+
+Verbs and options stand here, what they do in ``commands``, ``training`` and ``pretraining``, imported only when asked
+for. Any error raised on purpose ends with one line and code 2, a failed notebook with 1, Ctrl-C with 130.
+"""
 
 import sys
-from importlib import import_module
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
 
-VERBS = {
-    "run": "commands.run",
-    "fetch": "commands.fetch",
-    "pretrain": "pretraining.train",
-    "summary": "commands.summary",
-    "weight-pair": "training.weight_grid",
-}
+import typer
+
+from halo_utils.core.errors import HaloError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+# The four overrides that every notebook takes as well; -1 and an empty text leave the profile's value.
+Profile = Annotated[str, typer.Option(help="demo, quick, mini, paper, or the path of a YAML file")]
+Dataset = Annotated[str, typer.Option(help="data set instead of the profile's")]
+MaxProteins = Annotated[int, typer.Option(help="size of the stratified subset instead of the profile's, 0 for all")]
+Seed = Annotated[int, typer.Option(help="seed instead of the profile's")]
 
 
-def main() -> int:
-    """Hand the arguments after the verb to the module behind it; return the exit code."""
-    verb = sys.argv[1] if len(sys.argv) > 1 else ""
-    if verb not in VERBS:
-        print(f"usage: python -m halo_utils {{{','.join(VERBS)}}} ...", file=sys.stderr)
+@app.command()
+def run(
+    notebook: Annotated[str, typer.Option(help="run this notebook only, by number or name")] = "",
+    output: Annotated[Path | None, typer.Option(help="executed copy of a single notebook")] = None,
+    parameters: Annotated[list[str] | None, typer.Option("-p", metavar="NAME VALUE", help="a parameter")] = None,
+    profile: Profile = "demo",
+    dataset: Dataset = "",
+    max_proteins: MaxProteins = -1,
+    seed: Seed = -1,
+) -> None:
+    """Run notebooks 01 to 06 of a profile in order, or one of them."""
+    from halo_utils.commands.run import literal, run_notebooks
+
+    common = {"profile": profile, "dataset": dataset, "max_proteins": max_proteins, "seed": seed}
+    common = {name: value for name, value in common.items() if value not in ("", -1)}
+    given = dict(pair.split("=", 1) for pair in parameters or ())
+    run_notebooks(common | {name: literal(value) for name, value in given.items()}, notebook, output)
+
+
+@app.command()
+def fetch(
+    only: Annotated[list[str] | None, typer.Option(help="tables, structures, backbone, or a file's name")] = None,
+    structures_from: Annotated[str, typer.Option(help="alphafold, huggingface, foldcomp, or a path")] = "alphafold",
+    fasta: Annotated[Path | None, typer.Option(help="fetch the structures of these proteins instead")] = None,
+    status: Annotated[bool, typer.Option("--status", help="say what is where; fetch nothing")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="compare what is here with what was published")] = False,
+    profile: Profile = "quick",
+    dataset: Dataset = "",
+    max_proteins: MaxProteins = -1,
+    seed: Seed = -1,
+) -> None:
+    """Bring the tables, structures and backbone of a profile to this machine."""
+    from halo_utils.commands import fetch as command
+
+    if status or verify:
+        raise typer.Exit(command.verify() if verify else command.status())
+    settings = _settings(profile, dataset, max_proteins, seed)
+    raise typer.Exit(command.fetch(settings, only or [], structures_from, fasta))
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Argument(help="esm, gat or pair", metavar="MODEL")],
+    pair: Annotated[int | None, typer.Option(help="with pair: position in the weight grid, from 0")] = None,
+    output: Annotated[Path | None, typer.Option(help="JSON file for the validation score")] = None,
+    profile: Profile = "demo",
+    dataset: Dataset = "",
+    max_proteins: MaxProteins = -1,
+    seed: Seed = -1,
+) -> None:
+    """Train one model, which the notebooks then read back; several processes under torchrun share its batches."""
+    from halo_utils.commands import train as command
+
+    command.train(_settings(profile, dataset, max_proteins, seed), model, pair=pair, output=output)
+
+
+@app.command()
+def predict(
+    fasta: Annotated[Path, typer.Argument(help="proteins, plain or compressed FASTA", metavar="FASTA")],
+    model: Annotated[Path, typer.Option(help="folder of a fine-tuned model")] = Path("data/checkpoints/deeploc2-mini"),
+    out: Annotated[Path | None, typer.Option(help="CSV file; without it, the table is printed")] = None,
+) -> None:
+    """Predict the locations of proteins with a fine-tuned sequence model."""
+    from halo_utils.commands.predict import locate_proteins
+    from halo_utils.core.files import write_csv
+    from halo_utils.core.paths import REPOSITORY
+    from halo_utils.data.tables import read_fasta
+
+    proteins = read_fasta(fasta)[0]
+    folder = model if model.is_dir() else REPOSITORY / model
+    table = locate_proteins(folder, dict(zip(proteins["accession"], proteins["sequence"], strict=True)))
+    print(write_csv(out, table) if out else table.to_csv(index=False, float_format="%.4f"), end="\n" if out else "")
+
+
+@app.command()
+def pretrain(
+    start: Annotated[Path | None, typer.Option(help="begin with the weights of this directory")] = None,
+    ship: Annotated[Path | None, typer.Option(help="write the model as a Hugging Face directory there")] = None,
+    profile: Profile = "demo",
+    dataset: Dataset = "",
+    max_proteins: MaxProteins = -1,
+    seed: Seed = -1,
+) -> None:
+    """Pre-train a small ESM-2 as the profile's group pretrain says; called again, it goes on from its last round."""
+    from halo_utils.pretraining import model_card, train
+
+    done = train.pretrain(_settings(profile, dataset, max_proteins, seed), start)
+    if ship:
+        model_card.ship(done.model, done.history, done.facts, ship)
+    facts = done.facts
+    print(f"perplexity {facts['perplexity']} (unigram {facts['unigram_perplexity']}) after {facts['tokens']:,} tokens")
+
+
+@app.command()
+def summary(profile: Profile = "demo", dataset: Dataset = "", max_proteins: MaxProteins = -1, seed: Seed = -1) -> None:
+    """Say what a run found: seconds and memory per notebook, headline metrics."""
+    from halo_utils.commands.summary import run_summary
+
+    print(run_summary(_settings(profile, dataset, max_proteins, seed).paths))
+
+
+def _settings(profile: str, dataset: str, max_proteins: int, seed: int):  # noqa: ANN202 - pydantic is imported late
+    from halo_utils.config import load_settings
+
+    return load_settings(profile, dataset=dataset, max_proteins=max_proteins, seed=seed)
+
+
+def _joined(arguments: Iterable[str]) -> Iterator[str]:
+    """Yield the arguments, papermill's ``-p NAME VALUE`` as ``-p NAME=VALUE``: typer repeats no option of two words."""
+    words = iter(arguments)
+    for word in words:
+        yield word
+        if word == "-p":
+            yield "=".join([next(words, ""), next(words, "")])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; return the exit code."""
+    try:
+        app([*_joined(sys.argv[1:] if arguments is None else arguments)], prog_name="python -m halo_utils")
+    except HaloError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 2
-    return import_module(f"halo_utils.{VERBS[verb]}").main(sys.argv[2:])
+    except SystemExit as ended:  # typer ends with 0, with 2 for a wrong option, and with 130 for Ctrl-C
+        if ended.code == 130:
+            print("interrupted: run the same command again, it goes on where it stopped", file=sys.stderr)
+        return ended.code or 0
+    except Exception as error:
+        if type(error).__name__ != "PapermillExecutionError":  # not imported here: it takes a second
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

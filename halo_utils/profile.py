@@ -1,41 +1,42 @@
-"""The blocks of a profile: frozen pydantic models with the paper's values as defaults (sections 2.1-2.3)."""
+"""The groups of a profile: frozen pydantic models with the paper's values as defaults (sections 2.1-2.3)."""
 
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from halo_utils.data.datasets import DATASETS
+
+DatasetName = Literal[tuple(DATASETS)]
 Weight = Annotated[float, Field(ge=0)]
 
 
-class Block(BaseModel):
-    """Base of every settings block: immutable, and an unknown key is an error."""
+class Group(BaseModel):
+    """Base of every group of settings: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class DataSettings(Block):
+class DataSettings(Group):
     """Which proteins enter a run."""
 
-    dataset: Literal["synthetic", "deeploc2", "luo2024"]
-    max_proteins: int = Field(0, ge=0)  # 0 keeps all; else a subset stratified by split and label set
+    dataset: DatasetName
+    max_proteins: int = Field(0, ge=0, strict=True)  # 0 keeps all; else a subset stratified by split and label set
     keep_structures: bool = True  # a subset keeps every protein that has a structure file
     structures: Literal["local", "alphafold"] = "local"  # alphafold: missing ones are fetched from AlphaFold DB
     synthetic_proteins: int = Field(500, ge=60)  # size of the demo proteome before the rounding to families
 
 
-class RandomShape(Block):
+class RandomShape(Group):
     """Shape of an ESM-2 backbone with random weights, used where no pre-trained one is at hand."""
 
     layers: int = Field(ge=1)
     width: int = Field(ge=8)
     heads: int = Field(ge=1)
     ffn_ratio: int = Field(4, ge=1)
-    init_std: float = Field(
-        0.02, gt=0
-    )  # ESM-2's own, made for widths of 320 up; narrow models learn faster near width**-0.5
+    init_std: float = Field(0.02, gt=0)  # ESM-2's own, for widths of 320 up; narrow models want about width**-0.5
 
 
-class BackboneSettings(Block):
+class BackboneSettings(Group):
     """The protein language model."""
 
     source: str  # "random", a Hugging Face hub id, or a local Hugging Face directory
@@ -43,10 +44,10 @@ class BackboneSettings(Block):
     random: RandomShape | None = None  # needed when source is "random"
     max_tokens: int = Field(1024, ge=8, le=1026)  # <cls> and <eos> included, paper section 2.1
     truncation: Literal["head", "head_tail"] = "head"  # head: keep the start (paper); head_tail: cut the middle out
-    trainable_layers: int | Literal["all"] = 2  # last encoder blocks that learn, paper section 2.1
+    trainable_layers: int | Literal["all"] = 2  # last encoder layers that learn, paper section 2.1
 
 
-class FocalSettings(Block):
+class FocalSettings(Group):
     """Focal loss, FL(p) = -alpha (1 - p)^gamma log p (Lin et al. 2017)."""
 
     gamma: float = Field(2.0, ge=0)
@@ -54,7 +55,7 @@ class FocalSettings(Block):
     balance: float = Field(0.0, ge=0, le=1)  # share of a label's log-odds that is added to its logit; paper: none
 
 
-class HeadSettings(Block):
+class HeadSettings(Group):
     """What turns residues into logits; the defaults are the paper's, section 2.1."""
 
     pooling: Literal["attention", "light_attention"] = "attention"  # the latter: convolutions, and both ends as well
@@ -65,7 +66,7 @@ class HeadSettings(Block):
     learning_rate: float | None = Field(None, gt=0)  # of pooling, head and composition; None: the backbone's
 
 
-class EsmSettings(Block):
+class EsmSettings(Group):
     """Fine-tuning of the sequence model."""
 
     learning_rate: float = Field(1e-5, gt=0)
@@ -80,8 +81,8 @@ class EsmSettings(Block):
     compare_heads: Literal["all", "paper", "none"] = "all"  # also train the paper's head, and all steps from it to ours
 
 
-class FeatureWeightSettings(Block):
-    """Weights of the three blocks of node features, paper section 2.2."""
+class FeatureWeightSettings(Group):
+    """Weights of the three groups of node features, paper section 2.2."""
 
     mode: Literal["fixed", "grid", "learned"] = "fixed"
     coord: float = Field(0.5, ge=0)  # the released checkpoint is named for 0.5, 1.0, 0.5
@@ -97,7 +98,7 @@ class FeatureWeightSettings(Block):
         return [(coord, bio) for coord in self.grid_coord for bio in self.grid_bio]
 
 
-class GatSettings(Block):
+class GatSettings(Group):
     """The graph attention network and its graphs."""
 
     cutoff_angstrom: float = Field(10.0, gt=0)  # C-alpha distance, unscaled coordinates
@@ -114,32 +115,31 @@ class GatSettings(Block):
     weights: FeatureWeightSettings = FeatureWeightSettings()
 
 
-class GateSettings(Block):
+class GateSettings(Group):
     """The rule that joins the two models, paper section 2.3."""
 
     rule: Literal["paper", "released_code", "sequence_only"] = "paper"
     confident: float = Field(0.55, gt=0, le=1)  # at and above it the sequence model decides alone
-    require_structure: bool = True  # proteins without a structure run sequence-only
 
 
-class EvaluationSettings(Block):
+class EvaluationSettings(Group):
     """How results are measured."""
 
     bootstrap: int = Field(1000, ge=10)  # resamples of proteins, and of families, for the 95 % intervals
     threshold_step: float = Field(0.05, gt=0, lt=0.5)  # sweep 0.10..0.95, paper section 2.1
 
 
-class ComputeSettings(Block):
+class ComputeSettings(Group):
     """Where and how arithmetic happens."""
 
     precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"  # auto: bf16 where the hardware has units for it
     devices: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     num_nodes: int = Field(1, ge=1)
     strategy: str = "auto"
-    compile: bool = False  # torch.compile for the blocks of the language model: for hours of training, not minutes
+    compile: bool = False  # torch.compile for the layers of the language model: for hours of training, not minutes
 
 
-class PretrainSettings(Block):
+class PretrainSettings(Group):
     """Masked-language-model training of a backbone of our own (Lin et al. 2023, scaled down)."""
 
     files: tuple[str, ...] = ()  # names in data/sources.yaml; none: the synthetic proteome

@@ -1,11 +1,7 @@
 """What a run found, in a few lines: seconds and memory per notebook, headline metrics; ``make run`` prints it."""
 
-import argparse
 import json
-import sys
 
-from halo_utils.config import load_settings
-from halo_utils.core.errors import HaloError
 from halo_utils.core.paths import RunPaths, shown
 from halo_utils.evaluation.published import METRIC_TITLES
 from halo_utils.evaluation.scoring import read_metrics
@@ -26,30 +22,9 @@ def run_summary(paths: RunPaths) -> str:
         lines.append(f"  {record['notebook']:<26}{record['seconds']:>7} s {record['peak_memory_mb']:>6} MB")
     if metrics["dataset"].iloc[0] == "synthetic":
         lines.append("The proteins are synthetic: the values show that the pipeline works, not how HALO does.")
-    lines.append(f"{'set ' + str(split):<34}" + "".join(f"{METRIC_TITLES[c]:>10.10}" for c in ("micro_f1", "macro_f1")))
+    lines.append(f"{'set ' + str(split):<42}" + "".join(f"{METRIC_TITLES[c]:>10.10}" for c in ("micro_f1", "macro_f1")))
     for system, title in TITLES.items():
-        own = metrics[(metrics["system"] == system) & (metrics["split"] == split)].set_index("metric")["value"]
-        if len(own):
-            lines.append(f"  {title:<32}{own['micro_f1']:>10.3f}{own['macro_f1']:>10.3f}")
+        scores = metrics[(metrics["system"] == system) & (metrics["split"] == split)].set_index("metric")["value"]
+        if len(scores):
+            lines.append(f"  {title:<40}{scores['micro_f1']:>10.3f}{scores['macro_f1']:>10.3f}")
     return "\n".join(lines)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Print the summary of a run; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m halo_utils summary", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", default="demo")
-    parser.add_argument("--dataset", default="")
-    parser.add_argument("--max-proteins", default="")
-    parser.add_argument("--seed", default="")
-    options = parser.parse_args(argv)
-    try:
-        numbers = {"max_proteins": int(options.max_proteins or -1), "seed": int(options.seed or -1)}
-        print(run_summary(load_settings(options.profile, dataset=options.dataset, **numbers).paths))
-    except HaloError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,17 +1,15 @@
-"""The pre-training corpus: FASTA files streamed once into a memory-mapped array of tokens, and its held-out part."""
+"""The pre-training corpus: FASTA files streamed once into a memory-mapped array of tokens, and its held-out share."""
 
 import hashlib
 import json
-import lzma
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from Bio.SeqIO.FastaIO import SimpleFastaParser
 from tqdm import tqdm
 
 from halo_utils.core.errors import DataError
@@ -19,7 +17,7 @@ from halo_utils.core.files import digest, sha256, write_csv
 from halo_utils.core.residue_store import ResidueStore, store_of, write_store
 from halo_utils.data.kmers import kmer_containment
 from halo_utils.data.registry import local_copy
-from halo_utils.data.tables import AGAIN, LETTERS, OPENERS
+from halo_utils.data.tables import LETTERS, check_sequence, stream_fasta
 from halo_utils.embeddings import esm2
 
 CACHE_VERSION = 1  # of what is kept between runs; raised by hand when a change here changes numbers
@@ -34,7 +32,7 @@ STANDARD_TOKENS = range(4, 24)  # ids of the 20 amino acids in ESM-2's vocabular
 
 @dataclass(frozen=True)
 class Corpus:
-    """Sequences as tokens, and the part each plays.
+    """Sequences as tokens, and the role each plays.
 
     Attributes:
         store: one uint8 token per residue, [sum(L), 1]; proteins are named by their position, ``0`` up.
@@ -47,40 +45,8 @@ class Corpus:
     audit: pd.DataFrame
 
     def names(self, role: int) -> list[str]:
-        """Return the names of the proteins that play a part."""
+        """Return the names of the proteins that play a role."""
         return [self.store.accessions[i] for i in np.flatnonzero(self.role == role)]
-
-
-def stream_fasta(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (record number, sequence) of a plain, gzip or xz FASTA file, one record in memory at a time.
-
-    Headers are not read: a corpus may repeat its names.
-
-    Raises:
-        DataError: if the file is missing, damaged, not FASTA, or a sequence holds letters that are no residues.
-    """
-    if not path.is_file():
-        raise DataError(f"{path.name} not found: set HALO_DATA_DIR to the folder that holds it (see data/README.md)")
-    with path.open("rb") as file:
-        opener = OPENERS.get(file.read(2), open)
-    number = 0
-    try:
-        with opener(path, "rt", encoding="utf-8-sig") as handle:
-            if handle.read(1) != ">":
-                raise DataError(f"{path.name} row 1: expected a FASTA header that starts with '>'")
-            handle.seek(0)
-            for number, (_, sequence) in enumerate(SimpleFastaParser(handle), 1):
-                if strange := sorted(set(sequence) - LETTERS):
-                    letters = " ".join(repr(letter)[1:-1] for letter in strange[:8])
-                    raise DataError(
-                        f"{path.name} record {number}: illegal residue(s) {letters}; expected one-letter amino acids"
-                        " in upper case, mask unknown residues as X"
-                    )
-                yield number, sequence
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path.name} record {number + 1}: not UTF-8 text; save the file as UTF-8") from error
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise DataError(f"{path.name} is damaged or cut off after record {number} ({error}): {AGAIN}") from error
 
 
 def open_corpus(files: Sequence[Path], folder: Path, held_out: float, seed: int) -> Corpus:
@@ -111,53 +77,40 @@ def open_corpus(files: Sequence[Path], folder: Path, held_out: float, seed: int)
 
 def _encode(files: Sequence[Path], path: Path, table: Path, key: str) -> ResidueStore:
     """Write the audit table and the token array."""
-    lengths, keep, audit = _survey(files)
+    audit: list[dict[str, Any]] = []
+    lengths = [len(sequence) for sequence in _kept(files, audit)]
     if not lengths:
         raise DataError(f"{', '.join(file.name for file in files)}: no sequence of {SHORTEST} residues or more")
-    write_csv(table, audit)
-    return write_store(path, key, [str(i) for i in range(len(lengths))], lengths, 1, _tokens(files, keep), "uint8")
+    write_csv(table, pd.DataFrame(audit))
+    token, _ = _alphabet()
+    rows = ((i, token[np.frombuffer(s.encode(), np.uint8)][:, None]) for i, s in enumerate(_kept(files, [])))
+    return write_store(path, key, [str(i) for i in range(len(lengths))], lengths, 1, rows, "uint8")
 
 
-def _survey(files: Sequence[Path]) -> tuple[list[int], list[set[int]], pd.DataFrame]:
-    """Return the lengths of all kept sequences, the kept record numbers of each file, and the audit table."""
+def _kept(files: Sequence[Path], audit: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield the sequences of the corpus, one in memory at a time; add one row per file to the audit."""
     seen: set[bytes] = set()
-    lengths, keep, rows = [], [], []
     for file in files:
         count: Counter[str] = Counter()
-        kept = set()
-        for number, sequence in tqdm(stream_fasta(file), desc=f"read {file.name}", leave=False):
-            count["records"] += 1
+        for number, (_, sequence) in enumerate(tqdm(stream_fasta(file), desc=f"read {file.name}", leave=False), 1):
+            check_sequence(where=f"{file.name} record {number}", sequence=sequence)
             mark = hashlib.blake2b(sequence.encode(), digest_size=12).digest()
-            if len(sequence) < SHORTEST or mark in seen:
-                count["too short" if len(sequence) < SHORTEST else "copies"] += 1
-                continue
-            seen.add(mark)
-            kept.add(number)
-            lengths.append(len(sequence))
-            count["kept"] += 1
-            count["residues"] += len(sequence)
-        rows.append({"file": file.name, **{name: count[name] for name in COLUMNS[1:]}})
-        keep.append(kept)
-    return lengths, keep, pd.DataFrame(rows)
+            fate = "too short" if len(sequence) < SHORTEST else "copies" if mark in seen else "kept"
+            count.update({"records": 1, fate: 1})
+            if fate == "kept":
+                count["residues"] += len(sequence)
+                seen.add(mark)
+                yield sequence
+        audit.append({"file": file.name, **{name: count[name] for name in COLUMNS[1:]}})
 
 
-def _tokens(files: Sequence[Path], keep: Sequence[set[int]]) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (position, [L, 1] uint8 tokens) of every kept sequence."""
-    code = np.zeros(256, dtype=np.uint8)
-    for token, letter in _letters():
-        code[ord(letter)] = token
-    position = 0
-    for file, kept in zip(files, keep, strict=True):
-        for number, sequence in tqdm(stream_fasta(file), desc=f"encode {file.name}", leave=False):
-            if number in kept:
-                yield position, code[np.frombuffer(sequence.encode(), dtype=np.uint8)][:, None]
-                position += 1
-
-
-def _letters() -> list[tuple[int, str]]:
-    """Return (token, letter) of every residue in ESM-2's vocabulary."""
-    words = esm2.VOCABULARY.read_text(encoding="utf-8").split()
-    return [(token, word) for token, word in enumerate(words) if word in LETTERS]
+def _alphabet() -> tuple[np.ndarray, np.ndarray]:
+    """Return ESM-2's token of every character code, [256] uint8, and the character code of every token, [33] uint8."""
+    token, letter = np.zeros(256, np.uint8), np.full(esm2.VOCABULARY_SIZE, ord("X"), np.uint8)
+    for number, word in enumerate(esm2.VOCABULARY.read_text(encoding="utf-8").split()):
+        if word in LETTERS:
+            token[ord(word)], letter[number] = number, ord(word)
+    return token, letter
 
 
 def trained_on(model: Path, folder: Path) -> Iterator[str]:
@@ -181,9 +134,7 @@ def trained_on(model: Path, folder: Path) -> Iterator[str]:
     corpus = open_corpus([local_copy(n) for n in names], folder, facts["pretrain"]["held_out"], facts["seed"])
     if corpus.audit.to_dict("records") != facts["corpus"] or len(corpus.names(TRAIN)) != facts["proteins_trained_on"]:
         raise DataError(f"{', '.join(names)} are not the files that {model.name} was pre-trained on")
-    letter = np.full(esm2.VOCABULARY_SIZE, ord("X"), dtype=np.uint8)
-    for token, word in _letters():
-        letter[token] = ord(word)
+    _, letter = _alphabet()
     return (letter[corpus.store.rows(name)[:, 0]].tobytes().decode() for name in corpus.names(TRAIN))
 
 
@@ -197,18 +148,18 @@ def corpus_containment(sequences: Sequence[str], model: Path, folder: Path) -> n
 
 
 def hold_out(store: ResidueStore, share: float, seed: int) -> np.ndarray:
-    """Return the part of every protein, [B] int8: some are held out, and their relatives are left out of training.
+    """Return the role of every protein, [B] int8: some are held out, and their relatives are left out of training.
 
     A relative shares at least ``RELATIVE`` of its 6-mers with the held-out proteins taken together.
     """
     role = np.full(len(store), TRAIN, dtype=np.int8)
     chosen = np.random.default_rng([seed, 60]).choice(len(store), max(1, round(share * len(store))), replace=False)
-    taken = np.zeros(len(STANDARD_TOKENS) ** KMER, dtype=bool)
+    held_out_kmers = np.zeros(len(STANDARD_TOKENS) ** KMER, dtype=bool)
     for i in chosen:
-        taken[_kmers(store.rows(store.accessions[i]))] = True
+        held_out_kmers[_kmers(store.rows(store.accessions[i]))] = True
     for i, name in enumerate(store.accessions):
         codes = _kmers(store.rows(name))
-        if len(codes) and taken[codes].mean() >= RELATIVE:
+        if len(codes) and held_out_kmers[codes].mean() >= RELATIVE:
             role[i] = LEFT_OUT
     role[chosen] = HELD_OUT
     return role

@@ -35,11 +35,6 @@ class MaskedBatch:
     picked: Tensor
     target: Tensor
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> "MaskedBatch":
-        """Return the batch on another device; Lightning calls this."""
-        names = ("tokens", "picked", "target")
-        return MaskedBatch(self.lengths, *(getattr(self, n).to(device, non_blocking=non_blocking) for n in names))
-
 
 class RoundSampler(Sampler[Job]):
     """Batches of one round of training, a fixed number of steps; passes over the corpus go on from round to round.
@@ -54,7 +49,6 @@ class RoundSampler(Sampler[Job]):
     """
 
     def __init__(self, lengths: Sequence[int], budget: int, steps: int, seed: int) -> None:
-        """Start with the first round."""
         self.passes = BudgetBatchSampler(lengths, budget, shuffle=True, seed=seed, shared=True)
         self.steps, self.round = steps, 0
 
@@ -88,7 +82,6 @@ class MaskedDataset(Dataset):
     """
 
     def __init__(self, store: ResidueStore, names: Sequence[str], crop: int, seed: int) -> None:
-        """Keep references; nothing is copied."""
         self.store, self.names, self.crop, self.seed = store, list(names), crop, seed
 
     @property
@@ -104,8 +97,7 @@ class MaskedDataset(Dataset):
         crops.sort(key=len)  # neighbours of equal length share one attention call
         tokens = np.concatenate(crops)
         masked, picked = mask_tokens(tokens, rng)
-        parts = (torch.from_numpy(x) for x in (masked, picked, tokens[picked]))
-        return MaskedBatch([len(c) for c in crops], *parts)
+        return MaskedBatch([len(c) for c in crops], *map(torch.from_numpy, (masked, picked, tokens[picked])))
 
 
 def crop_tokens(residues: np.ndarray, crop: int, rng: np.random.Generator) -> np.ndarray:
@@ -119,12 +111,12 @@ def crop_tokens(residues: np.ndarray, crop: int, rng: np.random.Generator) -> np
         crop: most tokens.
         rng: source of the draw.
     """
-    whole = np.concatenate([[CLS], residues, [EOS]]).astype(np.int64)
-    room = len(whole) - crop
+    tokens = np.concatenate([[CLS], residues, [EOS]]).astype(np.int64)
+    room = len(tokens) - crop
     if room <= 0:
-        return whole
+        return tokens
     start = int(np.clip(rng.integers(-crop // 2, room + crop // 2 + 1), 0, room))
-    return whole[start : start + crop]
+    return tokens[start : start + crop]
 
 
 def mask_tokens(tokens: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -147,26 +139,14 @@ def mask_tokens(tokens: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarra
     return masked, picked
 
 
-class _HeldOut(Sampler[Job]):
-    """The same batches of held-out proteins every time, shared among the processes that train together."""
-
-    def __init__(self, lengths: Sequence[int], budget: int) -> None:
-        self.parts = BudgetBatchSampler(lengths, budget, shuffle=False, shared=True)
-
-    def __iter__(self) -> Iterator[Job]:
-        yield from ((VALIDATION, part) for part in self.parts.batches)
-
-    def __len__(self) -> int:
-        return len(self.parts)
-
-
 def training_loader(dataset: MaskedDataset, budget: int, steps: int, seed: int, workers: int) -> DataLoader:
     """Return the loader of a round; ``workers`` processes prepare batches, 0 for none."""
-    sampler = RoundSampler(dataset.lengths, budget, steps, seed)
-    pin = torch.cuda.is_available()
-    return DataLoader(dataset, sampler=sampler, batch_size=None, num_workers=workers, pin_memory=pin)
+    return DataLoader(
+        dataset, sampler=RoundSampler(dataset.lengths, budget, steps, seed), batch_size=None, num_workers=workers
+    )
 
 
 def validation_loader(dataset: MaskedDataset, budget: int) -> DataLoader:
-    """Return the loader of the held-out proteins, every time with the same crops and masks."""
-    return DataLoader(dataset, sampler=_HeldOut(dataset.lengths, budget), batch_size=None)
+    """Return the loader of the held-out proteins: the same crops and masks every time, and in every process."""
+    batches = BudgetBatchSampler(dataset.lengths, budget, shuffle=False).batches
+    return DataLoader(dataset, sampler=[(VALIDATION, positions) for positions in batches], batch_size=None)

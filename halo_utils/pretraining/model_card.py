@@ -71,24 +71,24 @@ def card(name: str, facts: dict[str, Any]) -> str:
         name: of the model.
         facts: from ``pretrain``.
     """
-    own, machine, start = facts["pretrain"], facts["hardware"], facts.get("started_from")
+    group, machine, start = facts["pretrain"], facts["hardware"], facts.get("started_from")
     files = pd.DataFrame(facts["corpus"])[list(COLUMNS)]
     head = "| " + " | ".join(files.columns) + " |\n|" + "---|" * len(files.columns)
     rows = ["| " + " | ".join(str(v) for v in row) + " |" for row in files.itertuples(index=False)]
     return CARD.format(
         **{**facts, "corpus": "\n".join([head, *rows])},
-        **own["shape"],
+        **group["shape"],
         name=name,
         start=f"{start['name']}, after {start.get('tokens', 0):,} tokens" if start else "random weights",
-        rounds=own["rounds"],
-        steps_per_round=own["steps_per_round"],
-        crop=own["crop"],
+        rounds=group["rounds"],
+        steps_per_round=group["steps_per_round"],
+        crop=group["crop"],
         machine=machine["gpu"] or f"{machine['cores']} CPU cores ({machine['processor']})",
     )
 
 
 def ship(model: EsmForMaskedLM, history: pd.DataFrame, facts: dict[str, Any], folder: Path) -> Path:
-    """Write configuration, float16 weights, vocabulary, log and model card; the directory appears when it is whole.
+    """Write configuration, float16 weights, vocabulary, log and model card; the directory appears when it is complete.
 
     Args:
         model: the trained network; it is not changed.
@@ -97,19 +97,14 @@ def ship(model: EsmForMaskedLM, history: pd.DataFrame, facts: dict[str, Any], fo
         folder: the directory to make, named like the model; one that is there is replaced.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+        complete = Path(temporary) / folder.name
         half = {name: value.to(torch.float16) for name, value in model.state_dict().items()}
-        model.save_pretrained(temporary, state_dict=half)
-        EsmTokenizer(vocab_file=str(VOCABULARY)).save_pretrained(temporary)
-        write_csv(temporary / LOG, history, decimals=10)  # tokens need all their digits
-        write_json(temporary / FACTS, facts)
-        write_text(temporary / "README.md", card(folder.name, facts))
-        temporary.chmod(0o755)
-        for path in temporary.iterdir():
-            path.chmod(0o644)
+        model.save_pretrained(complete, state_dict=half)
+        EsmTokenizer(vocab_file=str(VOCABULARY)).save_pretrained(complete)
+        write_csv(complete / LOG, history, decimals=10)  # tokens need all their digits
+        write_json(complete / FACTS, facts)
+        write_text(complete / "README.md", card(folder.name, facts))
         shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        complete.rename(folder)
     return folder

@@ -1,11 +1,6 @@
-"""Pre-training of a small ESM-2 of our own: ``python -m halo_utils pretrain --profile mini``.
+"""Pre-training of a small ESM-2 of our own; called again, it goes on from its last round."""
 
-It goes on from its last round when called again; ``--ship FOLDER`` writes the result as a Hugging Face directory.
-"""
-
-import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +11,13 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from torch.utils.data import DataLoader
 from transformers import EsmForMaskedLM
 
-from halo_utils.config import Settings, load_settings
+from halo_utils.config import Settings
 from halo_utils.core.devices import compiles, resolve
-from halo_utils.core.errors import DataError, HaloError
-from halo_utils.core.files import digest, sha256, storage_errors, write_csv, write_json, write_text
-from halo_utils.core.locks import locked
+from halo_utils.core.errors import DataError
+from halo_utils.core.files import digest, sha256, write_csv, write_json, write_text
 from halo_utils.core.machine import commit, hardware
 from halo_utils.core.paths import shown
 from halo_utils.data.registry import locate
@@ -33,11 +28,10 @@ from halo_utils.pretraining import masking
 from halo_utils.pretraining.corpus import FACTS, HELD_OUT, TRAIN, Corpus, open_corpus
 from halo_utils.pretraining.language_model import MaskedLanguageModel, Pretrainer
 from halo_utils.pretraining.masking import MaskedDataset, training_loader, validation_loader
-from halo_utils.pretraining.model_card import ship
-from halo_utils.training.checkpoints import CHECKPOINT, interruptible, memory_errors, newest_checkpoint, read_checkpoint
+from halo_utils.training.checkpoints import interruptible, memory_errors, read_checkpoint
 from halo_utils.training.fit import make_trainer
-from halo_utils.training.lightning_module import History
 
+CACHE_VERSION = 2  # of checkpoints; raised by hand when a change here changes numbers
 WEIGHTS = "model.safetensors"
 
 
@@ -59,7 +53,7 @@ class Pretrained:
 
 
 def pretrain(settings: Settings, start: Path | None = None) -> Pretrained:
-    """Train a masked-language model as the profile's block ``pretrain`` says, or go on where it stopped.
+    """Train a masked-language model as the profile's group ``pretrain`` says, or go on where it stopped.
 
     Args:
         settings: the profile.
@@ -69,24 +63,20 @@ def pretrain(settings: Settings, start: Path | None = None) -> Pretrained:
     Raises:
         DataError: if a file of the corpus is not readable, or ``start`` is not a model of the profile's shape.
         TrainingError: if the loss is not a number or the memory does not suffice.
-        BusyError: if another process trains into the same folder.
     """
-    own, folder = settings.pretrain, settings.paths.make().work / "pretrain"
+    group, folder = settings.pretrain, settings.paths.make().work / "pretrain"
     folder.mkdir(exist_ok=True)
     L.seed_everything(settings.seed, verbose=False)
-    with locked(folder / ".lock", f"pre-training in {shown(folder)}"), storage_errors(folder):
-        corpus = open_corpus(_files(settings, folder), folder, own.held_out, settings.seed)
-        origin = [sha256(start / WEIGHTS)] if start and (start / WEIGHTS).is_file() else []
-        key = digest(own.model_dump(), settings.seed, corpus.store.content, *origin)
-        checkpoints = folder / key
-        model = earlier_model(settings, start) if start else new_model(settings)
-        module = Pretrainer(MaskedLanguageModel(model), own)
-        module.model.encoder.compiled = compiles(settings.compute.compile)
-        rows = _train(module, corpus, settings, checkpoints)
-    history = pd.DataFrame(rows)
+    corpus = open_corpus(_files(settings, folder), folder, group.held_out, settings.seed)
+    model = earlier_model(settings, start) if start else new_model(settings)
+    origin = _origin(start) if start else {}
+    key = digest(group.model_dump(), settings.seed, corpus.store.content, origin.get("sha256"), CACHE_VERSION)
+    module = Pretrainer(MaskedLanguageModel(model), group)
+    module.model.encoder.compiled = compiles(settings.compute.compile)
+    history = pd.DataFrame(_train(module, corpus, settings, folder / key))
     write_csv(folder / "history.csv", history)
     facts = _facts(settings, model, corpus, history) | {"compiled": module.model.encoder.compiled}
-    facts |= {"started_from": _origin(start)} if start else {}
+    facts |= {"started_from": origin} if origin else {}
     write_json(folder / "facts.json", facts)
     return Pretrained(model.eval().requires_grad_(False), history, facts, corpus)
 
@@ -107,12 +97,12 @@ def earlier_model(settings: Settings, folder: Path) -> EsmForMaskedLM:
     if not (folder / WEIGHTS).is_file():
         raise DataError(f"{shown(folder)} holds no {WEIGHTS}: name a directory that --ship wrote")
     model = EsmForMaskedLM.from_pretrained(folder, dtype=torch.float32)
-    own, shape = model.config, settings.pretrain.shape
-    found = (own.num_hidden_layers, own.hidden_size, own.num_attention_heads)
-    if found != (shape.layers, shape.width, shape.heads):
+    config, shape = model.config, settings.pretrain.shape
+    layers, width, heads = config.num_hidden_layers, config.hidden_size, config.num_attention_heads
+    if (layers, width, heads) != (shape.layers, shape.width, shape.heads):
         raise DataError(
-            f"{shown(folder)} has {found[0]} layers, {found[1]} wide, {found[2]} heads: set pretrain.shape of the"
-            " profile to that, or start from another model"
+            f"{shown(folder)} has {layers} layers, {width} wide, {heads} heads: set pretrain.shape of the profile to"
+            " that, or start from another model"
         )
     return model
 
@@ -134,33 +124,31 @@ def _files(settings: Settings, folder: Path) -> list[Path]:
     return [write_text(folder / "synthetic.fasta", "".join(records))]
 
 
-def _loaders(corpus: Corpus, settings: Settings) -> tuple[Any, Any]:
+def _loaders(corpus: Corpus, settings: Settings) -> tuple[DataLoader, DataLoader]:
     """Return the loaders of training and of the held-out proteins."""
-    own, seed = settings.pretrain, settings.seed
-    train = MaskedDataset(corpus.store, corpus.names(TRAIN), own.crop, seed)
-    held_out = MaskedDataset(corpus.store, corpus.names(HELD_OUT), own.crop, seed)
+    group, seed = settings.pretrain, settings.seed
+    train, held_out = (MaskedDataset(corpus.store, corpus.names(role), group.crop, seed) for role in (TRAIN, HELD_OUT))
     return (
-        training_loader(train, own.tokens_per_batch, own.steps_per_round, seed, own.workers),
-        validation_loader(held_out, own.tokens_per_batch),
+        training_loader(train, group.tokens_per_batch, group.steps_per_round, seed, group.workers),
+        validation_loader(held_out, group.tokens_per_batch),
     )
 
 
 def _train(module: Pretrainer, corpus: Corpus, settings: Settings, folder: Path) -> list[dict[str, float]]:
-    """Train to the last round, leave the last weights in the module, and return the history."""
-    own = settings.pretrain
-    saver = ModelCheckpoint(folder, CHECKPOINT, monitor="round", mode="max", save_top_k=2, enable_version_counter=False)
-    last = newest_checkpoint(folder)
-    state = read_checkpoint(last) if last else None
-    rows = state["callbacks"]["History"]["rows"] if state else []
-    if len(rows) < own.rounds:
-        trainer = make_trainer(settings.compute, own.rounds, [History(rows), saver], gradient_clip=1.0)
+    """Train to the last round, leave the last weights in the module, and return one row per round."""
+    rounds, last = settings.pretrain.rounds, folder / "last.ckpt"
+    if not last.is_file() or len(read_checkpoint(last)["rounds"]) < rounds:
+        trainer = make_trainer(
+            settings.compute, rounds, [ModelCheckpoint(folder, save_top_k=0, save_last=True)], gradient_clip=1.0
+        )
         module.train()
         with memory_errors("pretrain.tokens_per_batch"), interruptible():
-            trainer.fit(module, *_loaders(corpus, settings), ckpt_path=str(last) if last else None, weights_only=True)
-        state = read_checkpoint(newest_checkpoint(folder))
+            ckpt_path = last if last.is_file() else None
+            trainer.fit(module, *_loaders(corpus, settings), ckpt_path=ckpt_path, weights_only=True)
+    state = read_checkpoint(last)
     module.load_state_dict(state["state_dict"])
     module.cpu()
-    return state["callbacks"]["History"]["rows"]
+    return state["rounds"]
 
 
 def unigram(corpus: Corpus, batches: Sequence[masking.MaskedBatch]) -> dict[str, float]:
@@ -198,29 +186,3 @@ def _facts(settings: Settings, model: EsmForMaskedLM, corpus: Corpus, history: p
         "commit": commit(),
         "hardware": hardware(),
     }
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Pre-train from the command line; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m halo_utils pretrain", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", default="demo", help="name or path of a profile; its block pretrain is used")
-    parser.add_argument("--start", type=Path, help="go on from the weights of this directory, not from random ones")
-    parser.add_argument("--ship", type=Path, help="write the model as a Hugging Face directory there")
-    options = parser.parse_args(argv)
-    try:
-        done = pretrain(load_settings(options.profile), options.start)
-        if options.ship:
-            ship(done.model, done.history, done.facts, options.ship)
-    except HaloError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted: run the same command again, it goes on from its last round", file=sys.stderr)
-        return 130
-    facts = done.facts
-    print(f"perplexity {facts['perplexity']} (unigram {facts['unigram_perplexity']}) after {facts['tokens']:,} tokens")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

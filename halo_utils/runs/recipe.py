@@ -60,7 +60,7 @@ def sequence_model(settings: Settings, esm2: EsmModel, data: SequenceData) -> nn
         model: nn.Module = EsmClassifier(esm2, k, layers)
     else:
         model = RegionClassifier(esm2, k, layers, head.channels, head.hidden, head.dropout, head.composition)
-    model.encoder.compiled = compiles(settings.compute)
+    model.encoder.compiled = compiles(settings.compute.compile)
     return with_offset(model, settings.esm.focal.balance, data)
 
 

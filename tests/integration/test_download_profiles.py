@@ -115,7 +115,7 @@ def call(module: str, root: Path, world: tuple[Server, Path], *arguments: str) -
 def test_download_profile_quick_from_fetch_to_the_last_notebook(world: tuple[Server, Path], tmp_path: Path) -> None:
     server, _ = world
     root, profile = tmp_path / "root", str(shrink("quick", tmp_path / "profiles", {}))
-    done = call("fetch", root, world, "fetch", "--profile", profile)
+    done = call("fetch", root, world, "--profile", profile)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "structures of 70 proteins: found" in done.stdout and ", failed 0, mismatched 0; each one is" in done.stdout
     assert "backbone facebook/esm2_t6_8M_UR50D: on this machine" in done.stdout
@@ -130,9 +130,9 @@ def test_download_profile_quick_from_fetch_to_the_last_notebook(world: tuple[Ser
     assert audit["matched"] > 20 and audit.sum() == 70
     record = json.loads((results / "provenance" / "02_esm_finetuning.json").read_text())
     assert record["profile"]["backbone"]["revision"] == "c731040fcd8d73dceaa04b0a8e6329b345b0f5df"
-    done = call("fetch", root, world, "verify")
+    done = call("fetch", root, world, "--verify")
     assert done.returncode == 0 and "2 of 2 files are here, 0 problem(s)" in done.stdout
-    assert "sources.yaml" not in call("fetch", root, world, "status").stderr
+    assert "sources.yaml" not in call("fetch", root, world, "--status").stderr
 
 
 def test_download_profile_paper_with_a_backbone_directory(world: tuple[Server, Path], tmp_path: Path) -> None:
@@ -151,14 +151,14 @@ def test_download_profile_paper_with_a_backbone_directory(world: tuple[Server, P
 
 def test_download_of_structures_in_bulk_from_the_hub(world: tuple[Server, Path], tmp_path: Path) -> None:
     profile = str(shrink("paper", tmp_path / "profiles", {}))
-    arguments = ["fetch", "--profile", profile, "--only", "structures", "--structures-from", "huggingface"]
+    arguments = ["--profile", profile, "--only", "structures", "--structures-from", "huggingface"]
     done = call("fetch", tmp_path / "root", world, *arguments)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "structures copied to data/raw/structures for 70 proteins" in done.stdout
     assert len(structure_index([tmp_path / "root" / "data" / "raw" / "structures"])) > 20
     fasta = tmp_path / "mine.fasta"
     fasta.write_text(">P00001\nMKV\n>P99999\nMKL\n")
-    done = call("fetch", tmp_path / "root", world, "fetch", "--only", "structures", "--fasta", str(fasta))
+    done = call("fetch", tmp_path / "root", world, "--only", "structures", "--fasta", str(fasta))
     assert done.returncode == 0, done.stderr[-2000:]
     assert "structures of 2 proteins: found 0, none 1, failed 0, mismatched 1" in done.stdout
 
@@ -169,7 +169,7 @@ def test_download_of_a_changed_table_stops_the_run(world: tuple[Server, Path], t
     whole = server.pages["/data.csv"].body
     server.pages["/data.csv"].body = b"\n".join(whole.splitlines()[:50])
     try:
-        done = call("fetch", tmp_path / "root", world, "fetch", "--profile", profile, "--only", "tables")
+        done = call("fetch", tmp_path / "root", world, "--profile", profile, "--only", "tables")
     finally:
         server.pages["/data.csv"].body = whole
     assert done.returncode == 2

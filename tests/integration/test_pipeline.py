@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from halo_utils.__main__ import main
 from halo_utils.commands.predict import LocationPredictor, locate_proteins
-from halo_utils.commands.run import check_parameters, find_notebook, main, notebooks
+from halo_utils.commands.run import check_parameters, find_notebook, notebooks
 from halo_utils.commands.train import train
 from halo_utils.config import load_settings
 from halo_utils.core.errors import DataError, SettingsError
@@ -321,15 +322,15 @@ def test_ledger_says_why_and_random_veto_counts_what_the_gate_did(finished: Path
 
 
 def test_unknown_parameter_is_refused_with_the_valid_ones(capsys: pytest.CaptureFixture) -> None:
-    assert main(["--notebook", "05", "-p", "gate_rul", "paper"]) == 2
+    assert main(["run", "--notebook", "05", "-p", "gate_rul", "paper"]) == 2
     message = capsys.readouterr().err
     assert "05_halo_ensemble has no parameter gate_rul: valid are" in message and "gate_rule (default" in message
 
 
 def test_unknown_profile_and_notebook_are_refused(capsys: pytest.CaptureFixture) -> None:
-    assert main(["--profile", "dmeo"]) == 2
+    assert main(["run", "--profile", "dmeo"]) == 2
     assert "unknown profile 'dmeo': use one of demo, mini, paper, quick" in capsys.readouterr().err
-    assert main(["--notebook", "99"]) == 2
+    assert main(["run", "--notebook", "99"]) == 2
     assert "unknown notebook '99': use one of 01_data_preparation" in capsys.readouterr().err
 
 
@@ -350,7 +351,7 @@ def test_notebooks_say_which_one_to_run_first(root: Path, tiny_profile: Path) ->
 
 def test_failed_notebook_leaves_its_trace_and_no_result(root: Path) -> None:
     output = root / "out.ipynb"
-    assert main(["--notebook", "03", "--output", str(output)]) == 1  # notebook 01 has not run in this root
+    assert main(["run", "--notebook", "03", "--output", str(output)]) == 1  # notebook 01 has not run in this root
     assert not output.exists()
     assert "run notebook 01_data_preparation" in output.with_suffix(".failed.ipynb").read_text()
 

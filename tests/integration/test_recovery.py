@@ -18,7 +18,7 @@ import pytest
 import torch
 from jupyter_client.manager import start_new_kernel
 
-from halo_utils.commands.run import main
+from halo_utils.__main__ import main
 from halo_utils.config import Settings, load_settings
 from halo_utils.core.errors import BusyError, DataError, StorageError, TrainingError
 from halo_utils.core.files import HOST, atomic_path, locked, remove_unfinished, write_csv, write_text
@@ -231,7 +231,7 @@ def test_recovery_lock_refuses_a_second_run(capsys: pytest.CaptureFixture[str], 
     )
     try:
         assert process.stdout.readline() == "held\n"
-        assert main(["--profile", "demo", "--notebook", "01"]) == 2
+        assert main(["run", "--profile", "demo", "--notebook", "01"]) == 2
         message = capsys.readouterr().err
         assert "error: run demo is being written by another process (data/runs/demo/run.lock)" in message
         assert "wait for it or stop it, then run the same command again; or give this run another seed" in message

@@ -17,21 +17,21 @@ from lightning.pytorch.callbacks import Callback
 from torch.nn.utils.rnn import pad_sequence
 from transformers import EsmForMaskedLM
 
+from halo_utils.__main__ import main
 from halo_utils.config import Settings, load_settings
 from halo_utils.core.errors import DataError, TrainingError
 from halo_utils.core.paths import REPOSITORY
 from halo_utils.data.synthetic.proteome import make_proteome
-from halo_utils.embeddings.esm2 import esm2_config, load_backbone
+from halo_utils.data.tables import stream_fasta
+from halo_utils.embeddings.esm2 import esm2_config, load_esm2
 from halo_utils.embeddings.packed_encoder import MASK
 from halo_utils.pretraining import train as module
-from halo_utils.pretraining.corpus import FACTS, HELD_OUT, LEFT_OUT, TRAIN, open_corpus, stream_fasta
-from halo_utils.pretraining.language_model import MaskedLanguageModel
+from halo_utils.pretraining.corpus import FACTS, HELD_OUT, LEFT_OUT, TRAIN, open_corpus
+from halo_utils.pretraining.language_model import MaskedLanguageModel, Pretrainer
 from halo_utils.pretraining.masking import MaskedBatch, MaskedDataset, RoundSampler, crop_tokens, mask_tokens
 from halo_utils.pretraining.model_card import LOG, MOST_BYTES, card, ship
-from halo_utils.pretraining.train import main, pretrain
-from halo_utils.profile import BackboneSettings
+from halo_utils.pretraining.train import pretrain
 from halo_utils.training import fit
-from halo_utils.training.lightning_module import linear_schedule
 
 SHIPPED = sorted((REPOSITORY / "data" / "checkpoints").glob("*/config.json"))
 LETTERS = np.array(list("ACDEFGHIKLMNPQRSTVWY"))
@@ -51,47 +51,33 @@ def fasta(path: Path, sequences: list[str]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["a.fasta", "a.fasta.gz", "a.fasta.xz"])
-def test_fasta_is_streamed_whatever_its_packing(tmp_path: Path, name: str) -> None:
-    sequences = proteins(7, 0)
-    assert [s for _, s in stream_fasta(fasta(tmp_path / name, sequences))] == sequences
-
-
-def test_streaming_holds_one_record_at_a_time(tmp_path: Path) -> None:
-    path = tmp_path / "a.fasta"
-    path.write_text(">a\nMKV\n>b\nMK1V\n")
-    stream = stream_fasta(path)
-    assert next(stream) == (1, "MKV")  # the second record is wrong and has not been looked at
-    with pytest.raises(DataError, match=r"a\.fasta record 2: illegal residue\(s\) 1; expected"):
-        next(stream)
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"MKV\n", "row 1: expected a FASTA header"),
-        (b"", "row 1: expected a FASTA header"),
-        (b">a\nmkv\n", "illegal residue.* upper case"),
+        (b"MKV\n", "row 1: .*expected a FASTA header"),
+        (b"", "is empty"),
+        (b">a\nmkv\n", r"record 1: illegal residue\(s\) k m v; .* upper case"),
+        (b">a\nMKV\n>b\nMK1V\n", r"record 2: illegal residue\(s\) 1; expected"),
         (b">a\nMK\xff\n", "not UTF-8"),
         (lzma.compress(b">a\nMKV\n" * 500)[:-20], "damaged or cut off"),
         (gzip.compress(b">a\nMKV\n" * 500)[:-20], "damaged or cut off"),
     ],
-    ids=["no header", "empty", "lower case", "not text", "xz cut off", "gzip cut off"],
+    ids=["no header", "empty", "lower case", "a digit", "not text", "xz cut off", "gzip cut off"],
 )
 def test_a_bad_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "bad.fasta").write_bytes(content)
     with pytest.raises(DataError, match=f"bad.fasta.*{message}"):
-        list(stream_fasta(tmp_path / "bad.fasta"))
+        open_corpus([tmp_path / "bad.fasta"], tmp_path, 0.1, 0)
 
 
 def test_corpus_counts_what_it_leaves_out(tmp_path: Path) -> None:
     first, second = proteins(30, 1), proteins(10, 2)
     files = [
         fasta(tmp_path / "a.fasta.gz", [*first, "MKV", first[0]]),
-        fasta(tmp_path / "b.fasta", [*second, first[1]]),
+        fasta(tmp_path / "b.fasta.xz", [*second, first[1]]),
     ]
     corpus = open_corpus(files, tmp_path, 0.1, 0)
-    rows = corpus.audit.set_index("file").loc[["a.fasta.gz", "b.fasta"], ["records", "too short", "copies", "kept"]]
+    rows = corpus.audit.set_index("file").loc[["a.fasta.gz", "b.fasta.xz"], ["records", "too short", "copies", "kept"]]
     assert rows.to_numpy().tolist() == [[32, 1, 1, 30], [11, 0, 1, 10]]
     letters = (REPOSITORY / "halo_utils" / "embeddings" / "esm2_vocab.txt").read_text().split()
     for name, sequence in zip(corpus.store.accessions, first + second, strict=True):
@@ -175,10 +161,17 @@ def test_the_packed_network_is_hugging_faces_token_dropout_included() -> None:
     assert (batch.tokens == MASK).any()
 
 
-def test_learning_rate_warms_up_and_decays_to_zero() -> None:
-    rates = [linear_schedule(step, 20, 100) for step in range(101)]
-    assert rates[19] == 1.0 and rates[0] == 0.05 and rates[100] == 0.0
-    assert (np.diff(rates[:20]) > 0).all() and (np.diff(rates[20:]) < 0).all()
+def test_learning_rate_warms_up_and_decays_to_zero(settings: Settings) -> None:
+    trainer = Pretrainer(MaskedLanguageModel(module.new_model(settings)), settings.pretrain)
+    made, rates = trainer.configure_optimizers(), []
+    for _ in range(13):
+        rates.append(made["optimizer"].param_groups[0]["lr"] / settings.pretrain.learning_rate)
+        made["optimizer"].step()
+        made["lr_scheduler"]["scheduler"].step()
+    assert rates[0] == 0.0 and rates[3] == 1.0 and rates[12] == 0.0  # three steps of warm-up, twelve in all
+    assert (np.diff(rates[:4]) > 0).all() and (np.diff(rates[3:]) < 0).all()
+    decays = {len(group["params"]): group["weight_decay"] for group in made["optimizer"].param_groups}
+    assert sorted(decays.values()) == [0.0, settings.pretrain.weight_decay]
 
 
 def test_rounds_go_through_the_whole_corpus_before_repeating_it() -> None:
@@ -225,14 +218,14 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(settings: Settings, monke
     assert [round(r, 6) for r in whole.history["round"]] == [1, 2, 3]
 
 
-def test_a_damaged_checkpoint_costs_one_round(settings: Settings, capsys: pytest.CaptureFixture) -> None:
-    whole = pretrain(settings)
-    folder = next((settings.paths.work / "pretrain").glob("*/"))
-    last = folder / "epoch=02.ckpt"
+def test_a_damaged_checkpoint_is_named(settings: Settings) -> None:
+    pretrain(settings)
+    last = next((settings.paths.work / "pretrain").glob("*/last.ckpt"))
     last.write_bytes(last.read_bytes()[:-2000])
-    again = pretrain(settings)
-    assert "damaged" in capsys.readouterr().out
-    assert torch.equal(whole.model.lm_head.bias, again.model.lm_head.bias)
+    with pytest.raises(TrainingError, match="last.ckpt is damaged"):
+        pretrain(settings)
+    last.unlink()
+    assert len(pretrain(settings).history) == 3
 
 
 def test_it_goes_on_from_a_shipped_model(settings: Settings, root: Path) -> None:
@@ -265,12 +258,12 @@ def test_a_loss_that_is_no_number_is_named(settings: Settings) -> None:
 
 
 def test_it_learns_and_what_ships_loads_like_any_esm2(root: Path, capsys: pytest.CaptureFixture) -> None:
-    assert main(["--profile", "demo", "--ship", str(root / "tiny-esm")]) == 0
+    assert main(["pretrain", "--profile", "demo", "--ship", str(root / "tiny-esm")]) == 0
     assert "perplexity" in capsys.readouterr().out
     folder = root / "tiny-esm"
     names = {p.name for p in folder.iterdir()}
     assert {"config.json", "model.safetensors", "vocab.txt", "README.md", LOG, FACTS} <= names
-    backbone = load_backbone(BackboneSettings(source=str(folder)), 0)
+    backbone = load_esm2(str(folder))
     assert backbone.dtype == torch.float32 and not backbone.training
     facts = json.loads((folder / FACTS).read_text())
     assert facts["perplexity"] < 0.9 * facts["unigram_perplexity"]

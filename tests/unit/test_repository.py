@@ -48,7 +48,7 @@ def test_readme_modules_and_notebooks_exist() -> None:
             assert (REPOSITORY / notebook).is_file(), command
 
 
-@pytest.mark.parametrize("verb", ["run", "summary", "weight-pair", "pretrain"])
+@pytest.mark.parametrize("verb", ["run", "fetch", "train", "pretrain", "summary"])
 def test_verbs_explain_themselves(verb: str) -> None:
     done = subprocess.run([sys.executable, "-m", "halo_utils", verb, "--help"], capture_output=True, text=True)
     assert done.returncode == 0 and "--profile" in done.stdout
