@@ -42,6 +42,7 @@ gate_rule: str = ""  # paper, released_code or sequence_only
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
+from sklearn.metrics import f1_score, precision_score
 
 from halo_utils.config import load_settings
 from halo_utils.core.files import write_csv
@@ -267,7 +268,9 @@ if with_structure.y.any():
 
 # %%
 ours = metrics.scores(view.y, result.labels, result.score, view.locations)
-theirs = metrics.scores(view.y, result.labels, result.labels.astype(float), view.locations, zero_division=1)
+theirs = metrics.scores(view.y, result.labels, result.labels.astype(float), view.locations)
+for name, score in (("macro_f1", f1_score), ("macro_precision", precision_score)):
+    theirs[name, ""] = score(view.y, result.labels, average="macro", zero_division=1)
 names = ["macro_f1", "macro_precision", "roc_auc_micro", "roc_auc_macro"]
 conventions = pd.DataFrame({"metric": names, "companion": [ours[name, ""] for name in names]})
 conventions["released code"] = [theirs[name, ""] for name in names]

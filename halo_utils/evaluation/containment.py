@@ -1,7 +1,7 @@
 """How the scores of systems depend on what the models have seen before: curves over containment, and without it."""
 
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -44,14 +44,13 @@ def by_containment(
         proteins under high. Ranges without a protein have no row.
     """
     rows = []
-    for view, system, prob, threshold in _systems(table, predictions, dataset, step):
-        share = _column(view, table, "containment")
+    for share, scored in _systems(table, predictions, dataset, "containment", step, bootstrap):
         for low, high in pairwise(edges):
             under = share < high if high < edges[-1] else np.ones(len(share), dtype=bool)
             for name, start, keep in (("inside", low, under & (share >= low)), ("below", edges[0], under)):
                 if keep.any():
-                    scored = _scored(view, keep, system, prob, threshold, **bootstrap)
-                    rows.append(scored[scored["metric"].isin(CURVE)].assign(range=name, low=start, high=high))
+                    metrics = scored(keep)
+                    rows.append(metrics[metrics["metric"].isin(CURVE)].assign(range=name, low=start, high=high))
     return pd.concat(rows, ignore_index=True)[CURVE_COLUMNS]
 
 
@@ -78,42 +77,43 @@ def without_near_duplicates(
         Rows of ``WITHOUT_COLUMNS`` per test split and system, difference is without minus all and the interval that
         of ``without``; no rows where the column is not known or nothing remains.
     """
-    rows = []
-    for view, system, prob, threshold in _systems(table, predictions, dataset, step):
-        far = _column(view, table, column) < NEAR_DUPLICATE  # False where it is not known
-        if far.any():
-            masks = (np.ones_like(far), far)
-            everything, rest = (_scored(view, keep, system, prob, threshold, **bootstrap) for keep in masks)
+    rows = [pd.DataFrame(columns=WITHOUT_COLUMNS)]
+    for share, scored in _systems(table, predictions, dataset, column, step, bootstrap):
+        if (far := share < NEAR_DUPLICATE).any():  # False where it is not known
+            everything, rest = scored(np.ones_like(far)), scored(far)
             everything = everything.rename(columns={"value": "all"})[[*KEYS, "all", "n"]]
             rest = rest[rest["metric"].isin(WITHOUT)].rename(columns={"value": "without"})
-            rows.append(everything.merge(rest, on=KEYS, suffixes=("", "_without")))
-    if not rows:
-        return pd.DataFrame(columns=WITHOUT_COLUMNS)
-    joined = pd.concat(rows, ignore_index=True)
-    return joined.assign(difference=joined["without"] - joined["all"])[WITHOUT_COLUMNS]
+            joined = everything.merge(rest, on=KEYS, suffixes=("", "_without"))
+            rows.append(joined.assign(difference=joined["without"] - joined["all"])[WITHOUT_COLUMNS])
+    return pd.concat(rows[1:] or rows, ignore_index=True)
 
 
 def _systems(
-    table: pd.DataFrame, predictions: dict[str, pd.DataFrame], dataset: str, step: float
-) -> Iterator[tuple[EvaluationSet, str, np.ndarray, Threshold]]:
-    """Yield (test split, system, its probabilities [B, K] there, its threshold); subsets of a split are left out."""
+    table: pd.DataFrame,
+    predictions: dict[str, pd.DataFrame],
+    dataset: str,
+    column: str,
+    step: float,
+    bootstrap: dict[str, int],
+) -> Iterator[tuple[np.ndarray, Callable[[np.ndarray], pd.DataFrame]]]:
+    """Yield, per test split and system, a column of its proteins [B] and what turns a mask [B] into overall metrics."""
     thresholds = {system: tune(table, stored, dataset, step) for system, stored in predictions.items()}
+    column_by_accession = table.set_index("accession")[column].astype(float)
     for name, view in held_out_views(table, dataset).items():
-        for system, stored in predictions.items() if name in set(table["split"]) else ():
-            yield view, system, view.join(stored), thresholds[system]
-
-
-def _column(view: EvaluationSet, table: pd.DataFrame, name: str) -> np.ndarray:
-    """Return a column of the dataset table for the proteins of a set, in its order, [B] float64."""
-    return table.set_index("accession").loc[view.accessions, name].to_numpy(dtype=float)
+        for system, stored in predictions.items() if name in set(table["split"]) else ():  # subsets are left out
+            scored = partial(_scored, view, system, view.join(stored), thresholds[system], bootstrap)
+            yield column_by_accession.loc[view.accessions].to_numpy(), scored
 
 
 def _scored(
-    view: EvaluationSet, keep: np.ndarray, system: str, prob: np.ndarray, threshold: Threshold, **bootstrap: int
+    view: EvaluationSet,
+    system: str,
+    prob: np.ndarray,
+    threshold: Threshold,
+    bootstrap: dict[str, int],
+    keep: np.ndarray,
 ) -> pd.DataFrame:
     """Return the overall metrics of a system on the proteins of a set where ``keep`` [B] is true."""
     pred = prob[keep] >= threshold.on(view.name)
-    with warnings.catch_warnings():  # scikit-learn's, about a label that no protein of a small range has
-        warnings.simplefilter("ignore", UserWarning)
-        metrics = measure(restrict(view, keep, "range"), system, pred, prob[keep], threshold, **bootstrap)
+    metrics = measure(restrict(view, keep, "range"), system, pred, prob[keep], threshold, **bootstrap)
     return metrics[metrics["label"] == ""].assign(split=view.name)

@@ -1,16 +1,17 @@
-"""Multi-label metrics with bootstrap intervals over proteins and over families of them, as one tidy table.
+"""Multi-label metrics of many resamples at once, under weights of proteins; the formulas are those of scikit-learn.
 
-scikit-learn computes every value, ``bootstrap`` the resampled ones. A label that is never predicted scores 0
-(``zero_division=0``), one without a protein in the set is left out of macro averages: no system can score there.
-Accuracy is subset accuracy; ranking metrics read probabilities. Where every protein has exactly one label, the most
-probable one is scored too (``accuracy_argmax``, ``macro_f1_argmax``): it needs no threshold.
+A test holds the two against each other. A label that is never predicted scores 0, one without a protein in the set is
+left out of macro averages: no system can score there. Accuracy is subset accuracy; ranking metrics read probabilities.
+Where every protein has exactly one label, the most probable one is scored too (``accuracy_argmax``,
+``macro_f1_argmax``): it needs no threshold.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn import metrics as sk
+from scipy import sparse
 
+CHUNK = 128  # resamples worked on at once; bounds memory for large test sets
 Scores = dict[tuple[str, str], float]
 
 
@@ -34,51 +35,101 @@ def most_probable(prob: np.ndarray) -> np.ndarray:
     return np.eye(prob.shape[1], dtype=int)[np.argmax(prob, axis=1)]
 
 
-def _auc(y: np.ndarray, prob: np.ndarray) -> float:
-    return sk.roc_auc_score(y, prob) if 0 < y.sum() < y.size else np.nan
+def _mcc(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> np.ndarray:
+    return ratio(tp * tn - fp * fn, np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)))
 
 
-def scores(
-    y: np.ndarray, pred: np.ndarray, prob: np.ndarray, locations: Sequence[str], zero_division: int = 0
-) -> Scores:
+def weighted_auc(y: np.ndarray, prob: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the ROC AUC under many weight vectors, [R]; ties count one half.
+
+    Args:
+        y: [B] 0/1, or [B, K] for the micro average over all pairs of protein and label.
+        prob: scores of the same shape.
+        weights: [B, R].
+    """
+    protein = np.arange(y.size) // (y.size // len(y))
+    y, prob = y.ravel() > 0, prob.ravel()
+    order = np.argsort(prob[y], kind="stable")
+    positive = prob[y][order]
+    # Weight of the positives below each of them; they are few, so only they are added up in every resample.
+    below = np.zeros((len(order) + 1, weights.shape[1]))
+    np.cumsum(weights[protein[y][order]], axis=0, out=below[1:])
+    # Where the negatives of each protein lie among the positives, once without ties and once with them.
+    place = np.concatenate([np.searchsorted(positive, prob[~y], side=side) for side in ("left", "right")])
+    shape = (len(below), len(weights))
+    negative = sparse.csr_matrix((np.ones(len(place)), (place, np.tile(protein[~y], 2))), shape=shape) @ weights
+    total = negative.sum(axis=0) / 2 * below[-1]
+    area = total - np.einsum("nr,nr->r", negative, below) / 2
+    return np.divide(area, total, out=np.full(len(area), np.nan), where=total > 0)
+
+
+def _label_counts(y: np.ndarray, pred: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return true positives, false positives and false negatives under ``w`` [R, B], each [R, K]."""
+    return w @ (y * pred), w @ ((1 - y) * pred), w @ (y * (1 - pred))
+
+
+def _chunk_scores(
+    y: np.ndarray, pred: np.ndarray, prob: np.ndarray, locations: Sequence[str], w: np.ndarray
+) -> dict[tuple[str, str], np.ndarray]:
+    """Return the metrics under the weight vectors ``w`` [R, B], each [R].
+
+    Macro averages are over the labels that have a protein in the whole set, in every resample.
+    """
+    w, averaged = w.astype(np.float64), y.any(axis=0)
+    total, columns = w.sum(axis=1), np.ascontiguousarray(w.T)
+    tp, fp, fn = _label_counts(y, pred, w)
+    tn = total[:, None] - tp - fp - fn
+    tps, fps, fns, tns = (counts.sum(axis=1) for counts in (tp, fp, fn, tn))
+    f1, mcc = f1_score(tp, fp + fn), _mcc(tp, fp, fn, tn)
+    auc = np.stack([weighted_auc(y[:, k], prob[:, k], columns) for k in range(y.shape[1])], axis=1)
+    out = {
+        ("accuracy", ""): w @ (y == pred).all(axis=1) / total,
+        ("jaccard", ""): w @ ratio((y * pred).sum(axis=1), np.maximum(y, pred).sum(axis=1)) / total,
+        ("micro_precision", ""): ratio(tps, tps + fps),
+        ("micro_recall", ""): ratio(tps, tps + fns),
+        ("micro_f1", ""): f1_score(tps, fps + fns),
+        ("macro_precision", ""): _nanmean(ratio(tp, tp + fp)[:, averaged]),
+        ("macro_recall", ""): _nanmean(ratio(tp, tp + fn)[:, averaged]),
+        ("macro_f1", ""): _nanmean(f1[:, averaged]),
+        ("roc_auc_micro", ""): weighted_auc(y, prob, columns),
+        ("roc_auc_macro", ""): _nanmean(auc),
+        ("mcc_overall", ""): _mcc(tps, fps, fns, tns),
+    }
+    if one_label_each(y):
+        top_tp, top_fp, top_fn = _label_counts(y, most_probable(prob), w)
+        out["accuracy_argmax", ""] = top_tp.sum(axis=1) / total
+        out["macro_f1_argmax", ""] = _nanmean(f1_score(top_tp, top_fp + top_fn)[:, averaged])
+    for k, location in enumerate(locations):
+        out |= {("mcc", location): mcc[:, k], ("f1", location): f1[:, k], ("roc_auc", location): auc[:, k]}
+    return out
+
+
+def _nanmean(values: np.ndarray) -> np.ndarray:
+    """Return the mean over labels of [R, K], NaN where no label is defined."""
+    count = np.isfinite(values).sum(axis=1)
+    return np.divide(np.nansum(values, axis=1), count, out=np.full(len(values), np.nan), where=count > 0)
+
+
+def resampled_scores(
+    y: np.ndarray, pred: np.ndarray, prob: np.ndarray, locations: Sequence[str], weights: np.ndarray
+) -> dict[tuple[str, str], np.ndarray]:
+    """Return every metric under every row of ``weights`` [R, B], each [R]."""
+    y, pred, prob = np.asarray(y, dtype=int), np.asarray(pred, dtype=int), np.asarray(prob, dtype=float)
+    pieces = [_chunk_scores(y, pred, prob, locations, weights[i : i + CHUNK]) for i in range(0, len(weights), CHUNK)]
+    return {key: np.concatenate([piece[key] for piece in pieces]) for key in pieces[0]}
+
+
+def scores(y: np.ndarray, pred: np.ndarray, prob: np.ndarray, locations: Sequence[str]) -> Scores:
     """Return every metric of one system.
 
     Args:
         y: [B, K] 0/1 labels.
         pred: [B, K] predicted labels.
-        prob: [B, K] scores for the ranking metrics and argmax; the released code passes 0/1 labels here.
+        prob: [B, K] scores for the ranking metrics and argmax.
         locations: K location names.
-        zero_division: value of an undefined precision, recall or F1; the released code uses 1, and averages over
-            every label, with or without a protein.
 
     Returns:
         (metric, location) -> value; the location is empty for metrics over all labels.
     """
-    y, pred = np.asarray(y, dtype=int), np.asarray(pred, dtype=int)
-    averaged = y.any(axis=0) | (zero_division == 1)
-
-    def macro(values: np.ndarray) -> float:
-        return float(values[averaged].mean()) if averaged.any() else np.nan
-
-    values: Scores = {("accuracy", ""): sk.accuracy_score(y, pred)}
-    values["jaccard", ""] = sk.jaccard_score(y, pred, average="samples", zero_division=0)
-    micro, each = (
-        sk.precision_recall_fscore_support(y, pred, average=average, zero_division=zero_division)
-        for average in ("micro", None)
-    )
-    names = ("precision", "recall", "f1")
-    values |= {(f"micro_{name}", ""): micro[i] for i, name in enumerate(names)}
-    values |= {(f"macro_{name}", ""): macro(each[i]) for i, name in enumerate(names)}
-    auc = np.array([_auc(truth, p) for truth, p in zip(y.T, np.asarray(prob).T, strict=True)])
-    values["roc_auc_micro", ""] = _auc(y.ravel(), np.ravel(prob))
-    values["roc_auc_macro", ""] = float(np.nanmean(auc)) if np.isfinite(auc).any() else np.nan
-    values["mcc_overall", ""] = sk.matthews_corrcoef(y.ravel(), pred.ravel())
-    if one_label_each(y):
-        top = most_probable(prob)
-        values["accuracy_argmax", ""] = sk.accuracy_score(y, top)
-        values["macro_f1_argmax", ""] = macro(sk.f1_score(y, top, average=None, zero_division=zero_division))
-    for k, location in enumerate(locations):
-        values["mcc", location] = sk.matthews_corrcoef(y[:, k], pred[:, k])
-        values["f1", location] = each[2][k]
-        values["roc_auc", location] = auc[k]
-    return values
+    once = resampled_scores(y, pred, prob, locations, np.ones((1, len(y))))
+    return {key: float(values[0]) for key, values in once.items()}

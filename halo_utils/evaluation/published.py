@@ -89,7 +89,7 @@ COMPARED = ["metric", "label", "system", "published", "ours", "ci_low", "ci_high
 
 
 def beside_published(number: int, metrics: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
-    """Put our metrics beside columns of a published table.
+    """Put our metrics of one set beside columns of a published table, in the paper's order.
 
     Args:
         number: table of the paper.
@@ -97,8 +97,7 @@ def beside_published(number: int, metrics: pd.DataFrame, columns: dict[str, str]
         columns: published column -> our system, "" for a column that stands alone; others are left out.
 
     Returns:
-        Columns metric, label, system, published, ours, ci_low, ci_high, difference (ours minus published),
-        in the paper's order.
+        The columns ``COMPARED``; the difference is ours minus published.
     """
     table = published_table(number)
     table = table[table["system"].isin(list(columns))]
@@ -164,14 +163,12 @@ def precision_bounds() -> pd.DataFrame:
         Columns system, locations (K), mcc_zero, published, bound (with ``zero_division=0``), possible,
         published_less_ones (the published value without the ones that ``zero_division=1`` adds).
     """
-    values = published_table(4).set_index("metric")
-    precision = values.loc["macro_precision"].set_index("system")["published"]
-    mcc = values.loc["mcc"].groupby("system")["published"]
-    table = pd.DataFrame({"locations": mcc.size(), "mcc_zero": mcc.agg(lambda v: int((v == 0).sum()))})
-    table = table.loc[precision.index].assign(published=precision)
-    share = table["mcc_zero"] / table["locations"]
-    table = table.assign(bound=1 - share, possible=precision <= 1 - share, published_less_ones=precision - share)
-    return table.rename_axis("system").reset_index()
+    values = published_table(4).set_index(["metric", "system"])["published"]
+    precision, mcc = values["macro_precision"], values["mcc"]
+    zero = (mcc == 0).groupby("system").agg(["size", "sum"]).loc[precision.index]
+    share = zero["sum"] / zero["size"]
+    table = zero.set_axis(["locations", "mcc_zero"], axis=1).assign(published=precision, bound=1 - share)
+    return table.assign(possible=precision <= 1 - share, published_less_ones=precision - share).reset_index()
 
 
 def accuracy_sentence() -> str:
@@ -182,13 +179,13 @@ def accuracy_sentence() -> str:
     label (none predicted, or one too many) or two (another one predicted), which bounds HALO's mean of the ten.
     """
     table = published_table(4)
-    found = table[table["label"] == ""].set_index(["metric", "system"])["published"]
-    places = table.loc[table["metric"] == "mcc", "label"].nunique()
-    forest, perceptron = (found["accuracy_one_vs_rest", f"{name}_S"] for name in ("RF", "MLP"))
-    halo = found["accuracy", "HALO_S"]
-    low, high = (1 - wrong * (1 - halo) / places for wrong in (2, 1))
+    values = table[table["label"] == ""].set_index(["metric", "system"])["published"]
+    locations = table.loc[table["metric"] == "mcc", "label"].nunique()
+    forest, perceptron = (values["accuracy_one_vs_rest", f"{name}_S"] for name in ("RF", "MLP"))
+    halo = values["accuracy", "HALO_S"]
+    low, high = (1 - wrong * (1 - halo) / locations for wrong in (2, 1))
     return (
-        f"Accuracy on S: RF {forest:.4f} and MLP {perceptron:.4f} are means of {places} one-against-rest accuracies,"
+        f"Accuracy on S: RF {forest:.4f} and MLP {perceptron:.4f} are means of {locations} one-against-rest accuracies,"
         f" HALO's {halo:.4f} is subset accuracy of labels at a threshold. In the terms of the others HALO"
         f" would have {low:.3f} to {high:.3f}, with two or one wrong labels in each protein that is not right."
     )

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
@@ -18,60 +17,43 @@ METRICS = ("micro_f1", "macro_f1", "accuracy")
 MAY_BE_ASKED, ALL = "labels with a structure", "all labels in the band"
 
 
-def veto_scores(y: np.ndarray, decision: np.ndarray, dropped: np.ndarray) -> dict[str, np.ndarray]:
-    """Return ``VETO_METRICS`` under many vetoes, [R] each, as ``metrics.scores`` defines them.
+def _label_scores(y: np.ndarray, pred: np.ndarray) -> list[float]:
+    """Return ``VETO_METRICS`` of [B, K] bool labels and predictions, as ``metrics.scores`` defines them."""
+    both, either = y & pred, y | pred
+    tp, predicted, true = both.sum(axis=0), pred.sum(axis=0), y.sum(axis=0)  # [K]
+    wrong, averaged = predicted + true - 2 * tp, true > 0
+    macro = [ratio(tp, n)[averaged].mean() for n in (predicted, true)]
+    exact, jaccard = (y == pred).all(axis=1).mean(), ratio(both.sum(axis=1), either.sum(axis=1)).mean()
+    return [float(f1_score(tp.sum(), wrong.sum())), f1_score(tp, wrong)[averaged].mean(), exact, jaccard, *macro]
 
-    Only proteins with an asked label are counted anew for every veto. Macro averages are over the labels that have a
-    protein.
+
+def veto_scores(y: np.ndarray, decision: np.ndarray, dropped: np.ndarray) -> dict[str, np.ndarray]:
+    """Return ``VETO_METRICS`` under many vetoes, [R] each.
 
     Args:
         y: [B, K] 0/1 labels.
         decision: [B, K] values of ``Decision``.
         dropped: [R, A] from ``random_veto``, or any other choice among ``asked_labels``.
     """
-    y, (protein, label) = np.asarray(y, dtype=float), asked_labels(decision).T
-    kept = (decision != Decision.NEGATIVE).astype(float)  # what the sequence model predicts
-    touched, row = np.unique(protein, return_inverse=True)  # [P] proteins with an asked label
-    rest = np.delete(np.arange(len(y)), touched)
-    to_label = np.eye(y.shape[1])[label]  # [A, K]
-    to_protein = sparse.csr_array((np.ones(len(row)), (np.arange(len(row)), row)), (len(row), len(touched)))
-    lost, lost_true = (sparse.csr_array(dropped * weight) for weight in (np.ones(len(row)), y[protein, label]))
-    right = (kept * y).sum(axis=0) - lost_true @ to_label  # [R, K]
-    predicted, true = kept.sum(axis=0) - lost @ to_label, y.sum(axis=0)
-    both, either = (kept * y).sum(axis=1), np.maximum(kept, y).sum(axis=1)
-    both_now = both[touched] - (lost_true @ to_protein).toarray()  # [R, P]; a false label leaves the union only
-    either_now = either[touched] - (lost @ to_protein).toarray() + (lost_true @ to_protein).toarray()
-    exact = (both == either)[rest].sum() + (both_now == either_now).sum(axis=1)
-    overlap = ratio(both[rest], either[rest]).sum() + ratio(both_now, either_now).sum(axis=1)
-    wrong, averaged = predicted + true - 2 * right, true > 0
-    return {
-        "micro_f1": f1_score(right.sum(axis=1), wrong.sum(axis=1)),
-        "macro_f1": f1_score(right, wrong)[:, averaged].mean(axis=1),
-        "accuracy": exact / len(y),
-        "jaccard": overlap / len(y),
-        "macro_precision": ratio(right, predicted)[:, averaged].mean(axis=1),
-        "macro_recall": ratio(right, true)[:, averaged].mean(axis=1),
-    }
+    truth, predicted, asked = np.asarray(y, dtype=bool), decision != Decision.NEGATIVE, asked_labels(decision)
+    rows = []
+    for row in dropped:
+        kept = predicted.copy()
+        kept[tuple(asked[row].T)] = False
+        rows.append(_label_scores(truth, kept))
+    return dict(zip(VETO_METRICS, np.array(rows).T, strict=True))
 
 
-def veto_auc(y: np.ndarray, esm_prob: np.ndarray, result: GateResult, dropped: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Return the micro ROC AUC under many vetoes, [R]; the scores of the gate's vetoed labels, shuffled, go there.
-
-    Args:
-        y: [B, K] 0/1 labels.
-        esm_prob: [B, K] probabilities of the sequence model.
-        result: the gate's.
-        dropped: [R, A] from ``random_veto``.
-        seed: seed of the shuffling.
-    """
-    rng = np.random.default_rng([seed, 61])
-    scores, positive = result.score[result.decision == Decision.VETOED], np.asarray(y).ravel() > 0
-    place = np.ravel_multi_index(tuple(asked_labels(result.decision).T), esm_prob.shape)
+def _veto_auc(y: np.ndarray, esm_prob: np.ndarray, result: GateResult, dropped: np.ndarray, seed: int) -> np.ndarray:
+    """Return the micro ROC AUC under many vetoes, [R]; the scores of the gate's vetoed labels, shuffled, go there."""
+    rng, asked = np.random.default_rng([seed, 61]), asked_labels(result.decision)
+    scores, positive = result.score[result.decision == Decision.VETOED], np.asarray(y) > 0
     n, areas = int(positive.sum()), []
     for row in dropped:
-        score = np.asarray(esm_prob, dtype=float).ravel().copy()
-        score[place[row]] = rng.permutation(scores)
-        areas.append((rankdata(score)[positive].sum() - n * (n + 1) / 2) / (n * (score.size - n)))
+        score = np.array(esm_prob, dtype=float)
+        score[tuple(asked[row].T)] = rng.permutation(scores)
+        ranks = rankdata(score).reshape(score.shape)  # the rank sum of the positives gives the area
+        areas.append((ranks[positive].sum() - n * (n + 1) / 2) / (n * (score.size - n)))
     return np.array(areas)
 
 
@@ -92,19 +74,17 @@ def beside_random_veto(
         band), asked, vetoed; a row per metric of ``VETO_METRICS``, and the micro ROC AUC.
     """
     decision = result.decision
-    dropped = random_veto(decision, draws if (decision == Decision.VETOED).any() else 1, seed)
-    own = (decision == Decision.VETOED)[tuple(asked_labels(decision).T)]
-    values = veto_scores(y, decision, np.concatenate([[own, np.zeros_like(own)], dropped]))
+    vetoed = (decision == Decision.VETOED)[tuple(asked_labels(decision).T)]  # [A]
+    dropped = random_veto(decision, draws if vetoed.any() else 1, seed)
+    values = veto_scores(y, decision, np.concatenate([[vetoed, np.zeros_like(vetoed)], dropped]))
     ends = [roc_auc_score(np.ravel(y), np.ravel(score)) for score in (result.score, esm_prob)]
-    values["roc_auc_micro"] = np.concatenate([ends, veto_auc(y, esm_prob, result, dropped, seed)])
+    values["roc_auc_micro"] = np.concatenate([ends, _veto_auc(y, esm_prob, result, dropped, seed)])
     band = np.isin(decision, [Decision.AGREED, Decision.VETOED, Decision.NO_STRUCTURE])
-    counts = {"band": int(band.sum()), "asked": len(own), "vetoed": int(own.sum())}
-    rows = []
-    for metric, (halo, esm, *drawn) in values.items():
-        low, high = np.quantile(drawn, [0.025, 0.975])
-        row = {"metric": metric, "halo": halo, "esm": esm, "random_mean": np.mean(drawn)}
-        rows.append(row | {"random_low": low, "random_high": high} | counts)
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(values).T  # metric -> the gate, no veto, random vetoes
+    low, high = np.quantile(table.iloc[:, 2:], [0.025, 0.975], axis=1)
+    table = pd.DataFrame({"halo": table[0], "esm": table[1], "random_mean": table.iloc[:, 2:].mean(axis=1)})
+    table = table.assign(random_low=low, random_high=high, band=int(band.sum()), asked=len(vetoed), vetoed=vetoed.sum())
+    return table.rename_axis("metric").reset_index()
 
 
 def veto_sentence(table: pd.DataFrame) -> str:

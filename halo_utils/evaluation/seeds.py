@@ -1,13 +1,14 @@
 """Several runs that differ in their seed only: how far do their metrics spread?"""
 
 import re
+from pathlib import Path
 
 import pandas as pd
 
 from halo_utils.core.paths import RunPaths
 from halo_utils.evaluation.published import METRIC_TITLES
 from halo_utils.evaluation.scoring import read_metrics
-from halo_utils.evaluation.systems import TITLES
+from halo_utils.evaluation.systems import TITLES, in_order
 
 MARK = re.compile(r"-seed\d+")  # part of the name that load_settings gives a run with another seed than the profile's
 KEYS = ["split", "system", "metric", "label"]
@@ -21,9 +22,13 @@ def runs_with_other_seeds(paths: RunPaths) -> list[RunPaths]:
 
     A run that ended with notebook 02 counts: it holds the sequence models and the composition baseline.
     """
+    return [RunPaths(folder.name) for folder in _family(paths) if any((folder / name).is_file() for name in TABLES)]
+
+
+def _family(paths: RunPaths) -> list[Path]:
+    """Return the folders of results of the runs that differ from this one in their seed only, and its own."""
     family = MARK.sub("", paths.name)
-    folders = sorted(f for f in paths.results.parent.glob("*") if MARK.sub("", f.name) == family)
-    return [RunPaths(f.name) for f in folders if any((f / name).is_file() for name in TABLES)]
+    return sorted(f for f in paths.results.parent.glob("*") if MARK.sub("", f.name) == family)
 
 
 def across_seeds(runs: list[RunPaths]) -> pd.DataFrame:
@@ -36,17 +41,17 @@ def across_seeds(runs: list[RunPaths]) -> pd.DataFrame:
         Columns split, system, metric, label, seeds (runs that have the value), mean, sd (of a sample), lowest and
         highest; the last four are empty below ``MINIMUM`` seeds.
     """
-    found = [next(p for name in TABLES if (p := run.results / name).is_file()) for run in runs]
-    values = pd.concat([read_metrics(path) for path in found], ignore_index=True).groupby(KEYS, sort=False)["value"]
+    paths = [next(path for name in TABLES if (path := run.results / name).is_file()) for run in runs]
+    values = pd.concat([read_metrics(path) for path in paths], ignore_index=True).groupby(KEYS, sort=False)["value"]
     spread = values.agg(["count", "mean", "std", "min", "max"]).set_axis(["seeds", *SPREAD], axis=1).reset_index()
     spread[SPREAD] = spread[SPREAD].where(spread["seeds"] >= MINIMUM)
     return spread
 
 
 def seeds_of_systems(spread: pd.DataFrame) -> pd.Series:
-    """Return how many seeds every system has, by its key, in the order of ``TITLES``."""
+    """Return how many seeds every system has, by its key, in the order of ``SYSTEMS``."""
     seeds = spread.groupby("system")["seeds"].max()
-    return seeds[[system for system in TITLES if system in seeds.index]]
+    return seeds[in_order(seeds.index)]
 
 
 def remark(spread: pd.DataFrame) -> str:
@@ -62,16 +67,13 @@ def remark(spread: pd.DataFrame) -> str:
 def overall(spread: pd.DataFrame, split: str, metrics: tuple[str, ...] = ("micro_f1", "macro_f1")) -> pd.DataFrame:
     """Return the systems with enough seeds on one set: their number of seeds and ``mean ± SD (range)`` per metric."""
     seeds = seeds_of_systems(spread)
-    own = spread[(spread["split"] == split) & (spread["label"] == "")].set_index(["system", "metric"])
-    rows = {
-        TITLES[system]: [count, *(_cell(own.loc[(system, metric)]) for metric in metrics)]
+    rows = spread[(spread["split"] == split) & (spread["label"] == "")].set_index(["system", "metric"])
+    text = "{mean:.3f} ± {sd:.3f} ({lowest:.3f} to {highest:.3f})"
+    cells = {
+        TITLES[system]: [count, *(text.format(**rows.loc[(system, metric)]) for metric in metrics)]
         for system, count in seeds[seeds >= MINIMUM].items()
     }
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["seeds", *(METRIC_TITLES[m] for m in metrics)])
-
-
-def _cell(row: pd.Series) -> str:
-    return "{mean:.3f} ± {sd:.3f} ({lowest:.3f} to {highest:.3f})".format(**row)
+    return pd.DataFrame.from_dict(cells, orient="index", columns=["seeds", *(METRIC_TITLES[m] for m in metrics)])
 
 
 def validation_spread(paths: RunPaths, title: str) -> tuple[int, float]:
@@ -81,8 +83,6 @@ def validation_spread(paths: RunPaths, title: str) -> tuple[int, float]:
         paths: any run of the family.
         title: the network as ``gat_training.csv`` names it.
     """
-    family = MARK.sub("", paths.name)
-    folders = [f for f in paths.results.parent.glob("*") if MARK.sub("", f.name) == family]
-    tables = [pd.read_csv(f / "gat_training.csv") for f in folders if (f / "gat_training.csv").is_file()]
+    tables = [pd.read_csv(path) for f in _family(paths) if (path := f / "gat_training.csv").is_file()]
     best = [table.loc[table["system"] == title, "val_macro_f1"].max() for table in tables]
     return len(best), float(max(best) - min(best)) if best else float("nan")

@@ -1,6 +1,7 @@
 """Fig. 1-3 of the paper as diagrams drawn by code: boxes, arrows and the numbers of a run; the paper's by default."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
@@ -14,36 +15,31 @@ Boxes = dict[str, tuple[float, float, str, str]]
 
 
 def _box(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
-    corner = (x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2)
-    ax.add_patch(
-        FancyBboxPatch(corner, BOX_WIDTH, BOX_HEIGHT, boxstyle="round,pad=0.06", facecolor=colour, edgecolor="#444444")
-    )
+    corner, look = (x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2), {"facecolor": colour, "edgecolor": "#444444"}
+    ax.add_patch(FancyBboxPatch(corner, BOX_WIDTH, BOX_HEIGHT, boxstyle="round,pad=0.06", **look))
     size = FONT * min(1, LONGEST_LINE / max(len(line) for line in text.splitlines()))
     ax.text(x, y, text, ha="center", va="center", fontsize=size)
 
 
 def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], text: str = "") -> None:
     """Draw an arrow between box borders: up or down when boxes share a column, else sideways."""
-    half_x, half_y = BOX_WIDTH / 2 + 0.08, BOX_HEIGHT / 2 + 0.08
-    if abs(start[0] - end[0]) < 0.1:
-        sign = 1 if end[1] > start[1] else -1
-        tail, head = (start[0], start[1] + sign * half_y), (end[0], end[1] - sign * half_y)
-    else:
-        sign = 1 if end[0] > start[0] else -1
-        tail, head = (start[0] + sign * half_x, start[1]), (end[0] - sign * half_x, end[1])
+    (x0, y0), (x1, y1) = start, end
+    up = np.sign(y1 - y0) * (BOX_HEIGHT / 2 + 0.08) if abs(x0 - x1) < 0.1 else 0
+    right = 0 if up else np.sign(x1 - x0) * (BOX_WIDTH / 2 + 0.08)
+    tail, head = (x0 + right, y0 + up), (x1 - right, y1 - up)
     ax.annotate("", head, tail, arrowprops={"arrowstyle": "-|>", "color": "#333333", "shrinkA": 0, "shrinkB": 0})
-    if text:
-        x, y = (tail[0] + head[0]) / 2, (tail[1] + head[1]) / 2
-        ax.text(x, y + 0.08, text, ha="center", va="bottom", fontsize=FONT, color="#333333")
+    middle = ((tail[0] + head[0]) / 2, (tail[1] + head[1]) / 2 + 0.08)
+    ax.text(*middle, text, ha="center", va="bottom", fontsize=FONT, color="#333333")
 
 
-def _draw(boxes: Boxes, arrows: list[tuple[str, str, str]], title: str, size: tuple[float, float]) -> Figure:
+def _draw(boxes: Boxes, arrows: list[str], title: str, size: tuple[float, float]) -> Figure:
+    """Draw boxes, and arrows given as ``start end`` and the words beside them."""
     plt.rcParams.update(STYLE)
     fig, ax = plt.subplots(figsize=size, layout="constrained")
     for x, y, text, colour in boxes.values():
         _box(ax, x, y, text, colour)
-    for start, end, text in arrows:
-        _arrow(ax, boxes[start][:2], boxes[end][:2], text)
+    for start, end, *words in map(str.split, arrows):
+        _arrow(ax, boxes[start][:2], boxes[end][:2], " ".join(words))
     xs, ys = zip(*[(b[0], b[1]) for b in boxes.values()], strict=True)
     ax.set(xlim=(min(xs) - 1.5, max(xs) + 1.5), ylim=(min(ys) - 0.8, max(ys) + 0.8), aspect="equal", title=title)
     ax.axis("off")
@@ -62,8 +58,8 @@ def figure_1(confident: float = 0.55) -> Figure:
         "agree": (7.4, 0, "GAT predicts\nthe label too?", FROZEN),
         "drop": (11.2, 0, "label dropped", RESULT),
     }
-    arrows = [("gate", "labels", "yes"), ("agree", "drop", "no"), ("agree", "labels", "yes")]
-    arrows += _plain("sequence esm", "esm gate", "structure gat", "esm gat", "gat agree", "gate agree")
+    arrows = ["gate labels yes", "agree drop no", "agree labels yes"]
+    arrows += ["sequence esm", "esm gate", "structure gat", "esm gat", "gat agree", "gate agree"]
     return _draw(boxes, arrows, "HALO: the sequence model decides when confident, else both must agree", (10.5, 3.3))
 
 
@@ -77,16 +73,9 @@ def figure_2(
     composition: int = 0,
     loss: str = "focal loss, gamma 2",
 ) -> Figure:
-    """Draw the sequence model.
+    """Draw the sequence model: backbone, the tokens it reads, its last layers that learn (or ``all``), pooling, head.
 
-    Args:
-        backbone: what the protein language model is called.
-        max_tokens: tokens it reads.
-        trainable_layers: its last layers that learn, or ``all``.
-        pooling: how residues become one vector, in two lines.
-        hidden: units of the head's hidden layer, 0 for a linear head.
-        composition: hidden units of the composition network, 0 for none.
-        loss: name of the loss.
+    ``hidden`` and ``composition`` are units of the head's hidden layer and of the composition network, 0 for none.
     """
     everything = trainable_layers == "all"
     layers = "layer" if trainable_layers == 1 else f"{trainable_layers} layers"
@@ -100,11 +89,11 @@ def figure_2(
         "head": (3.4, -1.6, f"{head}\nper location", LEARNS),
         "threshold": (0, -1.6, "threshold by\nmacro F1", RESULT),
     }  # fmt: skip
-    arrows = _plain("tokens trunk", "trunk top", "top pool", "pool head", "head threshold")
+    arrows = ["tokens trunk", "trunk top", "top pool", "pool head", "head threshold"]
     if composition:
         boxes["protein"] = (6.8, -3.2, "composition of the\nwhole protein", DATA)
         boxes["composition"] = (3.4, -3.2, f"composition network,\n{composition} units", LEARNS)
-        arrows += _plain("protein composition", "composition head")
+        arrows += ["protein composition", "composition head"]
     return _draw(boxes, arrows, f"Sequence model ({loss})", (8.2, 4.5) if composition else (8.2, 3.3))
 
 
@@ -128,10 +117,5 @@ def figure_3(
         "pool": (7.4, 1.3, "mean over residues", FROZEN),
         "loss": (7.4, 0, f"{loss},\nlearnable thresholds", LEARNS),
     }
-    arrows = _plain("coord nodes", "esm nodes", "bio nodes", "nodes gat", "edges gat", "gat pool", "pool loss")
+    arrows = ["coord nodes", "esm nodes", "bio nodes", "nodes gat", "edges gat", "gat pool", "pool loss"]
     return _draw(boxes, arrows, f"Weighted graph attention model (weights: {weights})", (9.0, 3.9))
-
-
-def _plain(*arrows: str) -> list[tuple[str, str, str]]:
-    """Return arrows without words from ``start end``."""
-    return [(*arrow.split(), "") for arrow in arrows]

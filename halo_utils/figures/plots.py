@@ -46,8 +46,7 @@ def confidence_ranges(bins: pd.DataFrame, gate: float, title: str, threshold: fl
         if len(edge):
             line.axvline(edge[0] + 0.5, color=colour, linestyle="--", label=f"{name} at {value:.0%}")
     line.set(ylim=(0, 1.05), ylabel="accuracy")
-    handles = [*ax.get_legend_handles_labels()[0], *line.get_legend_handles_labels()[0]]
-    fig.legend(handles, [h.get_label() for h in handles], loc="outside lower center", ncols=3)
+    fig.legend(loc="outside lower center", ncols=3)
     return fig
 
 

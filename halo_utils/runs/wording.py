@@ -169,19 +169,14 @@ def weights_mode(settings: Settings) -> str:
             f" embedding's staying at 1, {count(group.grid_epochs, 'epoch')} each; the best on validation is taken."
         )
     values, released = (f"{g.coord:g}, {g.esm:g}, {g.bio:g}" for g in (group, type(group)()))
-    known = " (those of the released checkpoint)" if values == released else ""
+    values += " (those of the released checkpoint)" if values == released else ""
     if group.mode == "learned":
-        return f"Mode `learned`: the weights start at {values}{known} and are trained with the network; no grid is run."
-    return f"Mode `fixed`: the weights of coordinates, embedding and biochemistry are {values}{known}; no grid is run."
+        return f"Mode `learned`: the weights start at {values} and are trained with the network; no grid is run."
+    return f"Mode `fixed`: the weights of coordinates, embedding and biochemistry are {values}; no grid is run."
 
 
 def reading(share: pd.DataFrame, split: str) -> str:
-    """Return how much of a split's proteins the models read.
-
-    Args:
-        share: from ``truncation.read_share``.
-        split: the split.
-    """
+    """Return how much of a split's proteins the models read; ``share`` from ``truncation.read_share``."""
     row = share.set_index("split").loc[split]
     end = "from its start" if row["truncation"] == "head" else "from both ends"
     text = (
@@ -198,8 +193,7 @@ def reading(share: pd.DataFrame, split: str) -> str:
 def settings_by_name(group: BaseModel, prefix: str = "") -> dict[str, Any]:
     """Return dotted name -> value of a group of settings and the groups inside; a shape stays one value."""
     values: dict[str, Any] = {}
-    for name in type(group).model_fields:
-        value = getattr(group, name)
+    for name, value in group:
         inner = isinstance(value, BaseModel) and name != "random"
         values |= settings_by_name(value, f"{prefix}{name}.") if inner else {prefix + name: value}
     return values
@@ -240,12 +234,7 @@ def deviations(settings: Settings) -> pd.DataFrame:
 
 
 def deviation_sentence(table: pd.DataFrame, model: str) -> str:
-    """Return the settings of one model that are not what the paper states, in one sentence.
-
-    Args:
-        table: from ``deviations``.
-        model: ``sequence model`` or ``GAT``.
-    """
+    """Return the settings of one model that are not what the paper states, in one sentence."""
     apart = table[(table["model"] == model) & (table["paper"] != NOT_STATED)]
     if apart.empty:
         return f"Every setting of the {model} that the paper states is the paper's."

@@ -17,9 +17,9 @@ from halo_utils.data.splits import fingerprint
 from halo_utils.evaluation import containment, scoring
 from halo_utils.evaluation.thresholds import threshold_grid
 from halo_utils.figures import plots
-from halo_utils.models import baselines
 from halo_utils.pretraining.corpus import FACTS, HELD_OUT, corpus_containment, open_corpus, trained_on
 from halo_utils.runs import prepare
+from halo_utils.training import baselines
 from tools import report, statements
 
 LETTERS = np.array(list("ACDEFGHIKLMNPQRSTVWY"))

@@ -127,7 +127,7 @@ ARROWS = {
     "evaluation": LEFT_OF_EVALUATION,
     "training": LEFT_OF_RUNS | {"training"},
     "figures": LEFT_OF_EVALUATION | {"figures"},
-    "runs": LEFT_OF_RUNS | {"runs"},
+    "runs": LEFT_OF_RUNS | {"training", "runs"},  # a recipe turns settings into calls of training
     "pretraining": LEFT_OF_RUNS | {"training", "runs", "pretraining"},
     "commands": LEFT_OF_RUNS | {"training", "figures", "runs", "pretraining", "commands"},
     "__main__": {"core", "commands"} | SETTINGS,
