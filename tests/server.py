@@ -88,8 +88,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if not head:
             piece = 4096 if slow else len(body) or 1
             for start in range(0, len(body), piece):
-                self.wfile.write(body[start : start + piece])
                 time.sleep(0.02 if slow else 0)
+                self.wfile.write(body[start : start + piece])
         if promised is not None and promised != len(body):
             self.close_connection = True
 

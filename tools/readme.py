@@ -89,9 +89,7 @@ def sources_table() -> str:
     rows = []
     for name, e in [*listed.files.items(), *((f"structures from {n}", e) for n, e in listed.structures.items())]:
         known = getattr(e, "sha256", None)
-        check = (
-            f"`{known[:12]}…`" if known else "rows, cells" if getattr(e, "content", None) else "every file read"
-        )
+        check = f"`{known[:12]}…`" if known else "rows, cells" if getattr(e, "content", None) else "every file read"
         rows.append([f"`{name}`", e.what, e.licence, e.citation, check])
     return markdown(["file", "what", "licence", "citation", "checked by"], rows)
 
