@@ -85,15 +85,9 @@ def predict(
     out: Annotated[Path | None, typer.Option(help="CSV file; without it, the table is printed")] = None,
 ) -> None:
     """Predict the locations of proteins with a fine-tuned sequence model."""
-    from halo_utils.commands.predict import locate_proteins
-    from halo_utils.core.files import write_csv
-    from halo_utils.core.paths import REPOSITORY
-    from halo_utils.data.tables import read_fasta
+    from halo_utils.commands import predict as command
 
-    proteins = read_fasta(fasta)[0]
-    folder = model if model.is_dir() else REPOSITORY / model
-    table = locate_proteins(folder, dict(zip(proteins["accession"], proteins["sequence"], strict=True)))
-    print(write_csv(out, table) if out else table.to_csv(index=False, float_format="%.4f"), end="\n" if out else "")
+    command.predict_fasta(fasta, model, out)
 
 
 @app.command()
@@ -106,13 +100,9 @@ def pretrain(
     seed: Seed = -1,
 ) -> None:
     """Pre-train a small ESM-2 as the profile's group pretrain says; called again, it goes on from its last round."""
-    from halo_utils.pretraining import model_card, train
+    from halo_utils.commands import pretrain as command
 
-    done = train.pretrain(_settings(profile, dataset, max_proteins, seed), start)
-    if ship:
-        model_card.ship(done.model, done.history, done.facts, ship)
-    facts = done.facts
-    print(f"perplexity {facts['perplexity']} (unigram {facts['unigram_perplexity']}) after {facts['tokens']:,} tokens")
+    command.pretrain(_settings(profile, dataset, max_proteins, seed), start, ship)
 
 
 @app.command()

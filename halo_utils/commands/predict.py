@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from halo_utils.core.errors import DataError
-from halo_utils.core.files import atomic_path
-from halo_utils.core.paths import shown
-from halo_utils.data.tables import check_protein
+from halo_utils.core.files import atomic_path, write_csv
+from halo_utils.core.paths import REPOSITORY, shown
+from halo_utils.data.tables import check_protein, read_fasta
 from halo_utils.embeddings.biochemistry import composition
 from halo_utils.embeddings.esm2 import load_esm2, tokenize
 from halo_utils.embeddings.truncation import seen_sequences
@@ -123,3 +123,11 @@ def locate_proteins(folder: Path, sequences: dict[str, str]) -> pd.DataFrame:
     table = pd.DataFrame(rows, index=model.locations).T.loc[list(sequences)].rename_axis("accession")
     predicted = ["; ".join(table.columns[row >= model.threshold]) for row in table.to_numpy()]
     return table.assign(predicted=predicted).reset_index()
+
+
+def predict_fasta(fasta: Path, folder: Path, out: Path | None) -> None:
+    """Write ``locate_proteins`` of a FASTA file as CSV, or print it; a relative folder may be the repository's."""
+    proteins = read_fasta(fasta)[0]
+    sequences = dict(zip(proteins["accession"], proteins["sequence"], strict=True))
+    table = locate_proteins(folder if folder.is_dir() else REPOSITORY / folder, sequences)
+    print(write_csv(out, table) if out else table.to_csv(index=False, float_format="%.4f").rstrip())
