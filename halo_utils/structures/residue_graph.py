@@ -10,7 +10,7 @@ from torch_geometric.data import Data
 
 from halo_utils.core.residue_store import ResidueStore
 from halo_utils.embeddings.biochemistry import PROPERTIES, biochemistry
-from halo_utils.embeddings.truncation import seen_residues, truncate
+from halo_utils.embeddings.truncation import SPECIAL_TOKENS, seen_residues, truncate
 from halo_utils.structures.edges import edges_between
 from halo_utils.structures.reader import CA
 
@@ -110,7 +110,7 @@ class GraphDataset(Dataset):
     @property
     def lengths(self) -> list[int]:
         """Nodes per protein, [B]."""
-        return [len(seen_residues(len(s), self.max_tokens, self.truncation)) for s in self.sequences]
+        return [min(len(s), self.max_tokens - SPECIAL_TOKENS) for s in self.sequences]
 
     def __len__(self) -> int:
         """Number of proteins."""
