@@ -15,7 +15,7 @@ from halo_utils.core.errors import HaloError
 from halo_utils.core.files import write_text
 from halo_utils.core.paths import REPOSITORY, RunPaths, data_dir
 from halo_utils.data.registry import registry
-from halo_utils.structures.audit import audit_files, audit_table
+from halo_utils.structures.audit import audit_files
 from tools import report, statements
 from tools.report import markdown
 
@@ -92,6 +92,37 @@ def sources_table() -> str:
         check = f"`{known[:12]}…`" if known else "rows, cells" if getattr(e, "content", None) else "every file read"
         rows.append([f"`{name}`", e.what, e.licence, e.citation, check])
     return markdown(["file", "what", "licence", "citation", "checked by"], rows)
+
+
+def audit_table(audit: pd.DataFrame) -> pd.DataFrame:
+    """Return the counts of ``audit_files`` per file format and over all.
+
+    Returns:
+        Indexed by format; files, read, matched, mismatched, without pLDDT, residues, mean pLDDT over residues of
+        the files that carry it, edges per residue at 10 A.
+    """
+    matched = audit["status"] == "matched"
+    weight = audit["residues"].where(audit["mean_plddt"].notna())
+    sums = pd.DataFrame(
+        {
+            "format": audit["format"],
+            "files": 1,
+            "read": audit["status"] != "unreadable",
+            "matched": matched,
+            "mismatched": audit["status"] == "mismatched",
+            "without pLDDT": matched & audit["mean_plddt"].isna(),
+            "residues": audit["residues"].where(matched),
+            "plddt": audit["mean_plddt"] * weight,
+            "weight": weight,
+            "edges": audit["edges"],
+        }
+    )
+    table = sums.groupby("format").sum()
+    table.loc["all"] = table.sum()
+    table["mean pLDDT"] = table.pop("plddt") / table.pop("weight")
+    table["edges per residue at 10 A"] = table.pop("edges") / table["residues"]
+    counts = ["files", "read", "matched", "mismatched", "without pLDDT", "residues"]
+    return table.astype(dict.fromkeys(counts, int))
 
 
 def structures_summary(folder: Path) -> str:

@@ -20,12 +20,6 @@ def label_counts(table: pd.DataFrame, locations: Sequence[str]) -> pd.DataFrame:
     return counts.assign(total=counts.sum(axis=1)).rename_axis("location").reset_index()
 
 
-def co_occurrence(table: pd.DataFrame, locations: Sequence[str]) -> pd.DataFrame:
-    """Return the [K, K] table of proteins that carry both locations; the diagonal counts one location."""
-    labels = table[list(locations)].to_numpy(dtype=int)
-    return pd.DataFrame(labels.T @ labels, index=list(locations), columns=list(locations))
-
-
 def lengths(table: pd.DataFrame, max_residues: int) -> pd.DataFrame:
     """Return length statistics per split, in residues, and what is lost to a model of ``max_residues``."""
     size = table["sequence"].str.len()
@@ -91,9 +85,3 @@ def leakage(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFrame:
         row |= {"corpus_near_duplicate_share": near_corpus.mean(skipna=False)}
         rows.append(row | {"corpus_almost_equal_share": almost.mean(skipna=False)})
     return pd.DataFrame(rows)
-
-
-def within_split_copies(table: pd.DataFrame) -> pd.DataFrame:
-    """Return, per split, the proteins whose sequence occurs earlier in the same split."""
-    copies = table.duplicated(["split", "sequence"])
-    return copies.groupby(table["split"]).sum().rename("repeated_sequences").reset_index()

@@ -1,6 +1,6 @@
 """How much two sequences share, in k-mers: the nearest protein, near duplicates, and families of them.
 
-k-mers are integers: scikit-learn's CountVectorizer counts the same, but with text keys takes two to four times as long.
+k-mers are integers: scikit-learn's CountVectorizer counts the same, but on text it takes more than twice as long.
 """
 
 from collections.abc import Iterable, Sequence

@@ -32,14 +32,14 @@ def load_table(settings: Settings) -> pd.DataFrame:
 def example_protein(table: pd.DataFrame) -> str:
     """Return the accession of the protein that the notebooks follow.
 
-    It is the first of the main test set, of those with a structure if any has one, and of those with several
-    locations if any of these has.
+    It is the first of the main test set that has a structure and several locations, as far as there is one: structure
+    goes before locations.
     """
     proteins = table[evaluation_sets(table)[held_out_sets(table)[0]]]
     labels = proteins.drop(columns=[*COMMON_COLUMNS, *AUDIT_COLUMNS], errors="ignore")
-    for wanted in (proteins.get("structure", labels.any(axis=1)), labels.sum(axis=1) > 1):
-        proteins = proteins[wanted.loc[proteins.index]] if wanted.loc[proteins.index].any() else proteins
-    return str(proteins["accession"].iloc[0])
+    merits = proteins.assign(several=labels.sum(axis=1) > 1, structure=proteins.get("structure", False))
+    best = merits.sort_values(["structure", "several"], ascending=False, kind="stable")
+    return str(best["accession"].iloc[0])
 
 
 def load_structures(settings: Settings, table: pd.DataFrame) -> ResidueStore:

@@ -21,13 +21,7 @@ from halo_utils.structures.reader import structure_index
 
 @dataclass(frozen=True)
 class Inputs:
-    """The proteins of a run.
-
-    Attributes:
-        table: dataset table.
-        dropped: rows left out, with reasons.
-        structures: folders of structure files, first come first served.
-    """
+    """The proteins of a run: dataset table, rows left out with reasons, folders of structure files in their order."""
 
     table: pd.DataFrame
     dropped: pd.DataFrame

@@ -35,15 +35,10 @@ def radius_edges(ca: np.ndarray, cutoff_angstrom: float = 10.0) -> np.ndarray:
 
 
 def edges_between(edges: np.ndarray, residues: np.ndarray, length: int) -> np.ndarray:
-    """Return the edges that join some residues of a protein, counted among these, in the same order.
-
-    Args:
-        edges: [2, E] of the whole protein.
-        residues: [N] int, increasing positions within the protein.
-        length: L residues of the whole protein.
+    """Return the edges between some residues, [N] increasing, of a protein of L residues and [2, E] edges.
 
     Returns:
-        [2, E'] int64, positions 0..N-1; what ``radius_edges`` finds on these residues alone.
+        [2, E'] int64, counted among the N residues, in the same order: what ``radius_edges`` finds on them alone.
     """
     position = np.full(length, -1)
     position[residues] = np.arange(len(residues))
@@ -76,9 +71,7 @@ def store_edges(path: Path, structures: ResidueStore, cutoff_angstrom: float = 1
     def make() -> ResidueStore:
         names = structures.accessions
         counts = [len(edges(a)) for a in tqdm(names, desc="edges", leave=False)]  # twice is cheaper than keeping
-        return write_store(
-            path, key, names, counts, 2, ((i, edges(a).astype(EDGE_TYPE)) for i, a in enumerate(names)), EDGE_TYPE
-        )
+        return write_store(path, key, names, counts, 2, ((i, edges(a)) for i, a in enumerate(names)), EDGE_TYPE)
 
     return store_of(path, key, make)
 

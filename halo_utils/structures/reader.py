@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from halo_utils.core.errors import StructureError
 
-BACKBONE = ("N", "CA", "C")
+CARBON = gemmi.Element("C")  # CA is calcium, too
 CA, PLDDT, WIDTH = slice(3, 6), 9, 10  # of the rows of a protein: x, y, z of N, CA and C in angstrom, then pLDDT
 MIN_IDENTITY = 0.9  # identical residues over the shorter of the two sequences; below it is another protein
 MIN_PLACED = 30  # residues a structure must place, or half of a protein shorter than twice that
@@ -26,7 +26,7 @@ WILDCARDS = frozenset("XBZ")  # letters of a sequence that stand for several res
 # P04637.cif.gz, AF-P04637-F1-model_v6.cif, AF-P04637-2-F1-model_v6.pdb.gz
 FILE_NAME = re.compile(
     r"(?:AF-)?(?P<accession>[A-Za-z0-9][A-Za-z0-9_.-]*?)(?:-F(?P<fragment>\d+))?(?:-model_v(?P<version>\d+))?"
-    r"\.(?P<format>pdb|cif)(?P<gz>\.gz)?"
+    r"\.(?P<format>pdb|cif)(?:\.gz)?"
 )
 
 
@@ -75,12 +75,9 @@ def read_structure(path: Path, sequence: str | None = None) -> StructureRecord:
     except (RuntimeError, ValueError, OSError) as error:
         reason = str(error).splitlines()[0].replace(str(path), path.name)
         raise StructureError(f"{path.name}: not a readable PDB or mmCIF file ({reason}); fetch it again") from error
-    records = []
-    for chain in structure[0] if len(structure) else ():
-        residues = [(r, r.find_atom("CA", "*", gemmi.Element("C"))) for r in chain]
-        residues = [(r, ca) for r, ca in residues if ca is not None]
-        if residues:
-            records.append(_record(path, residues))
+    model = structure[0] if len(structure) else ()
+    chains = [[r for r in chain if r.find_atom("CA", "*", CARBON)] for chain in model]
+    records = [_record(path, residues) for residues in chains if residues]
     if not records:
         raise StructureError(f"{path.name}: no C-alpha atom; expected a protein model, fetch it again")
     if sequence is None or len(records) == 1:
@@ -88,21 +85,19 @@ def read_structure(path: Path, sequence: str | None = None) -> StructureRecord:
     return max(records, key=lambda record: align(record, sequence)[1])
 
 
-def _record(path: Path, residues: list[tuple[gemmi.Residue, gemmi.Atom]]) -> StructureRecord:
-    """Turn residues with their C-alpha into arrays."""
+def _record(path: Path, residues: list[gemmi.Residue]) -> StructureRecord:
+    """Turn residues that have a C-alpha into arrays."""
+    letters = [gemmi.find_tabulated_residue(residue.name).one_letter_code.upper() for residue in residues]
     backbone = np.full((len(residues), 3, 3), np.nan, dtype=np.float32)
-    letters = []
-    for i, (residue, _) in enumerate(residues):
-        letter = gemmi.find_tabulated_residue(residue.name).one_letter_code.upper()
-        letters.append(letter if letter.isalpha() else "X")
-        for j, name in enumerate(BACKBONE):
-            atom = residue.find_atom(name, "*")
-            if atom is not None:
+    for i, residue in enumerate(residues):
+        for j, name in enumerate(("N", "CA", "C")):
+            if atom := residue.find_atom(name, "*"):
                 backbone[i, j] = atom.pos.tolist()
     if not np.isfinite(backbone[:, 1]).all():
         raise StructureError(f"{path.name}: a C-alpha without finite coordinates; fetch the file again")
-    b_factors = np.array([ca.b_iso for _, ca in residues], dtype=np.float32)
-    return StructureRecord("".join(letters), backbone, plddt_from_b_factors(b_factors))
+    sequence = "".join(letter if letter.isalpha() else "X" for letter in letters)
+    b_factors = np.array([r.find_atom("CA", "*", CARBON).b_iso for r in residues], dtype=np.float32)
+    return StructureRecord(sequence, backbone, plddt_from_b_factors(b_factors))
 
 
 def plddt_from_b_factors(b_factors: np.ndarray) -> np.ndarray:
@@ -128,10 +123,8 @@ def align(record: StructureRecord, sequence: str) -> tuple[np.ndarray, float]:
     aligner = PairwiseAligner(mode="global", match_score=2, mismatch_score=-1, open_gap_score=-5, extend_gap_score=-0.2)
     aligner.wildcard = "X"
     aligner.end_gap_score = 0.0  # a fragment or a longer construct costs nothing at its ends
-    alignment = aligner.align(sequence, record.sequence)[0]
-    index = np.full(len(sequence), -1)
-    for (start, end), (other, _) in zip(*alignment.aligned, strict=True):
-        index[start:end] = np.arange(other, other + end - start)
+    in_sequence, in_record = aligner.align(sequence, record.sequence)[0].indices
+    index = in_record[in_sequence >= 0]
     fits = len(sequence) - count_mismatches(record, sequence, index) - int((index < 0).sum())
     return index, fits / min(len(sequence), len(record.sequence))
 

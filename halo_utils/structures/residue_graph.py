@@ -1,6 +1,7 @@
 """Residue graphs: C-alpha nodes, edges under a distance, node features in three groups (Fig. 3)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from torch_geometric.data import Data
 
 from halo_utils.core.residue_store import ResidueStore
 from halo_utils.embeddings.biochemistry import PROPERTIES, biochemistry
-from halo_utils.embeddings.truncation import seen_residues, truncate
+from halo_utils.embeddings.truncation import SPECIAL_TOKENS, seen_residues, truncate
 from halo_utils.structures.edges import edges_between
 from halo_utils.structures.reader import CA
 
@@ -82,39 +83,34 @@ def residue_graph(
     )
 
 
+@dataclass(eq=False)
 class GraphDataset(Dataset):
     """Graphs of many proteins, put together on access from memory-mapped stores; nothing is parsed or searched here.
 
-    Args:
+    Attributes:
         accessions: B proteins.
-        sequences: their whole sequences.
+        sequences: all their residues.
         labels: [B, K] 0/1.
         embeddings: residue store of the language model, one row per residue read.
-        structures: store of ``store_structures``: [L, 10] rows of the whole proteins that have a structure.
+        structures: store of ``store_structures``, of the proteins that have a structure.
         edges: their edges, from ``store_edges``.
         max_tokens: tokens of the language model.
         truncation: what becomes of longer proteins, see ``seen_residues``.
     """
 
-    def __init__(
-        self,
-        accessions: Sequence[str],
-        sequences: Sequence[str],
-        labels: np.ndarray,
-        embeddings: ResidueStore,
-        structures: ResidueStore,
-        edges: ResidueStore,
-        max_tokens: int = 1024,
-        truncation: str = "head",
-    ) -> None:
-        self.accessions, self.sequences, self.labels = list(accessions), list(sequences), np.asarray(labels)
-        self.embeddings, self.structures, self.edges = embeddings, structures, edges
-        self.max_tokens, self.truncation = max_tokens, truncation
+    accessions: Sequence[str]
+    sequences: Sequence[str]
+    labels: np.ndarray
+    embeddings: ResidueStore
+    structures: ResidueStore
+    edges: ResidueStore
+    max_tokens: int = 1024
+    truncation: str = "head"
 
     @property
     def lengths(self) -> list[int]:
         """Nodes per protein, [B]."""
-        return [len(seen_residues(len(s), self.max_tokens, self.truncation)) for s in self.sequences]
+        return [min(len(s), self.max_tokens - SPECIAL_TOKENS) for s in self.sequences]
 
     def __len__(self) -> int:
         """Number of proteins."""

@@ -40,14 +40,15 @@ def store_structures(
         contacts_read, those between residues that the model reads; NaN for proteins without a structure.
     """
     arrays, report = load_structures(table, folders)
-    contacts = [
-        count_contacts(rows[:, CA], seen_residues(len(rows), max_tokens, truncation), cutoff_angstrom)
-        for rows in arrays.values()
-    ]
-    lengths, rows = [len(rows) for rows in arrays.values()], enumerate(arrays.values())
-    write_store(path, _key(table), list(arrays), lengths, WIDTH, rows, "float32")
-    counts = pd.DataFrame(contacts, columns=["contacts", "contacts_read"], index=pd.Index(arrays, dtype=object))
-    return report.join(counts, on="accession")
+    lengths = [len(rows) for rows in arrays.values()]
+    write_store(path, _key(table), list(arrays), lengths, WIDTH, enumerate(arrays.values()), "float32")
+    seen = (seen_residues(length, max_tokens, truncation) for length in lengths)
+    contacts = {
+        a: count_contacts(arrays[a][:, CA], read, cutoff_angstrom) for a, read in zip(arrays, seen, strict=True)
+    }
+    for i, column in enumerate(("contacts", "contacts_read")):
+        report[column] = report["accession"].map({a: counts[i] for a, counts in contacts.items()}).astype(float)
+    return report
 
 
 def _key(table: pd.DataFrame) -> str:

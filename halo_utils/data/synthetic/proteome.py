@@ -150,7 +150,7 @@ def make_proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, t
     return pd.DataFrame(rows), folds
 
 
-def write_structures(table: pd.DataFrame, folds: dict[str, tuple[str, str]], folder: Path, seed: int) -> int:
+def write_structures(table: pd.DataFrame, folds: dict[str, tuple[str, str]], folder: Path, seed: int) -> None:
     """Build and write one PDB file per protein with a fold, pLDDT in the B-factor column.
 
     Files that the same code and seed have made are kept, so a killed run goes on where it stopped.
@@ -159,10 +159,7 @@ def write_structures(table: pd.DataFrame, folds: dict[str, tuple[str, str]], fol
         table: dataset table with ``accession`` and ``sequence``.
         folds: accession -> (states, trace style), from ``make_proteome``.
         folder: where ``<accession>.pdb`` files go, with ``made_from``, the key of what made them.
-        seed: seed of the proteome; every protein has a stream of its own.
-
-    Returns:
-        The number of files in the folder.
+        seed: seed of the proteome.
     """
     sequences = table.set_index("accession")["sequence"]
     key, note = digest(seed, sequences.to_dict(), CACHE_VERSION), folder / "made_from"
@@ -179,7 +176,6 @@ def write_structures(table: pd.DataFrame, folds: dict[str, tuple[str, str]], fol
         with atomic_path(path) as temporary:
             model = gemmi_structure(accession, sequences[accession], backbone, confidence_of(states, rng))
             model.write_pdb(str(temporary))
-    return len(list(folder.glob("*.pdb")))
 
 
 def gemmi_structure(name: str, sequence: str, backbone: np.ndarray, plddt: np.ndarray) -> gemmi.Structure:
