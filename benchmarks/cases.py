@@ -15,11 +15,12 @@ from transformers import EsmModel
 
 from benchmarks.released import THRESHOLDS, ReleasedClassifier, padded_batches
 from halo_utils.core.devices import autocast, has_bf16_units
-from halo_utils.embeddings.esm2 import esm2_config
+from halo_utils.embeddings.esm2 import esm2_config, pad
 from halo_utils.evaluation.thresholds import threshold_sweep
-from halo_utils.models.esm_classifier import ProteinBatch, SequenceClassifier
+from halo_utils.models.esm_classifier import EsmClassifier
 from halo_utils.models.losses import FocalLoss
-from halo_utils.training.batching import BudgetBatchSampler, SequenceDataset, collate_proteins
+from halo_utils.training.batching import BudgetBatchSampler, ProteinBatch, logits_of
+from halo_utils.training.sequence_data import ProteinDataset, collate_proteins
 
 MEDIAN, MEAN, LONGEST = 433, 557, 1022  # residues in DeepLoc 2.0; longer ones are cut
 K = 10
@@ -79,14 +80,14 @@ def backbone(shape: tuple[int, int, int], attention: str, device: torch.device) 
 
 
 def batches(tokens: list[Tensor], budget: int, trunk: list[Tensor] | None = None) -> list[ProteinBatch]:
-    """Return packed batches, short proteins first, with random labels."""
+    """Return batches, short proteins first, with random labels."""
     labels = np.random.default_rng(0).integers(0, 2, (len(tokens), K))
-    dataset = SequenceDataset([str(i) for i in range(len(tokens))], tokens, labels)
+    dataset = ProteinDataset([str(i) for i in range(len(tokens))], tokens, labels)
     found = []
     for part in BudgetBatchSampler(dataset.lengths, budget, shuffle=False).batches:
         batch = collate_proteins([dataset[i] for i in part])
         if trunk is not None:
-            batch.tokens = torch.cat([trunk[i] for i in part])
+            batch.tokens = pad([trunk[i] for i in part])[0]
         found.append(batch)
     return found
 
@@ -95,28 +96,29 @@ def finetuning(device: torch.device, shape: str = "8M", proteins: int = 48, budg
     """Fine-tuning for ten epochs with validation and threshold sweep, per 1,000 training proteins of DeepLoc 2.0."""
     held = round(proteins * VALIDATION_SHARE)
     tokens = draw_tokens(draw_lengths(proteins + held, 1), 1)
-    classifier = SequenceClassifier(backbone(SHAPES[shape], "sdpa", device), K, 2).to(device)
-    loss, optimizer = FocalLoss(), torch.optim.AdamW(classifier.top.parameters(), lr=1e-5)
+    classifier = EsmClassifier(backbone(SHAPES[shape], "sdpa", device), K, 2).to(device)
+    loss, optimizer = FocalLoss(), torch.optim.AdamW(classifier.encoder.top.parameters(), lr=1e-5)
     trunk: list[Tensor] = []
 
     def cache() -> None:
         trunk.clear()
         with torch.inference_mode(), autocast("auto"):
             for batch in batches(tokens, budget):
-                states = classifier.trunk_states(batch.to(device)).float()
-                trunk.extend(part.clone() for part in states.split(batch.lengths))
+                batch = batch.to(device)
+                states = classifier.encoder.trunk_states(batch.tokens, batch.token_mask).float()
+                trunk.extend(rows[mask].clone() for rows, mask in zip(states, batch.token_mask, strict=True))
 
     def train() -> None:
         for batch in train_batches:
             with autocast("auto"):
-                value = loss(classifier(batch.to(device)).float(), batch.y.to(device))
+                value = loss(logits_of(classifier, batch.to(device)).float(), batch.y.to(device))
             optimizer.zero_grad()
             value.backward()
             optimizer.step()
 
     def validate() -> None:
         with torch.inference_mode(), autocast("auto"):
-            prob = torch.cat([classifier(b.to(device)).float().sigmoid().cpu() for b in val_batches]).numpy()
+            prob = torch.cat([logits_of(classifier, b.to(device)).float().sigmoid().cpu() for b in val_batches]).numpy()
         threshold_sweep(np.concatenate([b.y.numpy() for b in val_batches]), prob)
 
     once = seconds(cache, device)
@@ -165,12 +167,12 @@ def _released_finetuning(device: torch.device, shape: str, tokens: list[Tensor],
 def precision(device: torch.device, shape: str = "8M", proteins: int = 24) -> list[Row]:
     """How far bf16 moves probabilities."""
     tokens = draw_tokens(draw_lengths(proteins, 4), 4)
-    classifier = SequenceClassifier(backbone(SHAPES[shape], "sdpa", device), K, 2).to(device).eval()
+    classifier = EsmClassifier(backbone(SHAPES[shape], "sdpa", device), K, 2).to(device).eval()
     nn.init.normal_(classifier.head.weight, std=0.3)
 
     def probabilities(enabled: bool) -> Tensor:
         with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled):
-            return torch.cat([classifier(b.to(device)).float().sigmoid() for b in batches(tokens, 4096)])
+            return torch.cat([logits_of(classifier, b.to(device)).float().sigmoid() for b in batches(tokens, 4096)])
 
     difference = (probabilities(True) - probabilities(False)).abs()
     return [

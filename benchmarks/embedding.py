@@ -23,7 +23,7 @@ from halo_utils.core.devices import autocast, has_bf16_units
 from halo_utils.core.errors import HaloError, SettingsError
 from halo_utils.embeddings.esm2 import esm2_config
 from halo_utils.embeddings.packed_encoder import PackedEncoder
-from halo_utils.models.esm_classifier import ProteinBatch
+from halo_utils.training.batching import ProteinBatch
 
 UNSORTED_BATCH = 8  # proteins, in the order they come
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}  # names of a profile's compute.precision
@@ -37,9 +37,9 @@ def arithmetics() -> list[str]:
 
 
 def packed_pass(encoder: PackedEncoder, packed: list[ProteinBatch], kind: str) -> list[Tensor]:
-    """Return the states of packed batches, [N, D] each."""
+    """Return the states of batches, [B, T, D] each, which the encoder packs."""
     with torch.inference_mode(), autocast(PRECISION[kind]):
-        return [encoder(batch.tokens, batch.lengths) for batch in packed]
+        return [encoder(batch.tokens, batch.token_mask) for batch in packed]
 
 
 def padded_pass(model: EsmModel, matrices: list[Tensor], attention: str, kind: str) -> list[Tensor]:
@@ -100,7 +100,7 @@ def embedding(
     return [
         *(Row(case, name, lengths.sum() / wall, "residues/s", note) for name, wall in times.items()),
         *(Row(case, n, times[b] / times[a], "times", what) for n, (a, b, what) in comparisons(kinds).items()),
-        Row(case, "padding efficiency, ours", real / sum(len(b.tokens) for b in packed), "share", "packed"),
+        Row(case, "padding efficiency, ours", real / sum(int(b.token_mask.sum()) for b in packed), "share", "packed"),
         Row(case, "padding efficiency, sorted", real / sum(m.numel() for m in alike), "share"),
         Row(case, "padding efficiency, unsorted", real / sum(m.numel() for m in unsorted), "share"),
         Row(case, "utilisation", utilisation, "share", f"of {rate / 1e9:,.0f} GFLOP/s, {kinds[-1]}"),
@@ -108,8 +108,8 @@ def embedding(
 
 
 def _padded(batch: ProteinBatch) -> Tensor:
-    """Return the tokens of a packed batch as a padded matrix, [B, T]."""
-    return padded_batches(batch.tokens.split(batch.lengths), len(batch.lengths), width=None)[0]
+    """Return the tokens of a batch as Hugging Face pads them, [B, T]."""
+    return batch.tokens.masked_fill(~batch.token_mask, PAD_TOKEN)
 
 
 def embedding_flops(shape: tuple[int, int, int], lengths: np.ndarray) -> float:

@@ -13,7 +13,6 @@ from halo_utils.data.synthetic.folds import build_backbone, confidence_of
 from halo_utils.data.synthetic.proteome import gemmi_structure
 from halo_utils.models.gat import GatClassifier
 from halo_utils.models.losses import FocalLoss
-from halo_utils.profile import GatSettings
 from halo_utils.structures.edges import radius_edges
 from halo_utils.structures.residue_graph import group_widths, residue_graph
 
@@ -33,9 +32,8 @@ def graph_building(folder: Path, proteins: int = 6) -> list[Row]:
     paths = [folder / f"{i}.pdb" for i in range(proteins)]
     lengths = np.clip(draw_lengths(proteins, 3), 30, 600)
     stored = [helix_model(int(n), path) for n, path in zip(lengths, paths, strict=True)]
-    settings = GatSettings(hidden=16, dropout=0.1)
-    model = GatClassifier(group_widths(64), K, settings, (0.5, 1.0, 0.5)).train()
-    optimizer, loss = torch.optim.AdamW(model.parameters()), FocalLoss(n_labels=K)
+    model = GatClassifier(group_widths(64), K, hidden=16, dropout=0.1).train()
+    optimizer, loss = torch.optim.AdamW(model.parameters()), FocalLoss(n_locations=K)
     edges = [radius_edges(ca, 10.0) for ca in stored]
 
     def step(graphs: list[Data]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from torch.utils.data import DataLoader, Dataset
 from torch_geometric.data import Batch
 from tqdm import tqdm
 
@@ -23,13 +24,13 @@ from benchmarks.cases import Row
 from halo_utils.core.paths import REPOSITORY
 from halo_utils.core.residue_store import write_store
 from halo_utils.evaluation.bootstrap import evaluate
-from halo_utils.models.esm_classifier import SequenceClassifier, residues_of
+from halo_utils.models.esm_classifier import EsmClassifier
 from halo_utils.models.gat import GatClassifier
 from halo_utils.models.losses import FocalLoss
-from halo_utils.profile import GatSettings
 from halo_utils.structures.edges import store_edges
 from halo_utils.structures.residue_graph import GraphDataset, group_widths
-from halo_utils.training.batching import SequenceDataset, collate_proteins, make_loader
+from halo_utils.training.batching import BudgetBatchSampler, logits_of
+from halo_utils.training.sequence_data import ProteinDataset, collate_proteins
 
 BASE = 128  # proteins of the smallest step of the growth measurement
 STEPS = (1, 2, 4, 8)
@@ -64,6 +65,11 @@ class PeakMemory:
         self._thread.join()
 
 
+def loader(dataset: Dataset, collate: Callable, shuffle: bool = False) -> DataLoader:
+    """Return batches of a dataset under the budget."""
+    return DataLoader(dataset, batch_sampler=BudgetBatchSampler(dataset.lengths, BUDGET, shuffle), collate_fn=collate)
+
+
 def stages(lengths: np.ndarray, folder: Path) -> dict[str, float]:
     """Return seconds of every stage of the pipeline over proteins of the given lengths, and the peak memory in MB."""
     device, times = torch.device("cpu"), {}
@@ -71,8 +77,9 @@ def stages(lengths: np.ndarray, folder: Path) -> dict[str, float]:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, (len(lengths), cases.K))
     tokens = cases.draw_tokens(lengths, 0)
-    classifier = SequenceClassifier(cases.backbone((4, 64, 4), "sdpa", device), cases.K, 2)
-    loss, optimizer = FocalLoss(), torch.optim.AdamW(classifier.top.parameters())
+    classifier = EsmClassifier(cases.backbone((4, 64, 4), "sdpa", device), cases.K, 2)
+    encoder = classifier.encoder
+    loss, optimizer = FocalLoss(), torch.optim.AdamW(encoder.top.parameters())
 
     def timed(name: str, *work: Callable[[], object]) -> object:
         seconds = []
@@ -83,36 +90,42 @@ def stages(lengths: np.ndarray, folder: Path) -> dict[str, float]:
         times[name] = min(seconds)
         return result
 
-    def rows_of(states: Callable, dataset: SequenceDataset, strip: bool):  # noqa: ANN202
+    def rows_of(states: Callable, dataset: ProteinDataset, strip: bool):  # noqa: ANN202
         position = {name: i for i, name in enumerate(names)}
         with torch.inference_mode():
-            for batch in make_loader(dataset, BUDGET, collate_proteins):
-                hidden = states(batch)
-                parts = residues_of(hidden, batch.lengths) if strip else hidden.split(batch.lengths)
-                yield from ((position[a], part.numpy()) for a, part in zip(batch.accessions, parts, strict=True))
+            for batch in loader(dataset, collate_proteins):
+                hidden = states(batch.tokens, batch.token_mask)
+                for name, rows, mask in zip(batch.accessions, hidden, batch.token_mask, strict=True):
+                    rows = rows[mask].numpy()
+                    yield position[name], rows[1:-1] if strip else rows
 
-    plain = SequenceDataset(names, tokens, labels)
+    plain = ProteinDataset(names, tokens, labels)
     sizes = [len(t) for t in tokens]
     with PeakMemory() as peak:
         trunk = timed(
             "trunk cache",
             lambda: write_store(
-                folder / "trunk.npy", "k", names, sizes, 64, rows_of(classifier.trunk_states, plain, strip=False)
+                folder / "trunk.npy",
+                "k",
+                names,
+                sizes,
+                64,
+                rows_of(classifier.encoder.trunk_states, plain, strip=False),
             ),
         )
-        cached = SequenceDataset(names, tokens, labels, trunk)
+        cached = ProteinDataset(names, tokens, labels, trunk)
 
         def train() -> None:
-            for batch in make_loader(cached, BUDGET, collate_proteins, shuffle=True):
+            for batch in loader(cached, collate_proteins, shuffle=True):
                 optimizer.zero_grad()
-                loss(classifier(batch), batch.y).backward()
+                loss(logits_of(classifier, batch), batch.y).backward()
                 optimizer.step()
 
         timed("fine-tuning epoch", train)
         store = timed(
             "embedding",
             lambda: write_store(
-                folder / "fine.npy", "k", names, list(lengths), 64, rows_of(classifier.token_states, cached, strip=True)
+                folder / "fine.npy", "k", names, list(lengths), 64, rows_of(encoder, cached, strip=True)
             ),
         )
         models = write_store(folder / "ca.npy", "k", names, list(lengths), 10, walks(lengths), "float32")
@@ -120,11 +133,11 @@ def stages(lengths: np.ndarray, folder: Path) -> dict[str, float]:
         files = [folder / f"edges_{i}.npy" for i in range(3)]
         edges = timed("edges", *(partial(store_edges, file, models, 10.0) for file in files))
         graphs = GraphDataset(names, ["A" * int(n) for n in lengths], labels, store, models, edges)
-        gat = GatClassifier(group_widths(64), cases.K, GatSettings(hidden=16), (0.5, 1.0, 0.5)).train()
-        gat_loss, gat_optimizer = FocalLoss(n_labels=cases.K), torch.optim.AdamW(gat.parameters())
+        gat = GatClassifier(group_widths(64), cases.K, hidden=16).train()
+        gat_loss, gat_optimizer = FocalLoss(n_locations=cases.K), torch.optim.AdamW(gat.parameters())
 
         def train_gat() -> None:
-            for batch in make_loader(graphs, BUDGET, Batch.from_data_list, shuffle=True):
+            for batch in loader(graphs, Batch.from_data_list, shuffle=True):
                 gat_optimizer.zero_grad()
                 gat_loss(gat(batch), batch.y).backward()
                 gat_optimizer.step()

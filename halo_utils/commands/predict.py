@@ -10,6 +10,7 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from halo_utils.core.errors import DataError
 from halo_utils.core.files import atomic_path, write_csv
@@ -21,7 +22,7 @@ from halo_utils.embeddings.truncation import seen_sequences
 from halo_utils.models.esm_classifier import EsmClassifier
 from halo_utils.models.rarity_offset import RarityOffset
 from halo_utils.models.region_classifier import RegionClassifier
-from halo_utils.training.batching import make_loader
+from halo_utils.training.batching import BudgetBatchSampler
 from halo_utils.training.predict import inference
 from halo_utils.training.sequence_data import ProteinDataset, collate_proteins
 
@@ -117,7 +118,8 @@ def locate_proteins(folder: Path, sequences: dict[str, str]) -> pd.DataFrame:
     dataset = ProteinDataset(
         list(sequences), tokens, np.zeros((len(tokens), 0)), None, shares if reads_shares else None
     )
-    loader, rows = make_loader(dataset, model.tokens_per_batch, collate_proteins), {}
+    sampler, rows = BudgetBatchSampler(dataset.lengths, model.tokens_per_batch, shuffle=False), {}
+    loader = DataLoader(dataset, batch_sampler=sampler, collate_fn=collate_proteins)
     for batch, found in inference(loader, lambda b: model(*b.inputs), "32-true", "predict"):
         rows |= dict(zip(batch.accessions, found.tolist(), strict=True))
     table = pd.DataFrame(rows, index=model.locations).T.loc[list(sequences)].rename_axis("accession")

@@ -1,13 +1,13 @@
 """Batches of proteins under a budget of tokens or nodes, shared among the processes that train together."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Sampler
 from torchmetrics.utilities.distributed import gather_all_tensors
 
 
@@ -117,20 +117,6 @@ def logits_of(model: nn.Module, batch: Any) -> Tensor:
 def names_of(batch: Any) -> list[str]:
     """Return the accessions of a batch, whichever kind it is."""
     return list(batch.accessions if isinstance(batch, ProteinBatch) else batch.accession)
-
-
-def make_loader(
-    dataset: Any,
-    budget: int,
-    collate: Callable[[Sequence[Any]], Any],
-    *,
-    shuffle: bool = False,
-    seed: int = 0,
-    shared: bool = False,
-) -> DataLoader:
-    """Return a loader over a dataset that has ``lengths``, batched under ``budget`` tokens or nodes."""
-    sampler = BudgetBatchSampler(dataset.lengths, budget, shuffle, seed, shared=shared)
-    return DataLoader(dataset, batch_sampler=sampler, collate_fn=collate)
 
 
 def gather_rows(rows: Tensor) -> Tensor:

@@ -3,20 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import lightning as L
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from halo_utils.core.files import digest
 from halo_utils.core.residue_store import ResidueStore
-from halo_utils.data.splits import fingerprint, label_matrix
+from halo_utils.data.splits import label_matrix
 from halo_utils.embeddings.biochemistry import composition
 from halo_utils.embeddings.esm2 import pad, tokenize
 from halo_utils.embeddings.truncation import seen_sequences
-from halo_utils.training.batching import ProteinBatch, make_loader
+from halo_utils.training.batching import ProteinBatch
+from halo_utils.training.protein_data import ProteinData
 
 Item = tuple[str, Tensor, Tensor, Tensor | None]  # accession, tokens [T] or states [T, D], labels [K], composition
 
@@ -63,7 +62,7 @@ def collate_proteins(items: Sequence[Item]) -> ProteinBatch:
     return ProteinBatch(list(accessions), torch.stack(labels), *pad(content), shares)
 
 
-class SequenceData(L.LightningDataModule):
+class SequenceData(ProteinData):
     """The proteins of a table as batches for a sequence model.
 
     Args:
@@ -92,42 +91,16 @@ class SequenceData(L.LightningDataModule):
         with_composition: bool = False,
         seed: int = 7,
     ) -> None:
-        super().__init__()
-        self.table, self.locations, self.seed = table, list(locations), seed
-        self.tokens_per_batch = tokens_per_batch
+        super().__init__(table, locations, tokens_per_batch, collate_proteins, seed, max_tokens, truncation)
         self.sequences = seen_sequences(list(table["sequence"]), max_tokens, truncation)
         self.tokens = tokenize(self.sequences)
         self.composition = np.stack([composition(s) for s in table["sequence"]]) if with_composition else None
         self.trunk: ResidueStore | None = None
-        self.key = digest(fingerprint(table), self.locations, max_tokens, truncation, tokens_per_batch)
 
-    def rows(self, *splits: str) -> np.ndarray:
-        """Return the positions of the proteins in the named splits, [B]; without names, of all outside train."""
-        inside = self.table["split"].isin(splits) if splits else self.table["split"] != "train"
-        return np.flatnonzero(inside)
-
-    def loader(self, rows: np.ndarray, *, shuffle: bool = False, shared: bool = False) -> DataLoader:
-        """Return batches of the proteins at the given positions of the table."""
+    def dataset(self, rows: np.ndarray) -> ProteinDataset:
+        """Return the proteins at the given positions of the table."""
         chosen, tokens = self.table.iloc[rows], [self.tokens[i] for i in rows]
         shares = None if self.composition is None else self.composition[rows]
-        labels = label_matrix(chosen, self.locations)
-        dataset = ProteinDataset(list(chosen["accession"]), tokens, labels, self.trunk, shares)
-        options = {"shuffle": shuffle, "seed": self.seed, "shared": shared}
-        return make_loader(dataset, self.tokens_per_batch, collate_proteins, **options)
-
-    def train_dataloader(self) -> DataLoader:
-        """Return the training proteins in a new order every epoch."""
-        return self.loader(self.rows("train"), shuffle=True, shared=True)
-
-    def val_dataloader(self) -> DataLoader:
-        """Return the validation proteins from short to long."""
-        return self.loader(self.rows("val"), shared=True)
-
-    def predict_dataloader(self) -> DataLoader:
-        """Return every protein outside train from short to long."""
-        return self.loader(self.rows())
-
-    @property
-    def predicted(self) -> pd.DataFrame:
-        """The proteins of ``predict_dataloader`` in table order: accession and split."""
-        return self.table.iloc[self.rows()][["accession", "split"]]
+        return ProteinDataset(
+            list(chosen["accession"]), tokens, label_matrix(chosen, self.locations), self.trunk, shares
+        )
