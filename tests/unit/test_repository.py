@@ -130,7 +130,7 @@ ARROWS = {
     "runs": LEFT_OF_RUNS | {"training", "runs"},  # a recipe turns settings into calls of training
     "pretraining": LEFT_OF_RUNS | {"training", "runs", "pretraining"},
     "commands": LEFT_OF_RUNS | {"training", "figures", "runs", "pretraining", "commands"},
-    "__main__": {"core", "commands"} | SETTINGS,
+    "__main__": LEFT_OF_RUNS | {"training", "figures", "runs", "pretraining", "commands"},
 }
 MOST_LINES, MOST_LINES_OF_A_MODULE, MOST_ROOMS = 7600, 260, 14
 

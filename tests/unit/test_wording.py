@@ -58,19 +58,18 @@ def test_weights_mode_is_the_profiles(profile: str, words: str) -> None:
     assert "are trained with the network" in learned and "no grid is run" in learned
 
 
-def test_grid_is_run_where_the_profile_asks_for_it() -> None:
+@pytest.mark.parametrize(("profile", "runs"), [("mini", 4), ("quick", 0)])
+def test_grid_is_run_where_the_profile_asks_for_it(profile: str, runs: int) -> None:
     text = next(p for p in notebooks() if p.stem.startswith("04")).with_suffix(".py").read_text(encoding="utf-8")
-    (cell,) = [part for part in text.split("\n# %%") if "weight_grid.weight_grid(" in part]
-    source = cell[cell.index("\n") :]
-    scores = pd.DataFrame({"coord": [0.1], "esm": [1.0], "bio": [0.0], "val_macro_f1": [0.5]})
-    for profile, weights, runs in (("mini", (0.1, 1.0, 0.0), 1), ("quick", (0.5, 1.0, 0.5), 0)):
-        settings, stage = load_settings(profile), Mock()
-        stage.weight_grid.return_value = scores
-        names = {"gat": settings.gat, "settings": settings, "weight_mode": "", "weight_grid": stage, "stage": None}
-        names |= {"pd": pd, "wording": wording, "write_csv": Mock(), "paths": MagicMock(), "display": Mock()}
-        names["Markdown"] = str
-        exec(source, names)
-        assert (names["weights"], stage.weight_grid.call_count, names["write_csv"].call_count) == (weights, runs, runs)
+    (cell,) = [part for part in text.split("\n# %%") if "weight_grid.csv" in part and "write_csv(" in part]
+    settings, train = load_settings(profile), Mock()
+    train.return_value.history = pd.DataFrame({"val_macro_f1": [0.5]})  # equal scores: the first pair is taken
+    names = {"gat": settings.gat, "settings": settings, "weight_mode": "", "train": train, "pd": pd, "Markdown": str}
+    names |= {"wording": wording, "write_csv": Mock(), "paths": MagicMock(), "display": Mock()}
+    exec(cell[cell.index("\n") :], names)
+    assert (train.call_count, names["write_csv"].call_count) == (runs, runs // 4)
+    coord, bio = settings.gat.weights.pairs[0] if runs else (0.5, 0.5)
+    assert names["weights"] == (coord, 1.0, bio)
 
 
 def test_deviations_list_every_setting_that_is_not_the_papers() -> None:
