@@ -65,7 +65,7 @@ def read_hpa(path: Path) -> Read:
     return kept[~rare].reset_index(drop=True), pd.concat([dropped, left_out], ignore_index=True)
 
 
-def _read(paths: Sequence[Path]) -> Read:
+def _read_both(paths: Sequence[Path]) -> Read:
     """Read the two files into one table.
 
     Raises:
@@ -84,7 +84,7 @@ DEEPLOC2 = Dataset(
     title="DeepLoc 2.0",
     locations=DEEPLOC,
     files=("deeploc2/Swissprot_Train_Validation_dataset.csv", "deeploc2/hpa_testset.csv"),
-    read=_read,
+    read=_read_both,
     test_sets=("test", "hpa"),
     supported={"hpa": HPA_SUPPORTED},
 )
