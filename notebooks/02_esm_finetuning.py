@@ -21,7 +21,7 @@
 #
 # **Needs** notebook 01 of the same profile.
 #
-# **Makes** `esm_training.csv`, `threshold_sweep.csv`, `metrics_sequence.csv`, `metrics_label_thresholds.csv`, `differences_sequence.csv`, `deviations.csv`, probabilities, the residue stores `pretrained` and `finetuned`.
+# **Makes** `esm_training.csv`, `threshold_sweep.csv`, `metrics_sequence.csv`, `metrics_label_thresholds.csv`, `differences_sequence.csv`, `deviations.csv`, probabilities, residue stores before and after fine-tuning.
 #
 # **Takes** under a minute for `demo`; hours for `paper` on one GPU.
 
@@ -74,12 +74,7 @@ from halo_utils.training.sequence_data import SequenceData
 
 # %%
 settings = load_settings(
-    profile,
-    dataset=dataset,
-    max_proteins=max_proteins,
-    seed=seed,
-    epochs=epochs,
-    esm={"compare_heads": compare_heads},
+    profile, dataset=dataset, max_proteins=max_proteins, seed=seed, epochs=epochs, esm={"compare_heads": compare_heads}
 )
 paths, work = settings.paths.make(), settings.paths.work
 backbone, esm, head, focal = settings.backbone, settings.esm, settings.esm.head, settings.esm.focal
@@ -125,7 +120,7 @@ display(Markdown(wording.reading(read_share, main_set)))
 
 # %% [markdown]
 # ## The paper's model, step by step
-# Section 2.1: ESM-2 with its last two layers trainable, attention pooling over the residues, one linear layer. All of
+# Section 2.1: ESM-2 with its last two layers trainable, a weighted mean over the residues, one linear layer. All of
 # it fits into one line, and everything that follows takes it apart.
 
 # %%
@@ -209,7 +204,7 @@ if head.pooling == "attention":
 else:
     model = RegionClassifier(esm2, len(locations), layers, head.channels, head.hidden, head.dropout, head.composition)
 encoder = model.encoder
-encoder.compiled = compiles(settings.compute)
+encoder.compiled = compiles(settings.compute.compile)
 if focal.balance:
     labels = splits.label_matrix(table[table["split"] == "train"], locations)
     model = RarityOffset(model, focal.balance * log_odds(labels))

@@ -132,16 +132,7 @@ def test_recovery_of_a_killed_download(tmp_path: Path) -> None:
 
 
 def notebook(root: Path, number: str) -> list[str]:
-    return [
-        sys.executable,
-        "-m",
-        "halo_utils",
-        "run",
-        "--profile",
-        str(root / "steps.yaml"),
-        "--notebook",
-        number,
-    ]
+    return [sys.executable, "-m", "halo_utils", "run", "--profile", str(root / "steps.yaml"), "--notebook", number]
 
 
 def run_notebook(root: Path, number: str) -> None:

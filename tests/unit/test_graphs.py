@@ -12,7 +12,6 @@ from halo_utils.data.record import STANDARD
 from halo_utils.embeddings.biochemistry import PROPERTIES, biochemistry, composition, raw_properties
 from halo_utils.embeddings.truncation import seen_residues
 from halo_utils.models.gat import FeatureWeights, GatClassifier
-from halo_utils.profile import GatSettings
 from halo_utils.structures.edges import radius_edges, store_edges
 from halo_utils.structures.reader import CA, WIDTH
 from halo_utils.structures.residue_graph import GraphDataset, group_widths, node_features, residue_graph
@@ -112,7 +111,7 @@ def test_learned_weights_start_where_told_and_learn() -> None:
 
 def test_graph_network_does_not_mix_proteins() -> None:
     torch.manual_seed(0)
-    model = GatClassifier(group_widths(5), 3, GatSettings(hidden=4), (0.5, 1.0, 0.5)).eval()
+    model = GatClassifier(group_widths(5), 3, hidden=4).eval()
     rng = np.random.default_rng(0)
     graphs = [
         residue_graph("P1", "MKVL", Y, rng.normal(size=(4, 5)), LINE, radius_edges(LINE)),
@@ -127,7 +126,7 @@ def test_graph_network_does_not_mix_proteins() -> None:
 
 def test_edges_matter() -> None:
     torch.manual_seed(0)
-    model = GatClassifier(group_widths(5), 3, GatSettings(hidden=4), (0.0, 1.0, 0.0)).eval()
+    model = GatClassifier(group_widths(5), 3, hidden=4, weights=(0.0, 1.0, 0.0)).eval()
     embedding = np.random.default_rng(0).normal(size=(4, 5))
     with_edges = residue_graph("P", "MKVL", Y, embedding, LINE, radius_edges(LINE))
     without = residue_graph("P", "MKVL", Y, embedding)

@@ -11,13 +11,7 @@ from halo_utils.config import Settings, load_settings
 from halo_utils.data.locations import DEEPLOC
 from halo_utils.data.record import STANDARD
 from halo_utils.data.synthetic.folds import build_backbone
-from halo_utils.data.synthetic.proteome import (
-    BACKGROUND,
-    STRUCTURE_SHARE,
-    frequencies,
-    make_proteome,
-    write_structures,
-)
+from halo_utils.data.synthetic.proteome import BACKGROUND, STRUCTURE_SHARE, frequencies, make_proteome, write_structures
 from halo_utils.structures.reader import read_structure
 
 
