@@ -15,8 +15,9 @@ from nbformat import NotebookNode
 
 from halo_utils.commands.run import run_notebook
 from halo_utils.core.errors import DataError
-from halo_utils.core.files import write_bytes, write_text
+from halo_utils.core.files import read_parquet, write_bytes, write_text
 from halo_utils.core.paths import NOTEBOOKS, REPOSITORY, RunPaths, shown
+from halo_utils.runs.artifacts import example_protein
 
 TAG, COLLAPSED, CHECKS = "nbval-check-output", "jp-MarkdownHeadingCollapsed", "## Checks"
 LANGUAGE = {  # what JupyterLab adds when it opens a notebook without it; no version, so that it stays the same
@@ -106,14 +107,21 @@ def execute(source: Path) -> Path:
 def collect(run: str) -> list[Path]:
     """Copy what a finished run commits: notebooks 02 to 06, cleaned, and the fine-tuned sequence model.
 
-    They go to ``notebooks/executed/<run>`` and ``data/checkpoints/<run>``. Notebook 01 stays: it may name proteins.
+    They go to ``notebooks/executed/<run>`` and ``data/checkpoints/<run>``. Notebook 01 stays: it may name proteins. Of the
+    others the outputs that name the protein the notebooks follow are left out: real data are not ours to publish.
     """
     found = sorted((RunPaths(run).work / "executed").glob("0[2-9]_*.ipynb"))
     model = RunPaths(run).work / "classifier"
     if not found or not model.is_dir():
         raise DataError(f"data/runs/{run} holds no executed notebooks or no classifier: run the profile first")
     target = REPOSITORY / "data" / "checkpoints" / run
-    copied = [_write(clean(nbformat.read(path, as_version=4)), EXECUTED / run / path.name) for path in found]
+    followed = example_protein(read_parquet(RunPaths(run).dataset, "run the profile first"))
+    copied = []
+    for path in found:
+        notebook = clean(nbformat.read(path, as_version=4))
+        for cell in (cell for cell in notebook.cells if followed in str(cell.get("outputs", ""))):
+            cell.outputs = []
+        copied.append(_write(notebook, EXECUTED / run / path.name))
     return copied + [write_bytes(target / path.name, path.read_bytes()) for path in sorted(model.iterdir())]
 
 
