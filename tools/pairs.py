@@ -107,8 +107,8 @@ def execute(source: Path) -> Path:
 def collect(run: str) -> list[Path]:
     """Copy what a finished run commits: notebooks 02 to 06, cleaned, and the fine-tuned sequence model.
 
-    They go to ``notebooks/executed/<run>`` and ``data/checkpoints/<run>``. Notebook 01 stays: it may name proteins. Of the
-    others the outputs that name the protein the notebooks follow are left out: real data are not ours to publish.
+    They go to ``notebooks/executed/<run>`` and ``data/checkpoints/<run>``. Notebook 01 stays: it may name proteins. Of
+    the others the outputs that name the protein the notebooks follow are left out: real data are not ours to publish.
     """
     found = sorted((RunPaths(run).work / "executed").glob("0[2-9]_*.ipynb"))
     model = RunPaths(run).work / "classifier"
