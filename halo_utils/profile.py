@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from halo_utils.data.datasets import DATASETS
 
@@ -58,12 +58,19 @@ class FocalSettings(Group):
 class HeadSettings(Group):
     """What turns residues into logits; the defaults are the paper's, section 2.1."""
 
-    pooling: Literal["attention", "light_attention"] = "attention"  # the latter: convolutions, and both ends as well
-    channels: int = Field(128, ge=1)  # of the convolutions of light attention
+    pooling: Literal["attention", "regions"] = "attention"  # regions: ours, `RegionClassifier` and what follows here
+    channels: int = Field(128, ge=1)  # of the convolutions
     composition: int = Field(0, ge=0)  # hidden units of a network on the composition of the whole protein; 0: none
     hidden: int = Field(0, ge=0)  # units of a hidden layer; 0: a linear head
     dropout: float = Field(0.0, ge=0, lt=1)
     learning_rate: float | None = Field(None, gt=0)  # of pooling, head and composition; None: the backbone's
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> "HeadSettings":
+        ours = self.pooling == "regions"
+        if ours != bool(self.hidden) or (not ours and (self.composition or self.dropout)):
+            raise ValueError("hidden, dropout and composition belong to pooling regions, which needs hidden above 0")
+        return self
 
 
 class EsmSettings(Group):

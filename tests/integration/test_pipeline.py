@@ -109,7 +109,7 @@ def proteome(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
 def test_settings_of_head_and_balance_reach_training_and_survive_export(
     tiny_profile: Path, root: Path, proteome: Inputs
 ) -> None:
-    head = {"pooling": "light_attention", "channels": 4, "composition": 6, "hidden": 8, "dropout": 0.5}
+    head = {"pooling": "regions", "channels": 4, "composition": 6, "hidden": 8, "dropout": 0.5}
     esm = {"head": head | {"learning_rate": 1e-2}, "focal": {"balance": 0.5}, "schedule": "linear"}
     settings = load_settings(str(tiny_profile), esm=esm)
     table = proteome.table

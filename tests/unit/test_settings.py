@@ -184,3 +184,9 @@ def test_importing_does_nothing(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout.strip() == "imported", done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("head", [{"hidden": 8}, {"composition": 4}, {"dropout": 0.1}, {"pooling": "regions"}])
+def test_what_belongs_to_another_head_is_refused(head: dict) -> None:
+    with pytest.raises(SettingsError, match="esm.head: .*hidden, dropout and composition belong to pooling regions"):
+        load_settings("demo", esm={"head": head})
