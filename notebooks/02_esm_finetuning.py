@@ -298,7 +298,12 @@ answer = pd.DataFrame({"location": locations, "probability": probabilities.to_nu
 answer = answer.assign(
     predicted=answer["probability"] >= threshold.on(main_set), annotated=[bool(protein[k]) for k in locations]
 )
-display(styled(answer.sort_values("probability", ascending=False).head(4), f"{name}, its four likeliest locations"))
+display(
+    styled(
+        answer.sort_values("probability", ascending=False, ignore_index=True).head(4),
+        f"{name}, its four likeliest locations",
+    )
+)
 
 # %% [markdown]
 # ## How good is sequence alone?

@@ -206,11 +206,9 @@ display(styled(summary, "Edges per residue", digits=1))
 
 # %%
 all_edges = store_edges(paths.work / "edges.npy", structures, gat.cutoff_angstrom)
-stores = {name: artifacts.load_embeddings(settings, name) for name in ("pretrained", "finetuned")}
-data = {
-    name: GraphData(table, locations, store, structures, all_edges, **reading, nodes_per_batch=gat.nodes_per_batch, seed=settings.seed)
-    for name, store in stores.items()
-}  # fmt: skip
+stores = {kind: artifacts.load_embeddings(settings, kind) for kind in ("pretrained", "finetuned")}
+options = {**reading, "nodes_per_batch": gat.nodes_per_batch, "seed": settings.seed}
+data = {kind: GraphData(table, locations, store, structures, all_edges, **options) for kind, store in stores.items()}
 train_labels = splits.label_matrix(table[table["split"] == "train"], locations)
 
 
@@ -314,7 +312,12 @@ display(styled(learned, "Learned thresholds"))
 # %%
 probability = predictions["gat_weighted"].set_index("accession").loc[name, locations].astype(float)
 answer = pd.DataFrame({"location": locations, "probability": probability.to_numpy(), "annotated": labels > 0})
-display(styled(answer.sort_values("probability", ascending=False).head(4), f"{name}, what the weighted GAT says"))
+display(
+    styled(
+        answer.sort_values("probability", ascending=False, ignore_index=True).head(4),
+        f"{name}, what the weighted GAT says",
+    )
+)
 
 # %% [markdown]
 # ## Test sets
