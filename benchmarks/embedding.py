@@ -146,7 +146,7 @@ def esm_cpp(python: str, shape: str = "8M", proteins: int = 256, budget: int = 8
     ours = {f"ours {kind}": partial(packed_pass, encoder, packed, kind) for kind in arithmetics()}
     times: dict[str, list[float]] = {}
     with torch.inference_mode(), tempfile.TemporaryDirectory() as folder:
-        expected = model.lm_head(encoder(tokens[0], [len(tokens[0])])).numpy()
+        expected = model.lm_head(encoder.packed(tokens[0], [len(tokens[0])])).numpy()
         _publish(model, Path(folder) / "model.safetensors")
         np.savez(Path(folder) / "tokens.npz", tokens=torch.cat(tokens).numpy(), lengths=[len(t) for t in tokens])
         for _ in range(rounds):

@@ -1,6 +1,7 @@
 """A fine-tuned sequence model as a small directory, and predictions for any sequences with it."""
 
 from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def load_predictor(folder: Path) -> LocationPredictor:
         DataError: if the directory is not one that ``save_pretrained`` wrote.
     """
     try:
-        with redirect_stdout(None):  # the hub's mixin prints
+        with redirect_stdout(StringIO()):  # the hub's mixin prints
             return LocationPredictor.from_pretrained(folder, local_files_only=True).eval().requires_grad_(False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise DataError(

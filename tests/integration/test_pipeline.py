@@ -269,7 +269,7 @@ def test_the_command_trains_what_the_notebooks_read(finished: Path, monkeypatch:
     assert {path: path.stat().st_mtime_ns for path in again} == stamps and len(stamps) > 5
     old = pd.read_parquet(settings.paths.predictions("esm"))
     pd.testing.assert_frame_equal(predict(run, data), old, check_exact=True)
-    with pytest.raises(SettingsError, match="pair 9 is not in the weight grid: it has 0 to 1"):
+    with pytest.raises(SettingsError, match="pair 9 is not in the weight grid of tiny: 0 to 1"):
         train(settings, "pair", 9)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from halo_utils.commands.predict import FACTS, locate_proteins
+from halo_utils.commands.predict import locate_proteins
 from halo_utils.config import load_settings
 from halo_utils.core.paths import REPOSITORY
 from halo_utils.core.residue_store import write_store
@@ -123,7 +123,7 @@ def test_shipped_classifier_scores_what_its_table_says(deeploc: pd.DataFrame) ->
     folder = REPOSITORY / "data" / "checkpoints" / "deeploc2-mini"
     table = pd.read_csv(REPOSITORY / "data" / "results" / "deeploc2-mini" / "metrics.csv")
     stated = table.query("split == 'test' and system == 'esm' and metric == 'micro_f1'").squeeze()
-    threshold = json.loads((folder / FACTS).read_text())["threshold"]
+    threshold = json.loads((folder / "config.json").read_text())["threshold"]
     some = deeploc[deeploc["split"] == "test"].sample(400, random_state=1)
     found = locate_proteins(folder, dict(zip(some["accession"], some["sequence"], strict=True)))
     predicted = found.set_index("accession").loc[some["accession"], list(DEEPLOC)].to_numpy() >= threshold

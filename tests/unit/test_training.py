@@ -25,6 +25,10 @@ LOCATIONS = ["Nucleus", "Membrane"]
 
 @pytest.fixture(scope="module")
 def data() -> SequenceData:
+    return proteins()
+
+
+def proteins() -> SequenceData:
     """Forty proteins of two kinds, the same for training and validation."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 40)
