@@ -22,6 +22,8 @@
 # **Needs** nothing for `demo`; for real data the files of `data/README.md`, found through `HALO_DATA_DIR` or downloaded. Profiles `quick` and `paper` also fetch the structures that are missing from AlphaFold DB.
 #
 # **Makes** the dataset table and the structure store of the run, `audit_*.csv`, `read_share.csv`, the figures `fig1_halo`, `co_occurrence` and `example_protein`.
+#
+# **Takes** seconds for `demo`; for real proteins a few minutes, and longer where structures are fetched.
 
 # %% [markdown]
 # ## Parameters
