@@ -46,11 +46,7 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(path: Path, what: str, patience: float = 0.1) -> Iterator[None]:
-    """Hold the lock file ``path`` for the length of the block; the system frees it when the process ends.
-
-    Raises:
-        BusyError: naming ``what`` is being written, if another process still holds it after ``patience`` seconds.
-    """
+    """Hold the lock file ``path`` for the block; BusyError if another process has it after ``patience`` seconds."""
     lock = FileLock(path)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,12 +65,7 @@ def locked(path: Path, what: str, patience: float = 0.1) -> Iterator[None]:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside ``path`` and rename it to ``path`` when the block succeeds.
-
-    The temporary file is removed when the block raises; what a killed process leaves is removed by
-    ``remove_unfinished``. The suffix of ``path`` is kept because writers choose their format by it.
-    A full or read-only disk is a StorageError.
-    """
+    """Yield a temporary name beside ``path``, of its suffix, that becomes ``path`` if the block succeeds, else goes."""
     temporary = path.with_name(f".unfinished-{HOST}-{os.getpid()}-{path.name}")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

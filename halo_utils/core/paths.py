@@ -1,9 +1,4 @@
-"""Every path of the project, from one root; nobody else builds a path or changes directory.
-
-Nothing depends on the working directory. ``HALO_DATA_DIR`` (absolute, or relative to the repository root) is where
-raw inputs are read from; ``HALO_ROOT`` moves everything that is written; ``HALO_SOURCES`` names another list of
-addresses.
-"""
+"""Every path of the project, whatever the working directory; ``HALO_ROOT`` moves everything that is written."""
 
 import os
 from dataclasses import dataclass
@@ -29,13 +24,13 @@ def sources_file() -> Path:
 
 
 def data_dir() -> Path | None:
-    """Return the folder of real raw inputs named by ``HALO_DATA_DIR``, or None when it is not set."""
+    """Return the folder of real raw inputs that ``HALO_DATA_DIR`` names, absolute or from the repository, or None."""
     value = os.environ.get("HALO_DATA_DIR", "")
     return (REPOSITORY / value).resolve() if value else None
 
 
 def shown(path: Path) -> str:
-    """Return a path as a reader may see it: relative to the repository, the output root or HALO_DATA_DIR if inside."""
+    """Return a path as a reader may see it: relative to the output root, the repository or HALO_DATA_DIR if inside."""
     roots = [(output_root(), ""), (REPOSITORY, ""), (data_dir(), "HALO_DATA_DIR")]
     for root, name in roots:
         if root is not None and path.resolve().is_relative_to(root):
@@ -45,7 +40,7 @@ def shown(path: Path) -> str:
 
 @dataclass(frozen=True)
 class RunPaths:
-    """The folders of one run (one profile, data set and size)."""
+    """The folders of one run (one profile, data set and size) and its dataset table, which every later step reads."""
 
     name: str
 

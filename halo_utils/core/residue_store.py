@@ -1,8 +1,7 @@
-"""The per-residue array store: one contiguous memory-mapped array [sum(L), D] plus an index.
+"""The per-residue array store: one contiguous memory-mapped array [sum(L), D], one row per residue, plus an index.
 
-Exactly one row per residue; special tokens are stripped before rows get here. The index (JSON) carries the key of
-what made the store and a checksum per protein. The array file ends with the digest of these checksums, behind the
-rows where numpy does not look: array and index that do not belong together are made again, never read.
+The index (JSON) carries the key of what made the store and a checksum per protein; the array file ends with their
+digest, behind the rows where numpy does not look. Array and index that do not belong together are made again.
 """
 
 import json
@@ -19,21 +18,13 @@ from halo_utils.core.paths import shown
 
 
 class ResidueStore:
-    """Rows of many proteins in one ``.npy`` file, found by accession.
+    """Rows of many proteins in one ``.npy`` file, found by accession: B ``accessions`` in file order, ``width`` D.
 
-    Attributes:
-        accessions: the B proteins of the store, in file order.
-        width: D, values per residue.
-        key: digest of what made the rows (model, revision, sequences, settings).
-        content: digest of the rows themselves.
+    ``key`` is the digest of what made the rows (model, revision, sequences, settings), ``content`` that of the rows.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open a finished store; sizes are checked, rows only by ``damaged``.
-
-        Raises:
-            DataError: if one of the two files cannot be read, or they do not belong together.
-        """
+        """Open a finished store; DataError if its files are damaged or unlike in size (rows: ``damaged``)."""
         self.path = path
         try:
             index = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
@@ -108,21 +99,10 @@ def write_store(
     rows: Iterable[tuple[int, np.ndarray]],
     dtype: str = "float16",
 ) -> ResidueStore:
-    """Write a store protein by protein, in any order, without holding it in memory.
+    """Write a store protein by protein, in any order, without holding it in memory; the index goes beside ``path``.
 
-    Args:
-        path: ``.npy`` file; the index goes beside it as ``.json``.
-        key: digest of what makes the rows.
-        accessions: B proteins.
-        lengths: residues per protein, [B].
-        width: D.
-        rows: (position in ``accessions``, [L, D] array) pairs, each protein once.
-        dtype: type on disk.
-
-    Raises:
-        DataError: if a protein's rows do not number its residues or do not fit the type, or a protein is missing or
-            repeated.
-        StorageError: if the disk cannot hold it, before anything is computed.
+    ``rows`` yields each of the B proteins once: its position in ``accessions`` and its [L, width] array. DataError for
+    rows that do not fit ``lengths``, [B], or ``dtype``; StorageError for a full disk, before anything is computed.
     """
     with atomic_path(path) as temporary:
         array = np.lib.format.open_memmap(temporary, "w+", np.dtype(dtype), (int(sum(lengths)), width))

@@ -33,10 +33,7 @@ def lengths(table: pd.DataFrame, max_residues: int) -> pd.DataFrame:
 
 
 def family_sizes(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Return, per evaluation set, how many families its proteins form and how many have relatives inside the set.
-
-    ``table`` has the column ``family`` of ``kmers.families``, ``sets`` is from ``splits.evaluation_sets``.
-    """
+    """Return, per evaluation set, how many families its proteins form and how many have relatives inside the set."""
     rows = []
     for name, mask in sets.items():
         size = table.loc[mask, "family"].value_counts()
@@ -57,17 +54,10 @@ def seen_before(table: pd.DataFrame) -> np.ndarray:
 
 
 def leakage(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Return, per evaluation set, how much of it the models have already seen.
+    """Return, per evaluation set, how much of it the models have seen: exact copies and near duplicates.
 
-    Args:
-        table: dataset table with a ``train`` split and the columns ``containment``, of ``seen_before``, and
-            ``corpus_containment``, the same in the pre-training corpus, NaN where that is not known.
-        sets: name -> boolean mask, from ``splits.evaluation_sets``.
-
-    Returns:
-        One row per set: proteins, exact copies, near duplicates (at least half of the 6-mers in one
-        single seen protein) and their share, and the median of the largest shared part; then the near duplicates
-        in the pre-training corpus, their share, and the share with at least nine tenths of the 6-mers in one protein.
+    ``containment`` of ``table`` is from ``seen_before``, ``corpus_containment`` the same in the pre-training corpus, or
+    NaN; near duplicates are counted in both, and in the corpus proteins with nine tenths of their 6-mers.
     """
     rows = []
     for name, mask in sets.items():

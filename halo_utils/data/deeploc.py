@@ -23,14 +23,7 @@ SPLIT_OF_PARTITION = {0: "train", 1: "train", 2: "train", 3: "val", 4: "test"}
 
 
 def read_deeploc2(path: Path) -> Read:
-    """Read ``Swissprot_Train_Validation_dataset.csv`` with HALO's split.
-
-    Returns:
-        Kept table (28,303 rows in the 2022 release) and dropped rows.
-
-    Raises:
-        DataError: if a column, partition, label or sequence is not as published.
-    """
+    """Read ``Swissprot_Train_Validation_dataset.csv`` (28,303 rows kept of 2022's); DataError if not as published."""
     raw = read_csv(path, ["ACC", "Kingdom", "Partition", *DEEPLOC, "Sequence"], optional=("", "Membrane"))
     _check_rows(path, raw["ACC"], raw["Sequence"])
     split = pd.to_numeric(raw["Partition"], errors="coerce").map(SPLIT_OF_PARTITION)
@@ -47,10 +40,7 @@ def read_deeploc2(path: Path) -> Read:
 def read_hpa(path: Path) -> Read:
     """Read ``hpa_testset.csv`` (Human Protein Atlas) as split ``hpa``; DeepLoc's other locations are all 0.
 
-    Proteins that are in none of the six locations with enough of them are left out.
-
-    Raises:
-        DataError: if a column, label or sequence is not as published.
+    Proteins in none of the six locations with enough of them are dropped. DataError if a cell is not as published.
     """
     raw = read_csv(path, ["sid", *HPA, "fasta"], optional=("", "Lengths"))
     _check_rows(path, raw["sid"], raw["fasta"])
@@ -66,11 +56,7 @@ def read_hpa(path: Path) -> Read:
 
 
 def _read_both(paths: Sequence[Path]) -> Read:
-    """Read the two files into one table.
-
-    Raises:
-        DataError: if a protein is in both.
-    """
+    """Read the two files into one table; DataError if a protein is in both."""
     kept, dropped = zip(read_deeploc2(paths[0]), read_hpa(paths[1]), strict=True)
     table = pd.concat(kept, ignore_index=True)
     if (repeated := table["accession"].duplicated()).any():

@@ -71,17 +71,8 @@ def fetch(
 ) -> Path:
     """Download ``address`` to ``target``; the file appears complete and checked, or not at all.
 
-    Args:
-        address: http or https.
-        target: where the file goes; an existing file with the right checksum is returned as it is.
-        sha256: known checksum, or None.
-        check: raises a HaloError when the content is not what was expected; runs before the file appears.
-        patience: how often and how long to try, by default ``Patience()``.
-        progress: show a progress bar.
-
-    Raises:
-        DownloadError: if nothing, something else or a fragment came; names the file, what was expected, the remedy.
-        StorageError: if the disk is full or read-only.
+    A target with the right ``sha256`` stays as it is. ``check`` raises a HaloError for unexpected content.
+    DownloadError if nothing, something else or a fragment came; StorageError if the disk is full or read-only.
     """
     patience = patience or Patience()
     refuse_offline(target.name)
@@ -137,7 +128,7 @@ def _refuse_pages(path: Path, name: str, address: str) -> None:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove the temporary files that pooch left in ``folder`` an hour ago or longer, when its process was killed."""
+    """Remove the temporary files, an hour old or older, that pooch left in ``folder`` when its process was killed."""
     for path in folder.glob("tmp????????"):
         with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > 3600:

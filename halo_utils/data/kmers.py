@@ -32,10 +32,9 @@ def kmer_codes(sequence: str) -> np.ndarray:
 def kmer_matrix(
     sequences: Sequence[str], vocabulary: pd.Index | None = None
 ) -> tuple[sparse.csr_matrix, pd.Index, np.ndarray]:
-    """Return which protein holds which k-mer of the vocabulary, by default of all that occur.
+    """Return which protein holds which k-mer of the vocabulary, by default of all that occur: [B, V] int32 ones.
 
-    Returns:
-        [B, V] int32 matrix of ones, the vocabulary, and the distinct k-mers per protein inside it or not, [B].
+    Then the vocabulary, and the distinct k-mers per protein inside it or not, [B].
     """
     codes = [np.unique(kmer_codes(sequence)) for sequence in sequences]
     sizes = np.array([len(c) for c in codes], dtype=np.int64)
@@ -84,11 +83,9 @@ def kmer_containment(queries: Sequence[str], targets: Iterable[str]) -> np.ndarr
 
 
 def most_similar(queries: Sequence[str], targets: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return, per query, the largest similarity to one target and that target's position, the first of equals.
+    """Return, per query, the largest Jaccard index of distinct k-mers with one target, [B] float64, and its position.
 
-    Returns:
-        Jaccard index of the sets of distinct k-mers (shared over all), [B] float64, and positions, [B] int64;
-        similarity 0 and position -1 where no target shares a k-mer.
+    Positions, [B] int64, are of the first of equals, and -1 (with similarity 0) where no target shares a k-mer.
     """
     return _nearest(queries, targets, jaccard=True)
 
@@ -109,10 +106,9 @@ def _linked(sequences: Sequence[str], cut: float) -> np.ndarray:
 
 
 def families(table: pd.DataFrame, cut: float = FAMILY) -> np.ndarray:
-    """Return the family of every protein, [B] int64: proteins of one split that are linked, directly or through others.
+    """Return the family of every protein, [B] int64: those of one split that are linked, directly or through others.
 
-    Two proteins are linked where at least ``cut`` of the distinct k-mers of one of them occur in the other; families
-    are the connected components of a split. A protein shorter than a k-mer is a family of its own.
+    Two are linked where at least ``cut`` of the distinct k-mers of one occur in the other; one too short is alone.
     """
     family, split = np.zeros(len(table), dtype=np.int64), table["split"].to_numpy()
     for name in pd.unique(split):

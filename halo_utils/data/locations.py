@@ -11,11 +11,7 @@ SPELLINGS = {name.lower(): name for names in LOCATIONS.values() for name in name
 
 
 def locations(dataset: str) -> tuple[str, ...]:
-    """Return the K locations of ``dataset`` in column order.
-
-    Raises:
-        SettingsError: if the data set is unknown.
-    """
+    """Return the K locations of ``dataset`` in column order; SettingsError if the data set is unknown."""
     if dataset not in DATASETS:
         raise SettingsError(f"unknown data set {dataset!r}: use one of {', '.join(sorted(DATASETS))}")
     return LOCATIONS[dataset]

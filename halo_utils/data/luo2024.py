@@ -49,17 +49,10 @@ def _validation_rows(path: Path, train: pd.DataFrame) -> np.ndarray:
 
 
 def read_luo2024(paths: Sequence[Path]) -> Read:
-    """Read the four luo2024 files: train and val (from Swiss_train), tests S and T, with N inside T.
+    """Read the four luo2024 ``FILES``: train and val (of Swiss_train, stratified), tests S and T, with N inside T.
 
-    The validation set is a stratified 15 % of Swiss_train; proteins of a location with a single member
-    stay in train. A test protein that repeats an accession of an earlier file is dropped with a reason.
-
-    Args:
-        paths: of ``FILES``, in that order.
-
-    Raises:
-        DataError: if a column, label or sequence is not as published, an accession has two sequences, a location
-            has too few proteins for a validation set, or N is not part of T.
+    A test protein that repeats an accession of an earlier file is dropped with a reason. DataError if a cell is not as
+    published, an accession has two sequences, val lacks a location, or N is not part of T.
     """
     train, swiss, trembl, distant = map(_read_file, paths)
     train["split"] = "train"

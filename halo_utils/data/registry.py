@@ -1,7 +1,4 @@
-"""The raw files: what is listed in ``data/sources.yaml``, and where each is on this machine.
-
-A local folder (``HALO_DATA_DIR``) is looked at first, then ``data/raw``, then the publisher's address.
-"""
+"""The raw files: what ``data/sources.yaml`` lists, looked for in ``HALO_DATA_DIR``, ``data/raw``, at the address."""
 
 from functools import partial
 from pathlib import Path
@@ -16,11 +13,7 @@ from halo_utils.data.verification import Content, check_content
 
 
 class Source(BaseModel):
-    """One raw file, or the service that structures come from; an unknown key is an error.
-
-    ``sha256`` where its bytes are known, ``content`` where the publisher may write the same rows in another way,
-    ``revision`` of a hub repository. Without an address it is not published as one file, and read where it is at hand.
-    """
+    """One raw file, or the service that structures come from; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -70,15 +63,9 @@ def local_copy(name: str) -> Path | None:
 
 
 def locate(name: str, patience: Patience | None = None) -> Path:
-    """Return the local path of a registered file, downloading and verifying it when no local copy exists.
+    """Return the local path of a file of ``data/sources.yaml``, downloaded and verified if there is no local copy.
 
-    Args:
-        name: a key of ``files`` in ``data/sources.yaml``, such as ``deeploc2/hpa_testset.csv``.
-        patience: how long to try.
-
-    Raises:
-        DataError: if the name is unknown or the content is not the published one.
-        DownloadError: if it cannot be fetched. A bad file is never left behind.
+    DataError for an unknown name or other content than the published; DownloadError if it cannot be fetched.
     """
     files = registry().files
     if name not in files:

@@ -1,7 +1,6 @@
 """Reading text files as they come: plain, gzip or xz, with or without BOM, any line ends; one clear message if not.
 
-CSV tables come back as text; nothing is guessed, filled in or left out here. The rows come from ``csv``, not pandas:
-pandas fills short rows in silence, and its row numbers are not those of a text editor.
+CSV cells come back as text, read by ``csv``: pandas fills short rows and counts rows unlike a text editor.
 """
 
 import csv
@@ -78,11 +77,7 @@ def check_protein(where: str, accession: str, sequence: str) -> None:
 
 @contextmanager
 def open_text(path: Path) -> Iterator[TextIO]:
-    """Open a plain, gzip or xz file as UTF-8 text with Unix line ends and without BOM.
-
-    Raises:
-        DataError: if the file is missing or empty, or turns out to be damaged while it is read.
-    """
+    """Open a plain, gzip or xz file as UTF-8 text without BOM; DataError if it is missing, empty or damaged."""
     if not path.is_file():
         raise DataError(f"{path.name} not found: set HALO_DATA_DIR to the folder that holds it (see data/README.md)")
     with path.open("rb") as file:
@@ -97,16 +92,9 @@ def open_text(path: Path) -> Iterator[TextIO]:
 
 
 def read_csv(path: Path, columns: Sequence[str], optional: Collection[str] | None = ()) -> pd.DataFrame:
-    """Read a CSV as text and check that it has exactly the published columns.
+    """Read a CSV as text, with ``columns`` in any order and perhaps ``optional`` ones (None allows any).
 
-    Args:
-        path: plain, gzip or xz file.
-        columns: columns that must be there, in any order.
-        optional: columns that may be there; None allows any.
-
-    Raises:
-        DataError: if the file is unreadable, has no rows, a row has another number of fields, or a column is
-            missing, repeated or unknown; names the row and what was expected.
+    DataError, naming row and remedy, for an unreadable or empty file, a row of another length, or other columns.
     """
     with open_text(path) as handle:
         try:
@@ -159,8 +147,7 @@ def _check_columns(path: Path, header: list[str], columns: Sequence[str], option
 def stream_fasta(path: Path) -> Iterator[tuple[str, str]]:
     """Yield (header without ``>``, sequence) of a plain, gzip or xz FASTA file, one record in memory at a time.
 
-    Raises:
-        DataError: if the file is missing, empty, damaged, not UTF-8 text, or does not start with a header.
+    DataError if the file is missing, empty, damaged, not UTF-8 text, or does not start with a header.
     """
     number = 1
     with open_text(path) as handle:
@@ -176,18 +163,10 @@ def stream_fasta(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def read_fasta(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read the proteins of a FASTA file, see ``stream_fasta``.
+    """Return the proteins of a FASTA file (accession, sequence), and the repeated records that were dropped.
 
-    The accession is the second field of a UniProt header (``>sp|P04637|P53_HUMAN ...``), else the last field of
-    the first word (``>tag|id``).
-
-    Returns:
-        Kept table with ``accession`` and ``sequence``, and dropped rows with ``accession``, ``reason``, ``file``:
-        a record that repeats an accession with the same sequence is dropped.
-
-    Raises:
-        DataError: if there is no record, an invalid accession, an empty sequence, an illegal letter, or an accession
-            with two sequences.
+    The accession is the second field of a UniProt header (``>sp|P04637|P53_HUMAN ...``), else the last one of the first
+    word (``>tag|id``). DataError for an invalid accession or sequence, or an accession with two sequences.
     """
     kept: dict[str, str] = {}
     dropped = []

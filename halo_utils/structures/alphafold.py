@@ -1,7 +1,4 @@
-"""Structures from AlphaFold DB, one protein at a time: polite, parallel, and only what is missing.
-
-The address of a file is looked up through the prediction API, never built from a version number.
-"""
+"""Structures from AlphaFold DB, one protein at a time: polite, parallel, only what is missing, asked of its API."""
 
 import gzip
 import threading
@@ -30,11 +27,7 @@ BATCH = 100  # look-ups between two saves of the ledger; when all of one fail, t
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a look-up came to: a row of the ledger.
-
-    ``status`` is ``found``, ``none`` (no prediction exists), ``failed`` (asked again next time) or ``mismatched`` (the
-    model is of another sequence; the protein runs without structure), and ``problem`` says why it is not ``found``.
-    """
+    """What a look-up came to, a row of the ledger; ``problem`` says why its ``status`` is not ``found``."""
 
     accession: str
     status: str
@@ -129,25 +122,11 @@ def fetch_structures(
     per_second: float = 10.0,
     patience: Patience | None = None,
 ) -> pd.DataFrame:
-    """Fetch the structures that are missing on this machine.
+    """Fetch the structures of ``table`` that ``folders`` lack into ``target``; return an ``Outcome`` row per protein.
 
-    Proteins with a file in one of ``folders``, and those that the ledger says have no prediction, are not asked for
-    again; failed ones are.
-
-    Args:
-        table: dataset table with ``accession`` and ``sequence``.
-        folders: where structures may already be.
-        target: where new files and the ledger go.
-        api: prediction API, the address before ``/<accession>``.
-        workers: connections at a time.
-        per_second: most requests per second over all connections.
-        patience: how often and how long to try.
-
-    Returns:
-        One row per protein of ``table`` with the fields of ``Outcome``.
-
-    Raises:
-        DownloadError: while offline, or when ``BATCH`` look-ups in a row failed; what was fetched is kept.
+    Proteins that the ledger in ``target`` says have no prediction are not asked for again; failed ones are. ``api`` is
+    the address before ``/<accession>``, ``workers`` the connections, ``per_second`` the most requests of them all.
+    DownloadError while offline, or when ``BATCH`` look-ups in a row failed; what was fetched is kept.
     """
     with storage_errors(target):
         target.mkdir(parents=True, exist_ok=True)

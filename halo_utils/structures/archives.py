@@ -1,7 +1,6 @@
 """Structures in bulk: from a folder, tar or zip the user has, the Hugging Face data set, or Foldcomp's Swiss-Prot.
 
-Only the files of wanted proteins are taken, under ``<accession>.<pdb|cif>.gz``; nothing is ever unpacked by the
-path that stands in an archive.
+Only files of wanted proteins are taken, as ``<accession>.<pdb|cif>.gz``, never by the path that stands in an archive.
 """
 
 import tarfile
@@ -23,18 +22,10 @@ Member = tuple[str, Callable[[], bytes]]  # file name without folders, and how t
 
 
 def import_structures(origin: Path, wanted: Collection[str], target: Path) -> list[str]:
-    """Copy the structures of the wanted proteins that ``target`` lacks out of a folder, archive or data base.
+    """Copy the structures of the wanted accessions that ``target`` lacks; return the accessions copied.
 
-    Args:
-        origin: folder, ``.tar`` (plain or compressed), ``.zip``, or a Foldcomp data base.
-        wanted: accessions.
-        target: where ``<accession>.<pdb|cif>.gz`` go.
-
-    Returns:
-        The accessions that were copied.
-
-    Raises:
-        DataError: if the origin does not exist, is damaged, or is nothing of these.
+    ``origin`` is a folder, ``.tar`` (plain or compressed), ``.zip`` or Foldcomp data base; DataError if it is none of
+    these or damaged.
     """
     with storage_errors(target):
         target.mkdir(parents=True, exist_ok=True)

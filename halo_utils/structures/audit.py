@@ -11,9 +11,7 @@ from halo_utils.structures.reader import CA, load_structures, structure_index
 def audit_files(proteins: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """Return one row per protein that has a file in ``folder``, of ``proteins`` (accession, sequence) or not.
 
-    Returns:
-        The columns of ``load_structures``, with the status ``no sequence`` where no table names the protein; format,
-        and edges (directed, C-alpha under 10 A).
+    The columns of ``load_structures``, or status ``no sequence``; format, and edges (directed, C-alpha under 10 A).
     """
     files = structure_index([folder])
     arrays, report = load_structures(proteins[proteins["accession"].isin(files)], [folder])

@@ -1,8 +1,7 @@
 """Structure files (PDB or mmCIF, gzipped or not) to one record per protein, aligned to its sequence.
 
-What is read: of several models the first; of several chains the one that fits the sequence best; of alternative
-locations the first; hetero residues that stand for an amino acid (MSE, SEC, PYL) as their letter. Residues without
-a C-alpha, waters and ligands are passed over. Of a protein that AlphaFold cut into fragments, the first is used.
+What is read: the first model and fragment; the chain that fits the sequence best; the first alternative locations;
+hetero residues that stand for an amino acid (MSE, SEC, PYL). Residues without C-alpha, waters, ligands are not.
 """
 
 import re
@@ -32,13 +31,7 @@ FILE_NAME = re.compile(
 
 @dataclass(frozen=True)
 class StructureRecord:
-    """One protein's backbone as read from a file.
-
-    Attributes:
-        sequence: one-letter residues that have a C-alpha, in file order; length L.
-        backbone: [L, 3, 3] float32, N, CA, C in angstrom; NaN where an N or C is missing.
-        plddt: [L] float32, pLDDT 0..100 from the B-factor of the C-alpha; NaN where the file carries none.
-    """
+    """One protein's backbone as read from a file: its L residues that have a C-alpha, in file order."""
 
     sequence: str
     backbone: np.ndarray
@@ -48,8 +41,7 @@ class StructureRecord:
 def structure_index(folders: Iterable[Path]) -> dict[str, Path]:
     """Return accession -> structure file over several folders.
 
-    Where a protein has several files, an earlier folder wins, then the first fragment, then a file without a
-    version in its name, then the newest version.
+    An earlier folder wins, then the first fragment, a file without a version in its name, the newest version.
     """
     ranked = []
     for order, folder in enumerate(folders):
@@ -61,14 +53,9 @@ def structure_index(folders: Iterable[Path]) -> dict[str, Path]:
 
 
 def read_structure(path: Path, sequence: str | None = None) -> StructureRecord:
-    """Read one chain of the first model of a file.
+    """Read one chain of the first model of a file: the one that fits the sequence best, without one the first.
 
-    Args:
-        path: PDB or mmCIF file, gzipped or not.
-        sequence: of several protein chains, the one that fits this sequence best is read, else the first.
-
-    Raises:
-        StructureError: if the file cannot be parsed or holds no C-alpha.
+    StructureError if the file cannot be parsed or holds no C-alpha.
     """
     try:
         structure = gemmi.read_structure(str(path), merge_chain_parts=False)
@@ -101,10 +88,9 @@ def _record(path: Path, residues: list[gemmi.Residue]) -> StructureRecord:
 
 
 def plddt_from_b_factors(b_factors: np.ndarray) -> np.ndarray:
-    """Return pLDDT 0..100 from the B-factors of a predicted structure, [L] float32.
+    """Return pLDDT 0..100 from the B-factors of a predicted structure, [L] float32; ESMFold's 0..1 is scaled.
 
-    ESMFold writes 0..1, which is scaled; files rewritten by other tools carry something else there (values below
-    0 or above 100), and their pLDDT is unknown: NaN for every residue, never a wrong number.
+    Values below 0 or above 100 are something else, of other tools: NaN for every residue, never a wrong number.
     """
     if b_factors.min() < 0 or b_factors.max() > 100:
         return np.full_like(b_factors, np.nan)
@@ -112,11 +98,9 @@ def plddt_from_b_factors(b_factors: np.ndarray) -> np.ndarray:
 
 
 def align(record: StructureRecord, sequence: str) -> tuple[np.ndarray, float]:
-    """Match the residues of a structure with those of the data set's sequence.
+    """Return the index of every residue's partner in the record or -1, [L] int64, and the identity of the pair.
 
-    Returns:
-        [L] int64, for every residue of ``sequence`` the index of its residue in the record or -1, and the
-        identity: fitting pairs over the length of the shorter sequence. X, B and Z in the sequence fit anything.
+    Identity is fitting pairs over the length of the shorter sequence; X, B and Z in the sequence fit anything.
     """
     if record.sequence == sequence:
         return np.arange(len(sequence)), 1.0
@@ -136,18 +120,11 @@ def count_mismatches(record: StructureRecord, sequence: str, index: np.ndarray) 
 
 
 def load_structures(table: pd.DataFrame, folders: Sequence[Path]) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
-    """Read the structures of a data set.
+    """Read the structures of a data set: accession -> [L, WIDTH] float32 of the matched, and a report on all.
 
-    Args:
-        table: dataset table with ``accession`` and ``sequence``.
-        folders: folders of structure files, first come first served; none when there are no structures.
-
-    Returns:
-        accession -> [L, 10] float32 per residue of the data set's sequence: x, y, z of N, CA and C in angstrom and
-        pLDDT, NaN where the structure lacks the atom; and one report row per protein: status
-        (``matched``, ``none``, ``mismatched``, ``unreadable``), file, identity, residues, placed, mismatches,
-        extra (residues of the structure that the sequence lacks), mean pLDDT, problem.
-        Only matched proteins are in the mapping; the others run without structure.
+    A row is a residue of the data set's sequence: x, y, z of N, CA and C in angstrom and pLDDT, NaN where the structure
+    lacks the atom. A row of the report is a protein; status is ``matched``, ``none``, ``mismatched`` or ``unreadable``,
+    ``extra`` the residues that the sequence lacks. In ``folders`` first come is first served.
     """
     arrays, rows, files = {}, [], structure_index(folders)
     proteins = zip(table["accession"], table["sequence"], strict=True)

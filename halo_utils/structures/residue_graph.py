@@ -28,13 +28,7 @@ def centred(ca: np.ndarray) -> np.ndarray:
 
 
 def node_features(ca: np.ndarray, embedding: np.ndarray, sequence: str) -> np.ndarray:
-    """Return unweighted node features, [N, 3 + D + 4] float32: coordinates, embedding, biochemistry.
-
-    Args:
-        ca: [N, 3] in angstrom, NaN where unknown.
-        embedding: [N, D] residue embeddings.
-        sequence: N residues.
-    """
+    """Return node features, [N, 3 + D + 4] float32, of C-alphas [N, 3] (NaN: unknown), embedding [N, D], N residues."""
     return np.concatenate([centred(ca), embedding, biochemistry(sequence)], axis=1).astype(np.float32)
 
 
@@ -54,22 +48,11 @@ def residue_graph(
     max_tokens: int = 1024,
     truncation: str = "head",
 ) -> Data:
-    """Build the graph of one protein, whose nodes are the N residues that the language model reads.
+    """Return the graph of one protein, whose nodes are the N residues that the language model reads.
 
-    A protein without structure keeps the same feature width, with zero coordinates and no edges (section 2.2).
-
-    Args:
-        accession: its name.
-        sequence: all its L residues.
-        y: [K] 0/1 labels.
-        embedding: [N, D].
-        ca: [L, 3] in angstrom, NaN where unknown; None without structure.
-        edges: [2, E] of the whole protein, from ``radius_edges``; None without structure.
-        max_tokens: tokens of the language model.
-        truncation: what becomes of longer proteins, see ``seen_residues``.
-
-    Returns:
-        Data with x [N, 3 + D + 4] float32, edge_index [2, E'] int64, y [1, K] float32, accession, has_structure.
+    ``sequence``, ``ca`` ([L, 3] in angstrom, NaN where unknown) and ``edges`` ([2, E], of ``radius_edges``) are of the
+    whole protein, ``y`` is [K], ``embedding`` [N, D]. Data has x [N, 3 + D + 4] float32, edge_index [2, E'] int64, y [1, K]
+    float32; without structure the same width, with zero coordinates and no edges (section 2.2).
     """
     nodes, read = seen_residues(len(sequence), max_tokens, truncation), truncate(sequence, max_tokens, truncation)
     positions = np.full((len(nodes), COORDINATES), np.nan, dtype=np.float32) if ca is None else ca[nodes]
@@ -85,17 +68,9 @@ def residue_graph(
 
 @dataclass(eq=False)
 class GraphDataset(Dataset):
-    """Graphs of many proteins, put together on access from memory-mapped stores; nothing is parsed or searched here.
+    """Graphs of B proteins with ``labels`` [B, K], put together on access; nothing is parsed or searched here.
 
-    Attributes:
-        accessions: B proteins.
-        sequences: all their residues.
-        labels: [B, K] 0/1.
-        embeddings: residue store of the language model, one row per residue read.
-        structures: store of ``store_structures``, of the proteins that have a structure.
-        edges: their edges, from ``store_edges``.
-        max_tokens: tokens of the language model.
-        truncation: what becomes of longer proteins, see ``seen_residues``.
+    ``embeddings`` has a row per residue read, ``structures`` is of ``store_structures``, ``edges`` of ``store_edges``.
     """
 
     accessions: Sequence[str]

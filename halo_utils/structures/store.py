@@ -25,19 +25,10 @@ def store_structures(
     max_tokens: int = 1024,
     truncation: str = "head",
 ) -> pd.DataFrame:
-    """Parse every structure of a data set once into a store of [L, 10] float32 rows, see ``load_structures``.
+    """Parse every structure of a data set once into a store at ``path`` and return the report of ``load_structures``.
 
-    Args:
-        path: ``.npy`` file of the store.
-        table: dataset table with ``accession`` and ``sequence``.
-        folders: folders of structure files, first come first served.
-        cutoff_angstrom: residues closer than this are in contact.
-        max_tokens: tokens of the language model.
-        truncation: what becomes of longer proteins, see ``seen_residues``.
-
-    Returns:
-        The report of ``load_structures``, one row per protein, with the contacts of the whole structure and
-        contacts_read, those between residues that the model reads; NaN for proteins without a structure.
+    Its contacts are pairs under the cut-off in the whole structure, contacts_read those between residues that the model
+    reads (``seen_residues``); NaN for proteins without a structure.
     """
     arrays, report = load_structures(table, folders)
     lengths = [len(rows) for rows in arrays.values()]
@@ -56,11 +47,7 @@ def _key(table: pd.DataFrame) -> str:
 
 
 def structure_store(path: Path, table: pd.DataFrame) -> ResidueStore:
-    """Return the store that ``store_structures`` made of the same proteins.
-
-    Raises:
-        DataError: if it is missing, damaged, or made from other proteins.
-    """
+    """Return the store that ``store_structures`` made of these proteins; DataError if missing, damaged or of others."""
     store = open_if_current(path, _key(table))
     if store is None:
         raise DataError(f"{shown(path)} is missing, damaged or made from other proteins")

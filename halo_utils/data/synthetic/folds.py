@@ -1,9 +1,7 @@
 """Backbone traces for the synthetic proteome: internal coordinates in, N/CA/C positions out.
 
-A chain is grown run by run of equal states. For every run several random torsion sets are tried and the one
-that clashes least and suits the fold best (compact, elongated, or along the membrane normal) is kept, so
-the traces have ideal bond geometry (C-alpha steps of 3.8 A) and sensible secondary structure, without
-claiming to be real folds.
+A chain is grown run by run of equal states: of several random torsion sets the one that clashes least and suits the
+fold best is kept. Bond geometry is ideal, secondary structure sensible; these are no real folds.
 """
 
 from itertools import groupby
@@ -33,10 +31,7 @@ def _torsions(kind: str, length: int, trials: int, rng: np.random.Generator) -> 
 
 
 def _atom(a: np.ndarray, b: np.ndarray, c: np.ndarray, bond: float, angle: float, torsion: np.ndarray) -> np.ndarray:
-    """Return the atom at ``bond`` angstrom from c, ``angle`` degrees at b-c, ``torsion`` radians, all [T, 3].
-
-    Source: natural extension reference frame, Parsons et al. 2005.
-    """
+    """Return atoms [T, 3] at ``bond`` angstrom, ``angle`` degrees, ``torsion`` radians (NeRF, Parsons et al. 2005)."""
     theta, bc = np.radians(180.0 - angle), c - b
     bc /= np.linalg.norm(bc, axis=1, keepdims=True)
     normal = np.cross(b - a, bc)
@@ -76,16 +71,10 @@ def _score(ca: np.ndarray, placed: np.ndarray, kind: str, style: str, turn: int)
 
 
 def build_backbone(states: str, style: str, rng: np.random.Generator) -> np.ndarray:
-    """Build a backbone for a string of secondary-structure states.
+    """Return N, CA and C of every residue, [L, 3, 3] float32 in angstrom, centred on the mean C-alpha.
 
-    Args:
-        states: length L, one of H (helix), E (strand), C (loop), D (disordered) per residue.
-        style: ``compact`` packs runs together, ``elongated`` stretches them out, ``membrane`` lets
-            helices run up and down the z axis.
-        rng: random generator; the same state gives the same trace.
-
-    Returns:
-        [L, 3, 3] float32, N, CA and C of every residue in angstrom, centred on the mean C-alpha.
+    ``states`` has one of H (helix), E (strand), C (loop), D (disordered) per residue; ``style`` is ``compact``,
+    ``elongated`` or ``membrane``, whose helices run up and down the z axis. The same ``rng`` gives the same trace.
     """
     # A first residue in a standard position, dropped again at the end.
     angle = np.radians(ANGLE["N-CA-C"])

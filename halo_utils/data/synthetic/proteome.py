@@ -1,9 +1,7 @@
-"""The synthetic demo proteome: proteins with the field's known sorting signals, folds and pLDDT.
+"""The synthetic demo proteome, from one seed: proteins with the field's known sorting signals, folds and pLDDT.
 
-Everything is drawn from one seed. A *family* shares an ancestor (secondary structure, sequence, location);
-its members differ by substitutions and by freshly drawn signals. Families, never proteins, are dealt to
-train, validation and test. No sequence here occurs in nature and no result on them says anything about
-real proteins; they exist so that every step of the pipeline can be run and tested offline.
+Members of a *family* share an ancestor and differ by substitutions and fresh signals; families, never proteins, are
+dealt to the splits. Nothing here occurs in nature: it lets every step run offline and says nothing of real proteins.
 """
 
 from pathlib import Path
@@ -124,15 +122,10 @@ def _family_counts(n_proteins: int) -> dict[tuple[str, ...], int]:
 
 
 def make_proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
-    """Draw the synthetic proteome.
+    """Draw about ``n_proteins`` (rounded to families) from a seed; return the dataset table and the folds.
 
-    Args:
-        n_proteins: wished number of proteins; the result differs by the rounding to families.
-        seed: the same seed gives the same proteome.
-
-    Returns:
-        The dataset table (accession, sequence, split, kingdom, family, ten 0/1 columns) and, for the
-        proteins that get a structure, accession -> (states, trace style).
+    The table has accession, sequence, split, kingdom, family and ten 0/1 columns; the folds are accession -> (states,
+    trace style) of the proteins that get a structure.
     """
     rng = np.random.default_rng([seed, 20])
     rows, folds, family = [], {}, 0
@@ -151,15 +144,9 @@ def make_proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, t
 
 
 def write_structures(table: pd.DataFrame, folds: dict[str, tuple[str, str]], folder: Path, seed: int) -> None:
-    """Build and write one PDB file per protein with a fold, pLDDT in the B-factor column.
+    """Write ``<accession>.pdb`` into ``folder`` for every protein with a fold, pLDDT in the B-factor column.
 
     Files that the same code and seed have made are kept, so a killed run goes on where it stopped.
-
-    Args:
-        table: dataset table with ``accession`` and ``sequence``.
-        folds: accession -> (states, trace style), from ``make_proteome``.
-        folder: where ``<accession>.pdb`` files go, with ``made_from``, the key of what made them.
-        seed: seed of the proteome.
     """
     sequences = table.set_index("accession")["sequence"]
     key, note = digest(seed, sequences.to_dict(), CACHE_VERSION), folder / "made_from"

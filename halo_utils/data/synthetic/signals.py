@@ -1,7 +1,4 @@
-"""Sorting signals of the synthetic proteome, one generator each; a signal is sequence plus structure states.
-
-Every generator takes a random generator and returns a ``Piece``; papers are named where a signal follows one.
-"""
+"""Sorting signals of the synthetic proteome, one generator each; papers are named where a signal follows one."""
 
 from dataclasses import dataclass
 
