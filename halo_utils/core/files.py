@@ -37,9 +37,9 @@ def storage_errors(path: Path) -> Iterator[None]:
                 " to a folder on a larger disk, and run the same command again; finished steps are kept"
             ) from error
         if isinstance(error, PermissionError) or error.errno == errno.EROFS:
-            reason = error.strerror or "no permission"
             raise StorageError(
-                f"{shown(path)} cannot be written ({reason}): make its folder writable, or set HALO_ROOT to one that is"
+                f"{shown(path)} cannot be written ({error.strerror or 'no permission'}): make its folder writable, or set"
+                " HALO_ROOT to one that is"
             ) from error
         raise
 
@@ -47,7 +47,7 @@ def storage_errors(path: Path) -> Iterator[None]:
 @contextmanager
 def locked(path: Path, what: str, patience: float = 0.1) -> Iterator[None]:
     """Hold the lock file ``path`` for the block; BusyError if another process has it after ``patience`` seconds."""
-    lock = FileLock(path)
+    lock = FileLock(path)  # the system frees it when the process ends
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -34,11 +34,12 @@ class ResidueStore:
             self.width: int = self._rows.shape[1]
             stops = zip(self.accessions, np.cumsum(index["lengths"]).tolist(), index["lengths"], strict=True)
             self._slices = {accession: slice(stop - length, stop) for accession, stop, length in stops}
-            if len(self._rows) != sum(index["lengths"]) or _signature(path) != self.content:
+            signature = np.memmap(path, mode="r")[-16:].tobytes()
+            if len(self._rows) != sum(index["lengths"]) or signature != self.content.encode():
                 raise ValueError("its index is of another array")
         except (OSError, ValueError, LookupError) as error:
-            remedy = "delete both, make it again"
-            raise DataError(f"{shown(path)} or its index cannot be read ({error}): {remedy}") from error
+            problem = f"{shown(path)} or its index cannot be read ({error})"
+            raise DataError(f"{problem}: delete both, make it again") from error
 
     def __reduce__(self) -> tuple[type, tuple[Path]]:  # crosses to another process by name, not by content
         return ResidueStore, (self.path,)
@@ -63,13 +64,6 @@ class ResidueStore:
         """Return the first protein whose rows differ from their checksum, or None; reads the whole file."""
         pairs = zip(self.accessions, self.checksums, strict=True)
         return next((name for name, known in pairs if zlib.crc32(self.rows(name)) != known), None)
-
-
-def _signature(path: Path) -> str:
-    """Return the 16 hex digits at the end of an array file."""
-    with path.open("rb") as file:
-        file.seek(-16, os.SEEK_END)
-        return file.read().decode("ascii", errors="replace")
 
 
 def open_if_current(path: Path, key: str) -> ResidueStore | None:

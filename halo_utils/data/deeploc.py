@@ -8,7 +8,7 @@ import pandas as pd
 
 from halo_utils.core.errors import DataError
 from halo_utils.data.record import Dataset
-from halo_utils.data.tables import Read, _binary, _check_rows, _finish, _refuse_clashes, _where, read_csv
+from halo_utils.data.tables import Read, _binary, _check_rows, _finish, _refuse_clashes, _refuse_first, read_csv
 
 # Column order of Swissprot_Train_Validation_dataset.csv.
 DEEPLOC = (
@@ -27,10 +27,8 @@ def read_deeploc2(path: Path) -> Read:
     raw = read_csv(path, ["ACC", "Kingdom", "Partition", *DEEPLOC, "Sequence"], optional=("", "Membrane"))
     _check_rows(path, raw["ACC"], raw["Sequence"])
     split = pd.to_numeric(raw["Partition"], errors="coerce").map(SPLIT_OF_PARTITION)
-    if split.isna().any():
-        row = int(np.flatnonzero(split.isna())[0])
-        partition = raw["Partition"].iloc[row]
-        raise DataError(f"{_where(path, raw['ACC'], row)}: Partition is {partition!r}; expected 0, 1, 2, 3 or 4")
+    problem = "Partition is {!r}; expected 0, 1, 2, 3 or 4".format
+    _refuse_first(path, raw["ACC"], split.isna(), lambda row: problem(raw["Partition"].iloc[row]))
     table = pd.DataFrame({"accession": raw["ACC"], "sequence": raw["Sequence"], "split": split})
     table = table.assign(kingdom=raw["Kingdom"], subset="").join(_binary(path, raw, DEEPLOC, raw["ACC"]))
     _refuse_clashes(path, table, ["split", *DEEPLOC])
@@ -50,8 +48,8 @@ def read_hpa(path: Path) -> Read:
     absent = dict.fromkeys(set(DEEPLOC) - set(HPA), np.int8(0))
     kept, dropped = _finish(table.assign(**absent), DEEPLOC, path.name)
     rare = kept[list(HPA_SUPPORTED)].sum(axis=1) == 0
-    left_out = kept.loc[rare, ["accession", "split"]]
-    left_out = left_out.assign(reason="in no location with enough proteins", file=path.name)
+    reason = "in no location with enough proteins"
+    left_out = kept.loc[rare, ["accession", "split"]].assign(reason=reason, file=path.name)
     return kept[~rare].reset_index(drop=True), pd.concat([dropped, left_out], ignore_index=True)
 
 

@@ -55,8 +55,8 @@ def get(session: requests.Session, address: str, patience: Patience, **options: 
     retry = Retry(patience.tries - 1, connect=0, read=0, status_forcelist=BUSY, raise_on_status=False, **pauses)
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry))
-    agent = f"halo-utils ({requests.utils.default_user_agent()})"
-    session.headers.update({"User-Agent": agent, "Accept-Encoding": "identity"})
+    session.headers["User-Agent"] = f"halo-utils ({requests.utils.default_user_agent()})"
+    session.headers["Accept-Encoding"] = "identity"
     return session.get(address, timeout=(patience.connect, patience.read), **options)
 
 
@@ -88,7 +88,11 @@ def fetch(
             with Path(output).open("wb") as file, tqdm.wrapattr(file, "write", size, **bar) as body:
                 for chunk in answer.iter_content(1 << 17):
                     body.write(chunk)
-        _refuse_pages(Path(output), target.name, address)
+        with Path(output).open("rb") as file:
+            head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+        if not head or head.startswith((b"<!doctype", b"<html", b"<?xml")):
+            came = f"{address} answered with {'a web page' if head else 'nothing'}"
+            raise DownloadError(f"{target.name}: {came}, the file itself was expected: {REMEDY}")
         if check is not None:
             check(Path(output))
 
@@ -100,7 +104,11 @@ def fetch(
         try:
             files.fetch(target.name, downloader=transfer)
         except requests.RequestException as error:
-            raise DownloadError(f"{target.name}: {_reason(error)} at {address}: {REMEDY}") from error
+            cut = isinstance(error, requests.exceptions.ChunkedEncodingError)
+            reason = "the connection broke before the whole file came" if cut else "no connection"
+            if isinstance(error, requests.Timeout) or "timed out" in str(error):
+                reason = "no answer in time"
+            raise DownloadError(f"{target.name}: {reason} at {address}: {REMEDY}") from error
         except ValueError as error:  # pooch's word for a wrong checksum; it has removed the file
             came = str(error).split("but got ")[-1].split(".")[0]
             raise DownloadError(
@@ -108,23 +116,6 @@ def fetch(
                 f" Run the same command again; if that does not help, the publisher has changed it: {REMEDY}"
             ) from error
     return target
-
-
-def _reason(error: requests.RequestException) -> str:
-    """Return in a few words what broke."""
-    if isinstance(error, requests.Timeout) or "timed out" in str(error):
-        return "no answer in time"
-    cut = isinstance(error, requests.exceptions.ChunkedEncodingError)
-    return "the connection broke before the whole file came" if cut else "no connection"
-
-
-def _refuse_pages(path: Path, name: str, address: str) -> None:
-    """Refuse an empty file and a web page in the place of data."""
-    with path.open("rb") as file:
-        head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if not head or head.startswith((b"<!doctype", b"<html", b"<?xml")):
-        came = "a web page" if head else "nothing"
-        raise DownloadError(f"{name}: {address} answered with {came}, the file itself was expected: {REMEDY}")
 
 
 def remove_temporaries(folder: Path) -> None:

@@ -9,7 +9,7 @@ from sklearn.model_selection import train_test_split
 
 from halo_utils.core.errors import DataError
 from halo_utils.data.record import Dataset
-from halo_utils.data.tables import Read, _check_rows, _finish, _refuse_clashes, _where, read_csv
+from halo_utils.data.tables import Read, _check_rows, _finish, _refuse_clashes, _refuse_first, read_csv
 
 # Row order of HALO's Table 4, spelled as in the label column of the files.
 LUO2024 = (
@@ -24,11 +24,8 @@ def _read_file(path: Path) -> pd.DataFrame:
     """Read one luo2024 file into accession, sequence and ten 0/1 columns."""
     raw = read_csv(path, ["Entry_ID", "Sequence", "label"], optional=("",))
     _check_rows(path, raw["Entry_ID"], raw["Sequence"])
-    unknown = ~raw["label"].isin(LUO2024)
-    if unknown.any():
-        row = int(np.flatnonzero(unknown)[0])
-        label = raw["label"].iloc[row]
-        raise DataError(f"{_where(path, raw['Entry_ID'], row)}: label {label!r}; expected one of {', '.join(LUO2024)}")
+    problem = f"label {{!r}}; expected one of {', '.join(LUO2024)}".format
+    _refuse_first(path, raw["Entry_ID"], ~raw["label"].isin(LUO2024), lambda row: problem(raw["label"].iloc[row]))
     labels = pd.get_dummies(raw["label"]).reindex(columns=list(LUO2024), fill_value=0).astype("int8")
     table = pd.DataFrame({"accession": raw["Entry_ID"], "sequence": raw["Sequence"]}).join(labels)
     _refuse_clashes(path, table, LUO2024)
@@ -57,8 +54,7 @@ def read_luo2024(paths: Sequence[Path]) -> Read:
     train, swiss, trembl, distant = map(_read_file, paths)
     train["split"] = "train"
     train.loc[_validation_rows(paths[0], train), "split"] = "val"
-    stray = sorted(set(distant["accession"]) - set(trembl["accession"]))
-    if stray:
+    if stray := sorted(set(distant["accession"]) - set(trembl["accession"])):
         raise DataError(f"{paths[3].name}: {len(stray)} proteins such as {stray[0]} not in T")
     trembl["subset"] = np.where(trembl["accession"].isin(distant["accession"]), "N", "")
     table = pd.concat([train, swiss.assign(split="S"), trembl.assign(split="T")], ignore_index=True)

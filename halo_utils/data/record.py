@@ -15,8 +15,8 @@ class Dataset:
 
     name: str
     title: str
-    locations: tuple[str, ...]
-    files: tuple[str, ...] = ()
+    locations: tuple[str, ...]  # K, in the publisher's column order
+    files: tuple[str, ...] = ()  # raw tables, names of data/sources.yaml; none if it is made, not read
     read: Callable[[Sequence[Path]], tuple[pd.DataFrame, pd.DataFrame]] | None = None
-    test_sets: tuple[str, ...] = ("test",)
-    supported: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    test_sets: tuple[str, ...] = ("test",)  # what no choice may look at, the main one first
+    supported: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # locations of a test set, if not all

@@ -18,12 +18,12 @@ class Source(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     what: str
-    address: str | None
+    address: str | None  # None where it is not published as one file, and read where it is at hand
     licence: str
     citation: str
-    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
-    content: Content | None = None
-    revision: str | None = None
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")  # where its bytes are known
+    content: Content | None = None  # where the publisher may write the same rows in another way
+    revision: str | None = None  # of a hub repository
 
 
 class Registry(BaseModel):

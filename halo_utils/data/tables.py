@@ -10,7 +10,7 @@ import io
 import lzma
 import re
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -19,15 +19,16 @@ from typing import TextIO
 import numpy as np
 import pandas as pd
 from Bio.SeqIO.FastaIO import SimpleFastaParser
+from numpy.typing import ArrayLike
 
 from halo_utils.core.errors import DataError
+from halo_utils.data.record import STANDARD
 
 # Up to 64 letters, digits, dashes, underscores and inner dots: cannot leave a folder or change an address.
 SAFE = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 # UniProt's own pattern (uniprot.org/help/accession_numbers), with the number of an isoform.
 UNIPROT = re.compile(r"(?:[OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2})(?:-[0-9]+)?")
-STANDARD = frozenset("ACDEFGHIKLMNPQRSTVWY")
-LETTERS = STANDARD | frozenset("XBUZO")  # unknown, Asx, selenocysteine, Glx, pyrrolysine
+LETTERS = frozenset(STANDARD + "XBUZO")  # unknown, Asx, selenocysteine, Glx, pyrrolysine
 OPENERS = {b"\x1f\x8b": gzip.open, b"\xfd7": lzma.open}
 AGAIN = "fetch the file again (see data/README.md)"
 COMMON_COLUMNS = ("accession", "sequence", "split", "kingdom", "subset")
@@ -115,9 +116,8 @@ def read_csv(path: Path, columns: Sequence[str], optional: Collection[str] | Non
     _check_columns(path, header, columns, optional)
     for number, row in enumerate(rows, 2):
         if len(row) != len(header):
-            raise DataError(
-                f"{path.name} row {number}: {len(row)} fields, the header names {len(header)}; correct the row"
-            )
+            fields = f"{len(row)} fields, the header names {len(header)}"
+            raise DataError(f"{path.name} row {number}: {fields}; correct the row")
     if not rows:
         raise DataError(f"{path.name} has a header but no rows: {AGAIN}")
     return pd.DataFrame(rows, columns=header, dtype=str)
@@ -125,12 +125,10 @@ def read_csv(path: Path, columns: Sequence[str], optional: Collection[str] | Non
 
 def _check_columns(path: Path, header: list[str], columns: Sequence[str], optional: Collection[str] | None) -> None:
     """Refuse missing, repeated and unknown columns, with a guess at a renamed one."""
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    if repeated:
+    if repeated := sorted({name for name in header if header.count(name) > 1}):
         raise DataError(f"{path.name}: column(s) {', '.join(repeated)} occur twice; remove one of each")
     strange = [name for name in header if name not in columns and name not in (optional or ())]
-    missing = [name for name in columns if name not in header]
-    if missing:
+    if missing := [name for name in columns if name not in header]:
         likely = {name: difflib.get_close_matches(name.lower(), [s.lower() for s in strange], 1) for name in missing}
         hints = [f"{name} (is it called {near[0]!r}?)" if near else name for name, near in likely.items()]
         raise DataError(
@@ -168,8 +166,7 @@ def read_fasta(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     The accession is the second field of a UniProt header (``>sp|P04637|P53_HUMAN ...``), else the last one of the first
     word (``>tag|id``). DataError for an invalid accession or sequence, or an accession with two sequences.
     """
-    kept: dict[str, str] = {}
-    dropped = []
+    kept, dropped = dict[str, str](), []
     for number, (title, sequence) in enumerate(stream_fasta(path), 1):
         fields = (title.split() or [""])[0].split("|")
         accession = fields[1] if len(fields) == 3 and fields[0] in ("sp", "tr") else fields[-1]
@@ -184,9 +181,10 @@ def read_fasta(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return table, pd.DataFrame(dropped, columns=["accession", "reason", "file"])
 
 
-def _where(path: Path, accessions: pd.Series, row: int) -> str:
-    """Return ``file row 3 (P12345)``, rows counted as in a text editor with the header as row 1."""
-    return f"{path.name} row {row + 2} ({accessions.iloc[row] or 'no accession'})"
+def _refuse_first(path: Path, accession: pd.Series, bad: ArrayLike, problem: Callable[[int], str]) -> None:
+    """Refuse the first bad row for its problem, rows counted as in a text editor with the header as row 1."""
+    for row in np.flatnonzero(bad):
+        raise DataError(f"{path.name} row {row + 2} ({accession.iloc[row] or 'no accession'}): {problem(row)}")
 
 
 def _check_rows(path: Path, accession: pd.Series, sequence: pd.Series) -> None:
@@ -198,11 +196,10 @@ def _check_rows(path: Path, accession: pd.Series, sequence: pd.Series) -> None:
 def _binary(path: Path, raw: pd.DataFrame, columns: Sequence[str], accession: pd.Series) -> pd.DataFrame:
     """Return the label columns as int8 0/1, refusing anything else by row and column."""
     values = raw[list(columns)].apply(pd.to_numeric, errors="coerce")
-    bad = ~values.isin([0, 1]).to_numpy()
-    if bad.any():
-        row, column = map(int, np.argwhere(bad)[0])
-        value = raw[list(columns)].iloc[row, column]
-        raise DataError(f"{_where(path, accession, row)}: {columns[column]} is {value!r}; expected 0 or 1")
+    bad = ~values.isin([0, 1])
+    first = bad.idxmax(axis=1)  # bad column of a row
+    problem = "{} is {!r}; expected 0 or 1".format
+    _refuse_first(path, accession, bad.any(axis=1), lambda i: problem(first.iloc[i], raw[first.iloc[i]].iloc[i]))
     return values.astype("int8")
 
 
@@ -211,17 +208,15 @@ def _refuse_clashes(path: Path, table: pd.DataFrame, locations: Sequence[str]) -
     for columns, what in ((["sequence"], "another sequence"), (list(locations), "other locations")):
         first = table.drop_duplicates("accession").set_index("accession")[columns]
         clash = (first.loc[table["accession"]].to_numpy() != table[columns].to_numpy()).any(axis=1)
-        if clash.any():
-            where = _where(path, table["accession"], int(np.flatnonzero(clash)[0]))
-            raise DataError(f"{where}: accession occurs before with {what}; keep one of the two rows")
+        problem = f"accession occurs before with {what}; keep one of the two rows"
+        _refuse_first(path, table["accession"], clash, lambda _, problem=problem: problem)
 
 
 def _finish(table: pd.DataFrame, locations: Sequence[str], file: str) -> Read:
     """Set aside repeated accessions and unlabelled proteins; return kept and dropped rows."""
     repeated = table.duplicated(["accession"], keep="first")
-    reason = pd.Series("", index=table.index)
+    reason = (table[list(locations)].sum(axis=1) == 0).map({True: "no location", False: ""})
     reason[repeated] = "repeated accession, same sequence"
-    reason[~repeated & (table[list(locations)].sum(axis=1) == 0)] = "no location"
     dropped = table.loc[reason != "", ["accession", "split"]].assign(reason=reason[reason != ""], file=file)
     kept = table.loc[reason == "", [*COMMON_COLUMNS, *locations]].reset_index(drop=True)
     if kept.empty:

@@ -115,12 +115,6 @@ def _member(locations: tuple[str, ...], domain: tuple[str, str, str], rng: np.ra
     return protein + tail(rng) if tail else protein
 
 
-def _family_counts(n_proteins: int) -> dict[tuple[str, ...], int]:
-    """Return how many families each location set gets; at least one per split."""
-    unit = n_proteins / np.mean(FAMILY_SIZES) / sum(FAMILY_SHARE.values())
-    return {locations: max(len(SPLITS), round(unit * s)) for locations, s in FAMILY_SHARE.items()}
-
-
 def make_proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
     """Draw about ``n_proteins`` (rounded to families) from a seed; return the dataset table and the folds.
 
@@ -129,8 +123,9 @@ def make_proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, t
     """
     rng = np.random.default_rng([seed, 20])
     rows, folds, family = [], {}, 0
-    for locations, count in _family_counts(n_proteins).items():
-        for index in range(count):
+    unit = n_proteins / np.mean(FAMILY_SIZES) / sum(FAMILY_SHARE.values())
+    for locations, share in FAMILY_SHARE.items():
+        for index in range(max(len(SPLITS), round(unit * share))):  # at least one family per split
             domain = _domain(locations, rng)
             for _ in range(FAMILY_SIZES[(index // len(SPLITS)) % len(FAMILY_SIZES)]):
                 member, accession = _member(locations, domain, rng), f"SYN{len(rows):05d}"
