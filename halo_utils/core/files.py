@@ -38,8 +38,8 @@ def storage_errors(path: Path) -> Iterator[None]:
             ) from error
         if isinstance(error, PermissionError) or error.errno == errno.EROFS:
             raise StorageError(
-                f"{shown(path)} cannot be written ({error.strerror or 'no permission'}): make its folder writable, or set"
-                " HALO_ROOT to one that is"
+                f"{shown(path)} cannot be written ({error.strerror or 'no permission'}): make its folder writable, or"
+                " set HALO_ROOT to one that is"
             ) from error
         raise
 

@@ -17,7 +17,7 @@ def output_root() -> Path:
 
 
 def sources_file() -> Path:
-    """Return the list of raw files: ``data/sources.yaml``, or the one named by ``HALO_SOURCES`` (a mirror's)."""
+    """Return the list of raw files: ``data/sources.yaml``, or the one that ``HALO_SOURCES`` names (a mirror's)."""
     value = os.environ.get("HALO_SOURCES", "")
     return (REPOSITORY / value).resolve() if value else REPOSITORY / "data" / "sources.yaml"
 

@@ -43,10 +43,7 @@ def family_sizes(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFra
 
 
 def seen_before(table: pd.DataFrame) -> np.ndarray:
-    """Return, per protein, the largest share of its 6-mers in one single protein the models have seen, [B] float64.
-
-    Test proteins are compared with train and validation together, validation with train; train has 0.
-    """
+    """Return every protein's largest 6-mer share in one protein seen before its split, [B] float64; 0 for train."""
     share, split = np.zeros(len(table)), table["split"]
     for asked, seen in ((split == "val", split == "train"), (~split.isin(SEEN), split.isin(SEEN))):
         share[asked] = kmer_containment(list(table.loc[asked, "sequence"]), list(table.loc[seen, "sequence"]))

@@ -63,12 +63,5 @@ def _read_both(paths: Sequence[Path]) -> Read:
     return table, pd.concat(dropped, ignore_index=True)
 
 
-DEEPLOC2 = Dataset(
-    name="deeploc2",
-    title="DeepLoc 2.0",
-    locations=DEEPLOC,
-    files=("deeploc2/Swissprot_Train_Validation_dataset.csv", "deeploc2/hpa_testset.csv"),
-    read=_read_both,
-    test_sets=("test", "hpa"),
-    supported={"hpa": HPA_SUPPORTED},
-)
+FILES = ("deeploc2/Swissprot_Train_Validation_dataset.csv", "deeploc2/hpa_testset.csv")
+DEEPLOC2 = Dataset("deeploc2", "DeepLoc 2.0", DEEPLOC, FILES, _read_both, ("test", "hpa"), {"hpa": HPA_SUPPORTED})

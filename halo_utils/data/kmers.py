@@ -1,7 +1,4 @@
-"""How much two sequences share, in k-mers: the nearest protein, near duplicates, and families of them.
-
-k-mers are integers: scikit-learn's CountVectorizer counts the same, but on text it takes more than twice as long.
-"""
+"""How much two sequences share, in k-mers: the nearest protein, near duplicates, and families of them."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -32,10 +29,7 @@ def kmer_codes(sequence: str) -> np.ndarray:
 def kmer_matrix(
     sequences: Sequence[str], vocabulary: pd.Index | None = None
 ) -> tuple[sparse.csr_matrix, pd.Index, np.ndarray]:
-    """Return which protein holds which k-mer of the vocabulary, by default of all that occur: [B, V] int32 ones.
-
-    Then the vocabulary, and the distinct k-mers per protein inside it or not, [B].
-    """
+    """Return which protein holds which k-mer, [B, V] int32 ones, the V k-mers, and the distinct ones per protein, [B]."""
     codes = [np.unique(kmer_codes(sequence)) for sequence in sequences]
     sizes = np.array([len(c) for c in codes], dtype=np.int64)
     flat = np.concatenate([*codes, np.empty(0, dtype=np.int64)])
@@ -51,10 +45,7 @@ def kmer_matrix(
 
 
 def identity(share: float) -> float:
-    """Return the share of equal residues at which two aligned proteins have a share of their k-mers in common.
-
-    A k-mer survives if all its k residues do; with changes spread evenly that is identity to the power of k.
-    """
+    """Return the identity, spread evenly, at which aligned proteins share these k-mers: all k residues survive."""
     return share ** (1 / KMER)
 
 
@@ -75,18 +66,12 @@ def _nearest(queries: Sequence[str], targets: Iterable[str], jaccard: bool) -> t
 
 
 def kmer_containment(queries: Sequence[str], targets: Iterable[str]) -> np.ndarray:
-    """Return, per query, the largest share of its distinct k-mers found in one single target, [B] float64.
-
-    A query shorter than a k-mer gets 0. The targets may be a stream of any length.
-    """
+    """Return every query's largest share of distinct k-mers in one target of a stream, [B] float64; 0 if short."""
     return _nearest(queries, targets, jaccard=False)[0]
 
 
 def most_similar(queries: Sequence[str], targets: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return, per query, the largest Jaccard index of distinct k-mers with one target, [B] float64, and its position.
-
-    Positions, [B] int64, are of the first of equals, and -1 (with similarity 0) where no target shares a k-mer.
-    """
+    """Return every query's largest Jaccard index of k-mers with one target, [B] float64, and its place, [B], or -1."""
     return _nearest(queries, targets, jaccard=True)
 
 
@@ -106,9 +91,9 @@ def _linked(sequences: Sequence[str], cut: float) -> np.ndarray:
 
 
 def families(table: pd.DataFrame, cut: float = FAMILY) -> np.ndarray:
-    """Return the family of every protein, [B] int64: those of one split that are linked, directly or through others.
+    """Return the family of every protein, [B] int64: the connected components of a split.
 
-    Two are linked where at least ``cut`` of the distinct k-mers of one occur in the other; one too short is alone.
+    Two proteins are linked where at least ``cut`` of the distinct k-mers of one occur in the other.
     """
     family, split = np.zeros(len(table), dtype=np.int64), table["split"].to_numpy()
     for name in pd.unique(split):

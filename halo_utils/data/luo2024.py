@@ -66,11 +66,5 @@ def read_luo2024(paths: Sequence[Path]) -> Read:
     return _finish(table, LUO2024, "luo2024")
 
 
-LUO = Dataset(
-    name="luo2024",
-    title="luo2024",
-    locations=LUO2024,
-    files=tuple(f"luo2024/{name}.csv" for name in FILES),
-    read=read_luo2024,
-    test_sets=("S", "T", "N"),
-)
+PATHS = tuple(f"luo2024/{name}.csv" for name in FILES)
+LUO = Dataset("luo2024", "luo2024", LUO2024, PATHS, read_luo2024, test_sets=("S", "T", "N"))

@@ -20,10 +20,7 @@ LEAKING = 0.05  # share of near duplicates from which a test set is also measure
 
 
 def evaluation_sets(table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Return the sets a model is evaluated on: name -> boolean mask over the rows of ``table``.
-
-    Every split but ``train``, every subset, and what remains of a leaking test set without its near duplicates.
-    """
+    """Return the sets a model is evaluated on: name -> boolean mask over the rows of ``table``."""
     masks = {s: (table["split"] == s).to_numpy() for s in pd.unique(table["split"]) if s != "train"}
     subsets = {s: (table["subset"] == s).to_numpy() for s in pd.unique(table["subset"]) if s}
     clean = {}

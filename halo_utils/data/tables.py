@@ -1,7 +1,4 @@
-"""Reading text files as they come: plain, gzip or xz, with or without BOM, any line ends; one clear message if not.
-
-CSV cells come back as text, read by ``csv``: pandas fills short rows and counts rows unlike a text editor.
-"""
+"""Reading text files as they come: plain, gzip or xz, with or without BOM, any line ends; one clear message if not."""
 
 import csv
 import difflib
@@ -143,10 +140,7 @@ def _check_columns(path: Path, header: list[str], columns: Sequence[str], option
 
 
 def stream_fasta(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield (header without ``>``, sequence) of a plain, gzip or xz FASTA file, one record in memory at a time.
-
-    DataError if the file is missing, empty, damaged, not UTF-8 text, or does not start with a header.
-    """
+    """Yield (header without ``>``, sequence) of a FASTA file, one record in memory at a time; DataError if damaged."""
     number = 1
     with open_text(path) as handle:
         try:

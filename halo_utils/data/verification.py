@@ -1,7 +1,4 @@
-"""Whether a raw file holds what was published, where its publisher may write the same rows in another way.
-
-The hash is over canonical rows in sorted order, so another row order, line end, or ``1.0`` for ``1`` is the same.
-"""
+"""Whether a raw file holds what was published, in whatever order, line ends or number format it was written."""
 
 import hashlib
 from pathlib import Path

@@ -14,7 +14,7 @@ import pandas as pd
 import requests
 from tqdm.contrib.concurrent import thread_map
 
-from halo_utils.core.errors import DownloadError, StructureError
+from halo_utils.core.errors import DownloadError
 from halo_utils.core.files import storage_errors, write_bytes, write_csv
 from halo_utils.core.paths import shown
 from halo_utils.data.download import Patience, fetch, get, refuse_offline
@@ -30,7 +30,7 @@ class Outcome:
     """What a look-up came to, a row of the ledger; ``problem`` says why its ``status`` is not ``found``."""
 
     accession: str
-    status: str
+    status: str  # found, none (no prediction), failed (asked again next time), mismatched (of another sequence)
     file: str = ""
     version: str = ""
     problem: str = ""
@@ -57,12 +57,20 @@ class Client:
             prediction = self._prediction(accession)
             if prediction is None:
                 return Outcome(accession, "none", problem="AlphaFold DB has no prediction")
-            path, row = self._file(accession, sequence, str(prediction["cifUrl"] or prediction["pdbUrl"]))
-        except (DownloadError, StructureError) as error:
+            address = str(prediction["cifUrl"] or prediction["pdbUrl"])
+            name = f"{accession}{'.pdb' if urlsplit(address).path.removesuffix('.gz').endswith('.pdb') else '.cif'}"
+            self.wait()
+            with TemporaryDirectory() as folder:
+                path = fetch(address, Path(folder) / name, patience=self.patience, progress=False)
+                row, _ = load_structure(path, accession, sequence)
+                problem = str(row.get("problem", ""))
+                if row["status"] == "unreadable":
+                    return Outcome(accession, "failed", problem=problem)
+                path = pack(self.folder / f"{name}.gz", path.read_bytes())
+        except DownloadError as error:
             return Outcome(accession, "failed", problem=str(error))
         status = "found" if row["status"] == "matched" else "mismatched"
-        version = str(prediction.get("latestVersion", ""))
-        return Outcome(accession, status, path.name, version, str(row.get("problem", "")))
+        return Outcome(accession, status, path.name, str(prediction.get("latestVersion", "")), problem)
 
     def _prediction(self, accession: str) -> dict[str, Any] | None:
         """Return the entry of the protein itself (not of its isoforms), first fragment first; None on 404."""
@@ -86,17 +94,6 @@ class Client:
             ) from error
         entries = [e for e in entries if e.get("uniprotAccession", accession) == accession]
         return min(entries, key=lambda e: int(e.get("sequenceStart") or e.get("uniprotStart") or 1), default=None)
-
-    def _file(self, accession: str, sequence: str, address: str) -> tuple[Path, dict[str, Any]]:
-        """Download a model as ``<accession>.cif.gz`` (or .pdb.gz) if it can be read; return it and how it fits."""
-        name = f"{accession}{'.pdb' if urlsplit(address).path.removesuffix('.gz').endswith('.pdb') else '.cif'}"
-        self.wait()
-        with TemporaryDirectory() as folder:
-            path = fetch(address, Path(folder) / name, patience=self.patience, progress=False)
-            row, _ = load_structure(path, accession, sequence)
-            if row["status"] == "unreadable":
-                raise StructureError(str(row["problem"]))
-            return pack(self.folder / f"{name}.gz", path.read_bytes()), row
 
 
 def pack(target: Path, content: bytes) -> Path:
@@ -131,9 +128,8 @@ def fetch_structures(
     with storage_errors(target):
         target.mkdir(parents=True, exist_ok=True)
     files = structure_index(folders)
-    ledger = {
-        a: o for a, o in read_ledger(target).items() if o.status == "none" or (o.status != "failed" and a in files)
-    }
+    known = read_ledger(target).values()
+    ledger = {o.accession: o for o in known if o.status == "none" or (o.status != "failed" and o.accession in files)}
     for accession in table["accession"]:
         if accession in files:
             ledger.setdefault(accession, Outcome(accession, "found", files[accession].name))

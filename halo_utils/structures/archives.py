@@ -17,7 +17,6 @@ from halo_utils.data.download import Patience, fetch, offline, refuse_offline
 from halo_utils.structures.alphafold import pack
 from halo_utils.structures.reader import FILE_NAME, structure_index
 
-FOLDCOMP_FILES = ("", ".index", ".dbtype", ".lookup", ".source")
 Member = tuple[str, Callable[[], bytes]]  # file name without folders, and how to read it
 
 
@@ -81,19 +80,18 @@ def _foldcomp_members(database: Path, wanted: Collection[str]) -> Iterator[Membe
         ) from error
     lookup = database.with_name(database.name + ".lookup").read_text(encoding="utf-8")
     names = (line.split("\t")[1] for line in lookup.splitlines())
-    stems = {name: name.removesuffix(".fcz").removesuffix(".pdb").removesuffix(".cif") for name in names}
-    matches = {name: FILE_NAME.fullmatch(f"{stem}.pdb") for name, stem in stems.items()}
-    chosen = [name for name, match in matches.items() if match and match["accession"] in wanted]
-    if chosen:
+    files = {name: f"{name.removesuffix('.fcz').removesuffix('.pdb').removesuffix('.cif')}.pdb" for name in names}
+    matches = {name: FILE_NAME.fullmatch(file) for name, file in files.items()}
+    if chosen := [name for name, match in matches.items() if match and match["accession"] in wanted]:
         with foldcomp.open(str(database), ids=chosen) as entries:
-            for name, pdb in zip(chosen, (entry[1] for entry in entries), strict=True):
-                yield f"{stems[name]}.pdb", lambda pdb=pdb: pdb.encode()
+            for name, (_, pdb) in zip(chosen, entries, strict=True):
+                yield files[name], lambda pdb=pdb: pdb.encode()
 
 
 def fetch_foldcomp(address: str, folder: Path, patience: Patience | None = None) -> Path:
     """Download a Foldcomp data base (about 3 GB for Swiss-Prot); return its path."""
     database = folder / address.rstrip("/").rsplit("/", 1)[-1]
-    for suffix in FOLDCOMP_FILES:
+    for suffix in ("", ".index", ".dbtype", ".lookup", ".source"):
         path = database.with_name(database.name + suffix)
         if not path.is_file():
             fetch(address + suffix, path, patience=patience)

@@ -9,10 +9,7 @@ from halo_utils.structures.reader import CA, load_structures, structure_index
 
 
 def audit_files(proteins: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """Return one row per protein that has a file in ``folder``, of ``proteins`` (accession, sequence) or not.
-
-    The columns of ``load_structures``, or status ``no sequence``; format, and edges (directed, C-alpha under 10 A).
-    """
+    """Return ``load_structures``' report, format and edges of every file of ``folder``, with a sequence or not."""
     files = structure_index([folder])
     arrays, report = load_structures(proteins[proteins["accession"].isin(files)], [folder])
     edges = {accession: radius_edges(rows[:, CA]).shape[1] for accession, rows in arrays.items()}

@@ -15,10 +15,7 @@ EDGE_TYPE = "uint16"  # the longest protein of UniProt has 45,212 residues
 
 
 def radius_edges(ca: np.ndarray, cutoff_angstrom: float = 10.0) -> np.ndarray:
-    """Return the edges, [2, E] int64, between C-alphas, [L, 3], closer than the cut-off (section 2.2).
-
-    Both directions of every pair, no self-loops, in lexicographic order; NaN rows have no edges.
-    """
+    """Return C-alpha pairs [L, 3] under the cut-off, both ways, in lexicographic order, [2, E] int64 (section 2.2)."""
     placed = np.flatnonzero(np.isfinite(ca).all(axis=1))
     if len(placed) < 2:
         return np.empty((2, 0), dtype=np.int64)
@@ -30,10 +27,7 @@ def radius_edges(ca: np.ndarray, cutoff_angstrom: float = 10.0) -> np.ndarray:
 
 
 def edges_between(edges: np.ndarray, residues: np.ndarray, length: int) -> np.ndarray:
-    """Return those of the edges [2, E] of L residues that join some residues, [N] increasing, counted among these.
-
-    [2, E'] int64 in the same order: what ``radius_edges`` finds on them alone.
-    """
+    """Return the edges [2, E] of L residues that join ``residues``, [N] increasing, numbered among them, [2, E']."""
     position = np.full(length, -1)
     position[residues] = np.arange(len(residues))
     counted = position[edges]
@@ -50,13 +44,10 @@ def store_edges(path: Path, structures: ResidueStore, cutoff_angstrom: float = 1
     """Return the store of the edges of every structure, [E, 2] uint16 in the whole protein, searched once."""
     key = digest("edges", structures.content, cutoff_angstrom, EDGE_TYPE)
 
-    def edges(accession: str) -> np.ndarray:
-        return radius_edges(structures.rows(accession)[:, CA], cutoff_angstrom).T
-
     def make() -> ResidueStore:
-        names = structures.accessions
+        names, edges = structures.accessions, (lambda a: radius_edges(structures.rows(a)[:, CA], cutoff_angstrom).T)
         counts = [len(edges(a)) for a in tqdm(names, desc="edges", leave=False)]  # twice is cheaper than keeping
-        return write_store(path, key, names, counts, 2, ((i, edges(a)) for i, a in enumerate(names)), EDGE_TYPE)
+        return write_store(path, key, names, counts, 2, enumerate(map(edges, names)), EDGE_TYPE)
 
     return store_of(path, key, make)
 
@@ -64,12 +55,11 @@ def store_edges(path: Path, structures: ResidueStore, cutoff_angstrom: float = 1
 def edge_report(structures: ResidueStore, cutoff_angstrom: float = 10.0, scale: float = 0.5) -> pd.DataFrame:
     """Return, per protein of the store, its residues and edges per residue under two readings of the cut-off.
 
-    The paper joins C-alpha atoms under 10 A. The released code measures on coordinates already multiplied by
-    their feature weight ``scale``, so its 10 A act at 10 / weight.
+    The released code measures on coordinates multiplied by their feature weight ``scale``: its 10 A act at 10 / weight.
     """
     rows = []
     for accession in structures.accessions:
         ca = structures.rows(accession)[:, CA]
-        paper, code = (radius_edges(ca, cutoff_angstrom / s).shape[1] / len(ca) for s in (1.0, scale))
-        rows.append({"accession": accession, "residues": len(ca), "paper": paper, "released_code": code})
-    return pd.DataFrame(rows)
+        densities = [radius_edges(ca, cutoff_angstrom / s).shape[1] / len(ca) for s in (1.0, scale)]
+        rows.append((accession, len(ca), *densities))
+    return pd.DataFrame(rows, columns=["accession", "residues", "paper", "released_code"])

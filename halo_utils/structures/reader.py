@@ -33,16 +33,13 @@ FILE_NAME = re.compile(
 class StructureRecord:
     """One protein's backbone as read from a file: its L residues that have a C-alpha, in file order."""
 
-    sequence: str
-    backbone: np.ndarray
-    plddt: np.ndarray
+    sequence: str  # one letter per residue
+    backbone: np.ndarray  # [L, 3, 3] float32, N, CA, C in angstrom; NaN where an N or C is missing
+    plddt: np.ndarray  # [L] float32, 0..100, from the B-factor of the C-alpha; NaN where the file carries none
 
 
 def structure_index(folders: Iterable[Path]) -> dict[str, Path]:
-    """Return accession -> structure file over several folders.
-
-    An earlier folder wins, then the first fragment, a file without a version in its name, the newest version.
-    """
+    """Return accession -> file; first come first served, then first fragment, no version, newest version."""
     ranked = []
     for order, folder in enumerate(folders):
         for path in folder.iterdir():
@@ -53,10 +50,7 @@ def structure_index(folders: Iterable[Path]) -> dict[str, Path]:
 
 
 def read_structure(path: Path, sequence: str | None = None) -> StructureRecord:
-    """Read one chain of the first model of a file: the one that fits the sequence best, without one the first.
-
-    StructureError if the file cannot be parsed or holds no C-alpha.
-    """
+    """Read the chain of the first model that fits best, or first; StructureError if damaged or without C-alpha."""
     try:
         structure = gemmi.read_structure(str(path), merge_chain_parts=False)
     except (RuntimeError, ValueError, OSError) as error:
@@ -88,10 +82,7 @@ def _record(path: Path, residues: list[gemmi.Residue]) -> StructureRecord:
 
 
 def plddt_from_b_factors(b_factors: np.ndarray) -> np.ndarray:
-    """Return pLDDT 0..100 from the B-factors of a predicted structure, [L] float32; ESMFold's 0..1 is scaled.
-
-    Values below 0 or above 100 are something else, of other tools: NaN for every residue, never a wrong number.
-    """
+    """Return pLDDT 0..100 from a prediction's B-factors, [L] float32; ESMFold's 0..1 is scaled, others are NaN."""
     if b_factors.min() < 0 or b_factors.max() > 100:
         return np.full_like(b_factors, np.nan)
     return b_factors * 100 if b_factors.max() <= 1 else b_factors
@@ -129,11 +120,9 @@ def load_structures(table: pd.DataFrame, folders: Sequence[Path]) -> tuple[dict[
     arrays, rows, files = {}, [], structure_index(folders)
     proteins = zip(table["accession"], table["sequence"], strict=True)
     for accession, sequence in tqdm(proteins, total=len(table), desc="structures", leave=False):
-        row: dict[str, object] = {"accession": accession, "status": "none", "file": ""}
-        if path := files.get(accession):
-            values, arrays[accession] = load_structure(path, accession, sequence)
-            row |= {"file": path.name} | values
-        rows.append(row)
+        path = files.get(accession)
+        values, arrays[accession] = load_structure(path, accession, sequence) if path else ({"status": "none"}, None)
+        rows.append({"accession": accession, "file": path.name if path else ""} | values)
     columns = ["accession", "status", "file", "identity", "residues", "placed", "mismatches", "extra", "mean_plddt"]
     report = pd.DataFrame(rows).reindex(columns=[*columns, "problem"])
     return {accession: values for accession, values in arrays.items() if values is not None}, report

@@ -14,27 +14,17 @@ from halo_utils.embeddings.truncation import SPECIAL_TOKENS, seen_residues, trun
 from halo_utils.structures.edges import edges_between
 from halo_utils.structures.reader import CA
 
-COORDINATES = 3
-
-
-def centred(ca: np.ndarray) -> np.ndarray:
-    """Return positions relative to their mean, [N, 3], zero where a residue has no position.
-
-    AlphaFold places every model in a frame of its own; without centring the node features would carry it.
-    """
-    if not np.isfinite(ca).any():
-        return np.zeros_like(ca)
-    return np.nan_to_num(ca - np.nanmean(ca, axis=0))
-
 
 def node_features(ca: np.ndarray, embedding: np.ndarray, sequence: str) -> np.ndarray:
     """Return node features, [N, 3 + D + 4] float32, of C-alphas [N, 3] (NaN: unknown), embedding [N, D], N residues."""
-    return np.concatenate([centred(ca), embedding, biochemistry(sequence)], axis=1).astype(np.float32)
+    # Relative to their mean, as AlphaFold places every model in a frame of its own; zero where there is no position.
+    centred = np.nan_to_num(ca - np.nanmean(ca, axis=0)) if np.isfinite(ca).any() else np.zeros_like(ca)
+    return np.concatenate([centred, embedding, biochemistry(sequence)], axis=1).astype(np.float32)
 
 
 def group_widths(embedding_width: int) -> tuple[int, int, int]:
     """Return the widths of the three feature groups: coordinates, embedding, biochemistry."""
-    return COORDINATES, embedding_width, len(PROPERTIES)
+    return 3, embedding_width, len(PROPERTIES)
 
 
 def residue_graph(
@@ -51,11 +41,11 @@ def residue_graph(
     """Return the graph of one protein, whose nodes are the N residues that the language model reads.
 
     ``sequence``, ``ca`` ([L, 3] in angstrom, NaN where unknown) and ``edges`` ([2, E], of ``radius_edges``) are of the
-    whole protein, ``y`` is [K], ``embedding`` [N, D]. Data has x [N, 3 + D + 4] float32, edge_index [2, E'] int64, y [1, K]
-    float32; without structure the same width, with zero coordinates and no edges (section 2.2).
+    whole protein, ``y`` is [K], ``embedding`` [N, D]. Data has x [N, 3 + D + 4] float32, edge_index [2, E'] int64, y [1, K];
+    without structure the coordinates are zero and there are no edges (section 2.2).
     """
     nodes, read = seen_residues(len(sequence), max_tokens, truncation), truncate(sequence, max_tokens, truncation)
-    positions = np.full((len(nodes), COORDINATES), np.nan, dtype=np.float32) if ca is None else ca[nodes]
+    positions = np.full((len(nodes), 3), np.nan, dtype=np.float32) if ca is None else ca[nodes]
     joined = np.empty((2, 0), dtype=np.int64) if edges is None else edges_between(edges, nodes, len(sequence))
     return Data(
         x=torch.from_numpy(node_features(positions, np.asarray(embedding, dtype=np.float32), read)),

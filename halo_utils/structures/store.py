@@ -27,19 +27,16 @@ def store_structures(
 ) -> pd.DataFrame:
     """Parse every structure of a data set once into a store at ``path`` and return the report of ``load_structures``.
 
-    Its contacts are pairs under the cut-off in the whole structure, contacts_read those between residues that the model
-    reads (``seen_residues``); NaN for proteins without a structure.
+    Its contacts are pairs under the cut-off, contacts_read those that the model reads; NaN without a structure.
     """
     arrays, report = load_structures(table, folders)
     lengths = [len(rows) for rows in arrays.values()]
     write_store(path, _key(table), list(arrays), lengths, WIDTH, enumerate(arrays.values()), "float32")
-    seen = (seen_residues(length, max_tokens, truncation) for length in lengths)
-    contacts = {
-        a: count_contacts(arrays[a][:, CA], read, cutoff_angstrom) for a, read in zip(arrays, seen, strict=True)
-    }
-    for i, column in enumerate(("contacts", "contacts_read")):
-        report[column] = report["accession"].map({a: counts[i] for a, counts in contacts.items()}).astype(float)
-    return report
+    read = (seen_residues(length, max_tokens, truncation) for length in lengths)
+    pairs = zip(arrays.values(), read, strict=True)
+    contacts = [count_contacts(rows[:, CA], residues, cutoff_angstrom) for rows, residues in pairs]
+    counted = pd.DataFrame(contacts, list(arrays), ["contacts", "contacts_read"], dtype=float)
+    return report.join(counted, on="accession")
 
 
 def _key(table: pd.DataFrame) -> str:

@@ -1,8 +1,4 @@
-"""Backbone traces for the synthetic proteome: internal coordinates in, N/CA/C positions out.
-
-A chain is grown run by run of equal states: of several random torsion sets the one that clashes least and suits the
-fold best is kept. Bond geometry is ideal, secondary structure sensible; these are no real folds.
-"""
+"""Backbone traces for the synthetic proteome: ideal bond geometry and sensible secondary structure, no real folds."""
 
 from itertools import groupby
 

@@ -118,8 +118,7 @@ def _member(locations: tuple[str, ...], domain: tuple[str, str, str], rng: np.ra
 def make_proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
     """Draw about ``n_proteins`` (rounded to families) from a seed; return the dataset table and the folds.
 
-    The table has accession, sequence, split, kingdom, family and ten 0/1 columns; the folds are accession -> (states,
-    trace style) of the proteins that get a structure.
+    The folds are accession -> (states, trace style) of the proteins that get a structure.
     """
     rng = np.random.default_rng([seed, 20])
     rows, folds, family = [], {}, 0
