@@ -32,15 +32,12 @@ def storage_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in FULL:
             free = shutil.disk_usage(next(p for p in [path, *path.parents] if p.is_dir())).free / 1e6
-            raise StorageError(
-                f"{shown(path)} cannot be written, the disk is full ({free:,.0f} MB free): make room, or set HALO_ROOT"
-                " to a folder on a larger disk, and run the same command again; finished steps are kept"
-            ) from error
+            problem = f"{shown(path)} cannot be written, the disk is full ({free:,.0f} MB free): make room, or set"
+            remedy = "HALO_ROOT to a folder on a larger disk, and run the same command again; finished steps are kept"
+            raise StorageError(f"{problem} {remedy}") from error
         if isinstance(error, PermissionError) or error.errno == errno.EROFS:
-            raise StorageError(
-                f"{shown(path)} cannot be written ({error.strerror or 'no permission'}): make its folder writable, or"
-                " set HALO_ROOT to one that is"
-            ) from error
+            problem = f"{shown(path)} cannot be written ({error.strerror or 'no permission'})"
+            raise StorageError(f"{problem}: make its folder writable, or set HALO_ROOT to one that is") from error
         raise
 
 
@@ -53,10 +50,8 @@ def locked(path: Path, what: str, patience: float = 0.1) -> Iterator[None]:
         try:
             lock.acquire(timeout=patience)
         except Timeout as error:
-            raise BusyError(
-                f"{what} is being written by another process ({shown(path)}): wait for it or stop it, then run the"
-                " same command again; or give this run another seed or profile"
-            ) from error
+            remedy = "wait for it or stop it, and run the same command again, or give this run another seed or profile"
+            raise BusyError(f"{what} is being written by another process ({shown(path)}): {remedy}") from error
     try:
         yield
     finally:

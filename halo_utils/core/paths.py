@@ -60,8 +60,6 @@ class RunPaths:
             except OSError as error:
                 problem = error.strerror or str(error)
             if problem:
-                raise StorageError(
-                    f"{shown(folder)} cannot be written ({problem}): make it writable, or set HALO_ROOT to a folder"
-                    " that is"
-                )
+                remedy = "make it writable, or set HALO_ROOT to a folder that is"
+                raise StorageError(f"{shown(folder)} cannot be written ({problem}): {remedy}")
         return self

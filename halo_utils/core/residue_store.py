@@ -16,6 +16,8 @@ from halo_utils.core.errors import DataError
 from halo_utils.core.files import atomic_path, digest, write_json
 from halo_utils.core.paths import shown
 
+Rows = Iterable[tuple[int, np.ndarray]]  # position of a protein, and its [L, D] array
+
 
 class ResidueStore:
     """Rows of many proteins in one ``.npy`` file, found by accession: B ``accessions`` in file order, ``width`` D.
@@ -90,7 +92,7 @@ def write_store(
     accessions: Sequence[str],
     lengths: Sequence[int],
     width: int,
-    rows: Iterable[tuple[int, np.ndarray]],
+    rows: Rows,
     dtype: str = "float16",
 ) -> ResidueStore:
     """Write a store protein by protein, in any order, without holding it in memory; the index goes beside ``path``.
@@ -113,9 +115,7 @@ def write_store(
     return ResidueStore(path)
 
 
-def _fill(
-    array: np.memmap, accessions: Sequence[str], lengths: Sequence[int], rows: Iterable[tuple[int, np.ndarray]]
-) -> list[int]:
+def _fill(array: np.memmap, accessions: Sequence[str], lengths: Sequence[int], rows: Rows) -> list[int]:
     """Write the rows of every protein to its place and return their checksums, [B]."""
     starts, checksums = np.cumsum([0, *lengths]), dict[int, int]()
     for position, values in rows:
@@ -128,10 +128,8 @@ def _fill(
         with np.errstate(over="ignore"):  # said below, with the protein's name
             written[:] = values
         if array.dtype == np.float16 and np.isinf(written).any():
-            raise DataError(
-                f"{name}: a state of {np.abs(values).max():.3g} does not fit float16, which ends at 65,504 and is what"
-                " states are stored in: use another backbone"
-            )
+            limit = "float16, which ends at 65,504 and is what states are stored in: use another backbone"
+            raise DataError(f"{name}: a state of {np.abs(values).max():.3g} does not fit {limit}")
         checksums[position] = zlib.crc32(written)
     for position, name in enumerate(accessions):
         if position not in checksums:

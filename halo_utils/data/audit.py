@@ -53,8 +53,8 @@ def seen_before(table: pd.DataFrame) -> np.ndarray:
 def leakage(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFrame:
     """Return, per evaluation set, how much of it the models have seen: exact copies and near duplicates.
 
-    ``containment`` of ``table`` is from ``seen_before``, ``corpus_containment`` the same in the pre-training corpus, or
-    NaN; near duplicates are counted in both, and in the corpus proteins with nine tenths of their 6-mers.
+    The share of 6-mers in one seen protein, ``containment`` of ``table``, is ``seen_before``'s; the same in the
+    pre-training corpus, ``corpus_containment``, may be NaN.
     """
     rows = []
     for name, mask in sets.items():

@@ -36,10 +36,7 @@ def read_deeploc2(path: Path) -> Read:
 
 
 def read_hpa(path: Path) -> Read:
-    """Read ``hpa_testset.csv`` (Human Protein Atlas) as split ``hpa``; DeepLoc's other locations are all 0.
-
-    Proteins in none of the six locations with enough of them are dropped. DataError if a cell is not as published.
-    """
+    """Read ``hpa_testset.csv`` as split ``hpa``; proteins in none of ``HPA_SUPPORTED`` are dropped."""
     raw = read_csv(path, ["sid", *HPA, "fasta"], optional=("", "Lengths"))
     _check_rows(path, raw["sid"], raw["fasta"])
     table = pd.DataFrame({"accession": raw["sid"], "sequence": raw["fasta"]})
@@ -54,7 +51,6 @@ def read_hpa(path: Path) -> Read:
 
 
 def _read_both(paths: Sequence[Path]) -> Read:
-    """Read the two files into one table; DataError if a protein is in both."""
     kept, dropped = zip(read_deeploc2(paths[0]), read_hpa(paths[1]), strict=True)
     table = pd.concat(kept, ignore_index=True)
     if (repeated := table["accession"].duplicated()).any():

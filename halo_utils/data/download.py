@@ -43,10 +43,9 @@ def offline() -> bool:
 def refuse_offline(what: str) -> None:
     """Raise DownloadError, naming what was asked for, before a connection is opened while offline."""
     if offline():
-        raise DownloadError(
-            f"{what} is not on this machine and HALO_OFFLINE or HF_HUB_OFFLINE forbids downloading: unset it, or put"
-            " the file into a folder laid out as in data/README.md and set HALO_DATA_DIR to it"
-        )
+        problem = f"{what} is not on this machine and HALO_OFFLINE or HF_HUB_OFFLINE forbids downloading"
+        remedy = "put the file into a folder laid out as in data/README.md and set HALO_DATA_DIR to it"
+        raise DownloadError(f"{problem}: unset it, or {remedy}")
 
 
 def get(session: requests.Session, address: str, patience: Patience, **options: bool) -> requests.Response:
@@ -111,10 +110,9 @@ def fetch(
             raise DownloadError(f"{target.name}: {reason} at {address}: {REMEDY}") from error
         except ValueError as error:  # pooch's word for a wrong checksum; it has removed the file
             came = str(error).split("but got ")[-1].split(".")[0]
-            raise DownloadError(
-                f"{target.name}: sha256 {came} came from {address}, {sha256} was expected; the file was removed."
-                f" Run the same command again; if that does not help, the publisher has changed it: {REMEDY}"
-            ) from error
+            problem = f"sha256 {came} came from {address}, {sha256} was expected; the file was removed"
+            remedy = f"Run the same command again; if that does not help, the publisher has changed it: {REMEDY}"
+            raise DownloadError(f"{target.name}: {problem}. {remedy}") from error
     return target
 
 

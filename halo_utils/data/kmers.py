@@ -29,7 +29,7 @@ def kmer_codes(sequence: str) -> np.ndarray:
 def kmer_matrix(
     sequences: Sequence[str], vocabulary: pd.Index | None = None
 ) -> tuple[sparse.csr_matrix, pd.Index, np.ndarray]:
-    """Return which protein holds which k-mer, [B, V] int32 ones, the V k-mers, and the distinct ones per protein, [B]."""
+    """Return which protein holds which k-mer, [B, V] int32 ones, the V k-mers, and each protein's distinct ones, [B]."""
     codes = [np.unique(kmer_codes(sequence)) for sequence in sequences]
     sizes = np.array([len(c) for c in codes], dtype=np.int64)
     flat = np.concatenate([*codes, np.empty(0, dtype=np.int64)])
@@ -76,7 +76,6 @@ def most_similar(queries: Sequence[str], targets: Iterable[str]) -> tuple[np.nda
 
 
 def _linked(sequences: Sequence[str], cut: float) -> np.ndarray:
-    """Return the connected component of every protein, [B], counted from 0; see ``families``."""
     matrix, _, sizes = kmer_matrix(sequences)
     matrix = matrix[:, matrix.getnnz(axis=0) > 1]  # what a single protein has links nothing
     other, pairs = matrix.T.tocsr(), []
@@ -91,7 +90,7 @@ def _linked(sequences: Sequence[str], cut: float) -> np.ndarray:
 
 
 def families(table: pd.DataFrame, cut: float = FAMILY) -> np.ndarray:
-    """Return the family of every protein, [B] int64: the connected components of a split.
+    """Return the family of every protein, [B] int64: the connected components of each split.
 
     Two proteins are linked where at least ``cut`` of the distinct k-mers of one occur in the other.
     """

@@ -21,7 +21,6 @@ VALIDATION_SHARE = 0.15  # of Swiss_train; Luo et al. publish no validation set
 
 
 def _read_file(path: Path) -> pd.DataFrame:
-    """Read one luo2024 file into accession, sequence and ten 0/1 columns."""
     raw = read_csv(path, ["Entry_ID", "Sequence", "label"], optional=("",))
     _check_rows(path, raw["Entry_ID"], raw["Sequence"])
     problem = f"label {{!r}}; expected one of {', '.join(LUO2024)}".format
@@ -39,10 +38,8 @@ def _validation_rows(path: Path, train: pd.DataFrame) -> np.ndarray:
     try:
         return train_test_split(rows, test_size=VALIDATION_SHARE, stratify=label[rows], random_state=0)[1]
     except ValueError as error:
-        raise DataError(
-            f"{path.name}: {len(train)} proteins are too few for a validation set with every location;"
-            " expected the published file of 5,549, fetch it again"
-        ) from error
+        problem = f"{len(train)} proteins are too few for a validation set with every location"
+        raise DataError(f"{path.name}: {problem}; expected the published file of 5,549, fetch it again") from error
 
 
 def read_luo2024(paths: Sequence[Path]) -> Read:

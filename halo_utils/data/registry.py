@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from halo_utils.core.errors import DataError, DownloadError, SettingsError
 from halo_utils.core.paths import data_dir, output_root, sources_file
@@ -12,10 +12,8 @@ from halo_utils.data.download import Patience, fetch, refuse_offline, remove_tem
 from halo_utils.data.verification import Content, check_content
 
 
-class Source(BaseModel):
+class Source(BaseModel, frozen=True, extra="forbid"):
     """One raw file, or the service that structures come from; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     what: str
     address: str | None  # None where it is not published as one file, and read where it is at hand
@@ -26,10 +24,8 @@ class Source(BaseModel):
     revision: str | None = None  # of a hub repository
 
 
-class Registry(BaseModel):
+class Registry(BaseModel, frozen=True, extra="forbid"):
     """All of ``sources.yaml``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     files: dict[str, Source]
     structures: dict[str, Source]
@@ -63,10 +59,7 @@ def local_copy(name: str) -> Path | None:
 
 
 def locate(name: str, patience: Patience | None = None) -> Path:
-    """Return the local path of a file of ``data/sources.yaml``, downloaded and verified if there is no local copy.
-
-    DataError for an unknown name or other content than the published; DownloadError if it cannot be fetched.
-    """
+    """Return the local path of a file of ``data/sources.yaml``, downloaded and verified; DataError, DownloadError."""
     files = registry().files
     if name not in files:
         raise DataError(f"{name!r} is not in {sources_file().name}: known are {', '.join(files)}")
@@ -74,9 +67,8 @@ def locate(name: str, patience: Patience | None = None) -> Path:
         return path
     entry, target = files[name], raw_dir() / name
     if entry.address is None:
-        raise DownloadError(
-            f"{name} has no public address: put it into a folder laid out as in data/README.md and set HALO_DATA_DIR"
-        )
+        remedy = "put it into a folder laid out as in data/README.md and set HALO_DATA_DIR"
+        raise DownloadError(f"{name} has no public address: {remedy}")
     refuse_offline(name)
     check = partial(check_content, expected=entry.content, name=name) if entry.content else None
     remove_temporaries(target.parent)

@@ -39,10 +39,7 @@ def held_out_sets(table: pd.DataFrame) -> list[str]:
 def stratified_subset(
     table: pd.DataFrame, locations: Sequence[str], max_proteins: int, seed: int, keep: frozenset[str] = frozenset()
 ) -> Read:
-    """Draw ``max_proteins`` (0: all) with the same shares of splits and label sets; return kept and dropped rows.
-
-    Accessions in ``keep`` (proteins with a structure) stay whatever the draw says.
-    """
+    """Draw ``max_proteins`` (0: all) by split and label set, ``keep`` always; return kept and dropped rows."""
     if not max_proteins or len(table) <= max_proteins:
         return table, pd.DataFrame(columns=["accession", "split", "reason", "file"])
     label_set = table[list(locations)].astype(str).agg("".join, axis=1)
@@ -63,10 +60,9 @@ def check_splits(table: pd.DataFrame, source: str) -> None:
     present = set(table["split"])
     missing = [s for s in ("train", "val") if s not in present] + ([] if present - {"train", "val"} else ["test"])
     if missing:
-        raise DataError(
-            f"{source}: {len(table)} proteins, none of them in {', '.join(missing)}; every split needs some: use more"
-            " proteins (max_proteins), or correct the column that gives the split"
-        )
+        remedy = "use more proteins (max_proteins), or correct the column that gives the split"
+        problem = f"{len(table)} proteins, none of them in {', '.join(missing)}; every split needs some"
+        raise DataError(f"{source}: {problem}: {remedy}")
 
 
 def fingerprint(table: pd.DataFrame) -> str:

@@ -45,10 +45,8 @@ def is_uniprot(accession: str) -> bool:
 def check_accession(accession: str, where: str = "") -> str:
     """Return the accession; DataError if it is empty, or could leave a folder or change an address."""
     if not is_safe(accession):
-        raise DataError(
-            f"{where}accession {accession[:40]!r} is not valid: expected up to 64 letters, digits, '-', '_' or inner"
-            " dots, such as P04637; rename the protein"
-        )
+        expected = "expected up to 64 letters, digits, '-', '_' or inner dots, such as P04637; rename the protein"
+        raise DataError(f"{where}accession {accession[:40]!r} is not valid: {expected}")
     return accession
 
 
@@ -105,7 +103,7 @@ def read_csv(path: Path, columns: Sequence[str], optional: Collection[str] | Non
     if "\0" in text:
         row = text[: text.index("\0")].count("\n") + 1
         raise DataError(f"{path.name} row {row}: a zero byte, text was expected; {AGAIN}")
-    try:
+    try:  # not by pandas, which fills short rows in silence and counts rows unlike a text editor
         header, *rows = csv.reader(io.StringIO(text), strict=True)
     except csv.Error as error:
         raise DataError(f"{path.name} is not a valid CSV ({error}): check its quotes, or {AGAIN}") from error
@@ -121,22 +119,18 @@ def read_csv(path: Path, columns: Sequence[str], optional: Collection[str] | Non
 
 
 def _check_columns(path: Path, header: list[str], columns: Sequence[str], optional: Collection[str] | None) -> None:
-    """Refuse missing, repeated and unknown columns, with a guess at a renamed one."""
+    """Refuse missing (with a guess), repeated and unknown columns."""
     if repeated := sorted({name for name in header if header.count(name) > 1}):
         raise DataError(f"{path.name}: column(s) {', '.join(repeated)} occur twice; remove one of each")
     strange = [name for name in header if name not in columns and name not in (optional or ())]
     if missing := [name for name in columns if name not in header]:
         likely = {name: difflib.get_close_matches(name.lower(), [s.lower() for s in strange], 1) for name in missing}
         hints = [f"{name} (is it called {near[0]!r}?)" if near else name for name, near in likely.items()]
-        raise DataError(
-            f"{path.name}: column(s) {', '.join(hints)} missing; found {', '.join(header)[:300]};"
-            f" expected {', '.join(columns)}"
-        )
+        found = f"found {', '.join(header)[:300]}; expected {', '.join(columns)}"
+        raise DataError(f"{path.name}: column(s) {', '.join(hints)} missing; {found}")
     if strange and optional is not None:
-        raise DataError(
-            f"{path.name}: unknown column(s) {', '.join(strange)[:300]}; expected {', '.join(columns)};"
-            " remove the column(s), or rename them if they are misspelt"
-        )
+        remedy = f"expected {', '.join(columns)}; remove the column(s), or rename them if they are misspelt"
+        raise DataError(f"{path.name}: unknown column(s) {', '.join(strange)[:300]}; {remedy}")
 
 
 def stream_fasta(path: Path) -> Iterator[tuple[str, str]]:
@@ -168,9 +162,8 @@ def read_fasta(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         if accession in kept:
             dropped.append({"accession": accession, "reason": "repeated accession, same sequence", "file": path.name})
         if kept.setdefault(accession, sequence) != sequence:
-            raise DataError(
-                f"{path.name} record {number} ({accession}): accession occurs before with another sequence; keep one"
-            )
+            problem = f"record {number} ({accession}): accession occurs before with another sequence; keep one"
+            raise DataError(f"{path.name} {problem}")
     table = pd.DataFrame({"accession": list(kept), "sequence": list(kept.values())})
     return table, pd.DataFrame(dropped, columns=["accession", "reason", "file"])
 
@@ -182,7 +175,6 @@ def _refuse_first(path: Path, accession: pd.Series, bad: ArrayLike, problem: Cal
 
 
 def _check_rows(path: Path, accession: pd.Series, sequence: pd.Series) -> None:
-    """Refuse the first row whose accession or sequence is not valid."""
     for row, (name, residues) in enumerate(zip(accession, sequence, strict=True)):
         check_protein(f"{path.name} row {row + 2}", name, residues)
 

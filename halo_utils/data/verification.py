@@ -3,16 +3,14 @@
 import hashlib
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from halo_utils.core.errors import DataError
 from halo_utils.data.tables import read_csv
 
 
-class Content(BaseModel):
+class Content(BaseModel, frozen=True, extra="forbid"):
     """What a table must hold: the columns that count, the number of rows, and a sha256 over the canonical rows."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     columns: tuple[str, ...]
     rows: int
@@ -32,12 +30,9 @@ def check_content(path: Path, expected: Content, name: str) -> None:
     content = measure(path, expected.columns)
     remedy = "fetch it again, or compare the address in data/sources.yaml"
     if content.rows != expected.rows:
-        raise DataError(
-            f"{name}: rows are {content.rows}, the published file has {expected.rows}; the file is cut off or another"
-            f" release: {remedy}"
-        )
+        rows = f"rows are {content.rows}, the published file has {expected.rows}"
+        raise DataError(f"{name}: {rows}; the file is cut off or another release: {remedy}")
     if content.sha256_rows != expected.sha256_rows:
-        raise DataError(
-            f"{name}: the rows agree in number but some cells differ from the published file (sha256 over sorted rows"
-            f" {content.sha256_rows[:12]}, expected {expected.sha256_rows[:12]}): {remedy}"
-        )
+        sums = f"sha256 over sorted rows {content.sha256_rows[:12]}, expected {expected.sha256_rows[:12]}"
+        problem = f"the rows agree in number but some cells differ from the published file ({sums})"
+        raise DataError(f"{name}: {problem}: {remedy}")

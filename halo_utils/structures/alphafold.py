@@ -88,10 +88,8 @@ class Client:
         try:
             entries = [e for e in answer.json() if e["cifUrl"] or e["pdbUrl"]]
         except (ValueError, KeyError, TypeError) as error:
-            raise DownloadError(
-                f"{accession}: {address} did not answer with a list of predictions that name a cifUrl; run again, and"
-                " if it stays so, the service has changed"
-            ) from error
+            problem = f"{accession}: {address} did not answer with a list of predictions that name a cifUrl"
+            raise DownloadError(f"{problem}; run again, and if it stays so, the service has changed") from error
         entries = [e for e in entries if e.get("uniprotAccession", accession) == accession]
         return min(entries, key=lambda e: int(e.get("sequenceStart") or e.get("uniprotStart") or 1), default=None)
 
@@ -147,10 +145,8 @@ def fetch_structures(
         ledger |= {outcome.accession: outcome for outcome in outcomes}
         write_csv(target / LEDGER, pd.DataFrame([asdict(ledger[accession]) for accession in sorted(ledger)]))
         if len(batch) == BATCH and all(outcome.status == "failed" for outcome in outcomes):
-            raise DownloadError(
-                f"{BATCH} look-ups in a row failed, the last one: {outcomes[-1].problem}. What was fetched is kept; run"
-                " the same command again later"
-            )
+            problem = f"{BATCH} look-ups in a row failed, the last one: {outcomes[-1].problem}"
+            raise DownloadError(f"{problem}. What was fetched is kept; run the same command again later")
     return pd.DataFrame([asdict(ledger[accession]) for accession in table["accession"]])
 
 

@@ -1,7 +1,4 @@
-"""Structures in bulk: from a folder, tar or zip the user has, the Hugging Face data set, or Foldcomp's Swiss-Prot.
-
-Only files of wanted proteins are taken, as ``<accession>.<pdb|cif>.gz``, never by the path that stands in an archive.
-"""
+"""Structures in bulk: of wanted proteins, out of a folder, tar, zip, hub data set or Foldcomp data base."""
 
 import tarfile
 import zipfile
@@ -21,10 +18,9 @@ Member = tuple[str, Callable[[], bytes]]  # file name without folders, and how t
 
 
 def import_structures(origin: Path, wanted: Collection[str], target: Path) -> list[str]:
-    """Copy the structures of the wanted accessions that ``target`` lacks; return the accessions copied.
+    """Copy the structures of wanted accessions that ``target`` lacks from a folder, tar, zip or Foldcomp data base.
 
-    ``origin`` is a folder, ``.tar`` (plain or compressed), ``.zip`` or Foldcomp data base; DataError if it is none of
-    these or damaged.
+    Return the accessions copied; DataError if ``origin`` is none of these or damaged.
     """
     with storage_errors(target):
         target.mkdir(parents=True, exist_ok=True)
@@ -40,15 +36,12 @@ def import_structures(origin: Path, wanted: Collection[str], target: Path) -> li
                 pack(target / f"{accession}.{match['format']}.gz", read())
                 copied[accession] = fragment
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise DataError(
-            f"{origin.name} is damaged or cut off after {len(copied):,} structures ({error}); those are kept, fetch the"
-            " archive again and repeat the command"
-        ) from error
+        problem = f"{origin.name} is damaged or cut off after {len(copied):,} structures ({error})"
+        raise DataError(f"{problem}; those are kept, fetch the archive again and repeat the command") from error
     return sorted(copied)
 
 
 def _members(origin: Path, wanted: Collection[str]) -> Iterator[Member]:
-    """Yield the files of an origin, whatever it is."""
     if origin.is_dir():
         for path in sorted(p for p in origin.rglob("*") if p.is_file()):
             yield from _members(path, wanted) if path.suffix in (".tar", ".zip") else [(path.name, path.read_bytes)]
@@ -71,13 +64,11 @@ def _members(origin: Path, wanted: Collection[str]) -> Iterator[Member]:
 
 
 def _foldcomp_members(database: Path, wanted: Collection[str]) -> Iterator[Member]:
-    """Yield the wanted entries of a Foldcomp data base as PDB files."""
     try:
         import foldcomp
     except ImportError as error:
-        raise DataError(
-            f"{database.name} is a Foldcomp data base: install the optional package with pip install foldcomp"
-        ) from error
+        remedy = "install the optional package with pip install foldcomp"
+        raise DataError(f"{database.name} is a Foldcomp data base: {remedy}") from error
     lookup = database.with_name(database.name + ".lookup").read_text(encoding="utf-8")
     names = (line.split("\t")[1] for line in lookup.splitlines())
     files = {name: f"{name.removesuffix('.fcz').removesuffix('.pdb').removesuffix('.cif')}.pdb" for name in names}
@@ -106,10 +97,9 @@ def fetch_hub_dataset(repository: str, revision: str | None) -> Path:
         return Path(snapshot_download(repository, repo_type="dataset", revision=revision, local_files_only=offline()))
     except Exception as error:  # the hub's client raises many kinds, its own, httpx's and the system's
         refuse_offline(f"the data set {repository}")
-        raise DownloadError(
-            f"{repository} could not be fetched from the Hugging Face hub ({type(error).__name__}): check the network,"
-            " or fetch it elsewhere and pass its folder or archive with --structures-from"
-        ) from error
+        problem = f"{repository} could not be fetched from the Hugging Face hub ({type(error).__name__})"
+        remedy = "check the network, or fetch it elsewhere and pass its folder or archive with --structures-from"
+        raise DownloadError(f"{problem}: {remedy}") from error
 
 
 def describe(origin: Path, copied: list[str], wanted: Collection[str], target: Path) -> str:

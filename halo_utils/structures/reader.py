@@ -67,7 +67,6 @@ def read_structure(path: Path, sequence: str | None = None) -> StructureRecord:
 
 
 def _record(path: Path, residues: list[gemmi.Residue]) -> StructureRecord:
-    """Turn residues that have a C-alpha into arrays."""
     letters = [gemmi.find_tabulated_residue(residue.name).one_letter_code.upper() for residue in residues]
     backbone = np.full((len(residues), 3, 3), np.nan, dtype=np.float32)
     for i, residue in enumerate(residues):

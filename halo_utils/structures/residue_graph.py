@@ -41,8 +41,8 @@ def residue_graph(
     """Return the graph of one protein, whose nodes are the N residues that the language model reads.
 
     ``sequence``, ``ca`` ([L, 3] in angstrom, NaN where unknown) and ``edges`` ([2, E], of ``radius_edges``) are of the
-    whole protein, ``y`` is [K], ``embedding`` [N, D]. Data has x [N, 3 + D + 4] float32, edge_index [2, E'] int64, y [1, K];
-    without structure the coordinates are zero and there are no edges (section 2.2).
+    whole protein, ``y`` is [K], ``embedding`` [N, D]; x is [N, 3 + D + 4] float32, edge_index [2, E'] int64, y [1, K].
+    Without structure the coordinates are zero and there are no edges (section 2.2).
     """
     nodes, read = seen_residues(len(sequence), max_tokens, truncation), truncate(sequence, max_tokens, truncation)
     positions = np.full((len(nodes), 3), np.nan, dtype=np.float32) if ca is None else ca[nodes]
@@ -78,11 +78,9 @@ class GraphDataset(Dataset):
         return [min(len(s), self.max_tokens - SPECIAL_TOKENS) for s in self.sequences]
 
     def __len__(self) -> int:
-        """Number of proteins."""
         return len(self.accessions)
 
     def __getitem__(self, i: int) -> Data:
-        """Return the graph of protein ``i``."""
         name, ca, edges = self.accessions[i], None, None
         if name in self.structures:
             ca, edges = self.structures.rows(name)[:, CA], self.edges.rows(name).T

@@ -25,10 +25,7 @@ def store_structures(
     max_tokens: int = 1024,
     truncation: str = "head",
 ) -> pd.DataFrame:
-    """Parse every structure of a data set once into a store at ``path`` and return the report of ``load_structures``.
-
-    Its contacts are pairs under the cut-off, contacts_read those that the model reads; NaN without a structure.
-    """
+    """Parse every structure once into a store; return ``load_structures``' report with contacts, whole and as read."""
     arrays, report = load_structures(table, folders)
     lengths = [len(rows) for rows in arrays.values()]
     write_store(path, _key(table), list(arrays), lengths, WIDTH, enumerate(arrays.values()), "float32")

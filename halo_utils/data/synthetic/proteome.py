@@ -116,10 +116,7 @@ def _member(locations: tuple[str, ...], domain: tuple[str, str, str], rng: np.ra
 
 
 def make_proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
-    """Draw about ``n_proteins`` (rounded to families) from a seed; return the dataset table and the folds.
-
-    The folds are accession -> (states, trace style) of the proteins that get a structure.
-    """
+    """Draw about ``n_proteins``: dataset table, and accession -> (states, trace style) of those with structure."""
     rng = np.random.default_rng([seed, 20])
     rows, folds, family = [], {}, 0
     unit = n_proteins / np.mean(FAMILY_SIZES) / sum(FAMILY_SHARE.values())
@@ -138,10 +135,7 @@ def make_proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, t
 
 
 def write_structures(table: pd.DataFrame, folds: dict[str, tuple[str, str]], folder: Path, seed: int) -> None:
-    """Write ``<accession>.pdb`` into ``folder`` for every protein with a fold, pLDDT in the B-factor column.
-
-    Files that the same code and seed have made are kept, so a killed run goes on where it stopped.
-    """
+    """Write ``<accession>.pdb`` for every fold, pLDDT as B-factor; files of the same code and seed are kept."""
     sequences = table.set_index("accession")["sequence"]
     key, note = digest(seed, sequences.to_dict(), CACHE_VERSION), folder / "made_from"
     if not note.is_file() or note.read_text(encoding="utf-8") != key:
