@@ -51,11 +51,7 @@ def seen_before(table: pd.DataFrame) -> np.ndarray:
 
 
 def leakage(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Return, per evaluation set, how much of it the models have seen: exact copies and near duplicates.
-
-    The share of 6-mers in one seen protein, ``containment`` of ``table``, is ``seen_before``'s; the same in the
-    pre-training corpus, ``corpus_containment``, may be NaN.
-    """
+    """Return, per evaluation set, its copies and near duplicates of seen proteins and of the pre-training corpus."""
     rows = []
     for name, mask in sets.items():
         seen = table.loc[table["split"].isin(SEEN[:1] if name == "val" else SEEN), "sequence"]

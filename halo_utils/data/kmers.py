@@ -29,7 +29,7 @@ def kmer_codes(sequence: str) -> np.ndarray:
 def kmer_matrix(
     sequences: Sequence[str], vocabulary: pd.Index | None = None
 ) -> tuple[sparse.csr_matrix, pd.Index, np.ndarray]:
-    """Return which protein holds which k-mer, [B, V] int32 ones, the V k-mers, and each protein's distinct ones, [B]."""
+    """Return which protein holds which k-mer, [B, V] int32 ones, the V k-mers, and how many each protein has, [B]."""
     codes = [np.unique(kmer_codes(sequence)) for sequence in sequences]
     sizes = np.array([len(c) for c in codes], dtype=np.int64)
     flat = np.concatenate([*codes, np.empty(0, dtype=np.int64)])
@@ -49,9 +49,11 @@ def identity(share: float) -> float:
     return share ** (1 / KMER)
 
 
-def _nearest(queries: Sequence[str], targets: Iterable[str], jaccard: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Compare queries with ``AT_ONCE`` targets at a time; only the k-mers of the queries are kept as columns."""
-    matrix, vocabulary, sizes = kmer_matrix(queries)
+def most_similar(
+    queries: Sequence[str], targets: Iterable[str], *, jaccard: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return every query's largest Jaccard index of k-mers with one target, [B] float64, and its place, [B], or -1."""
+    matrix, vocabulary, sizes = kmer_matrix(queries)  # only the k-mers of the queries are columns
     best, where, start, targets = np.zeros(len(queries)), np.full(len(queries), -1), 0, iter(targets)
     while some := list(islice(targets, AT_ONCE)):
         other, _, other_sizes = kmer_matrix(some, vocabulary)
@@ -67,12 +69,7 @@ def _nearest(queries: Sequence[str], targets: Iterable[str], jaccard: bool) -> t
 
 def kmer_containment(queries: Sequence[str], targets: Iterable[str]) -> np.ndarray:
     """Return every query's largest share of distinct k-mers in one target of a stream, [B] float64; 0 if short."""
-    return _nearest(queries, targets, jaccard=False)[0]
-
-
-def most_similar(queries: Sequence[str], targets: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return every query's largest Jaccard index of k-mers with one target, [B] float64, and its place, [B], or -1."""
-    return _nearest(queries, targets, jaccard=True)
+    return most_similar(queries, targets, jaccard=False)[0]
 
 
 def _linked(sequences: Sequence[str], cut: float) -> np.ndarray:

@@ -45,8 +45,7 @@ def _validation_rows(path: Path, train: pd.DataFrame) -> np.ndarray:
 def read_luo2024(paths: Sequence[Path]) -> Read:
     """Read the four luo2024 ``FILES``: train and val (of Swiss_train, stratified), tests S and T, with N inside T.
 
-    A test protein that repeats an accession of an earlier file is dropped with a reason. DataError if a cell is not as
-    published, an accession has two sequences, val lacks a location, or N is not part of T.
+    A test protein that repeats an accession of an earlier file is dropped; DataError if the files are not as published.
     """
     train, swiss, trembl, distant = map(_read_file, paths)
     train["split"] = "train"

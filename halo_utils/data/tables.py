@@ -88,10 +88,7 @@ def open_text(path: Path) -> Iterator[TextIO]:
 
 
 def read_csv(path: Path, columns: Sequence[str], optional: Collection[str] | None = ()) -> pd.DataFrame:
-    """Read a CSV as text, with ``columns`` in any order and perhaps ``optional`` ones (None allows any).
-
-    DataError, naming row and remedy, for an unreadable or empty file, a row of another length, or other columns.
-    """
+    """Read a CSV as text with ``columns``, in any order, and perhaps ``optional`` ones (None: any); else DataError."""
     with open_text(path) as handle:
         try:
             text = handle.read().rstrip("\n")
@@ -151,8 +148,7 @@ def stream_fasta(path: Path) -> Iterator[tuple[str, str]]:
 def read_fasta(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the proteins of a FASTA file (accession, sequence), and the repeated records that were dropped.
 
-    The accession is the second field of a UniProt header (``>sp|P04637|P53_HUMAN ...``), else the last one of the first
-    word (``>tag|id``). DataError for an invalid accession or sequence, or an accession with two sequences.
+    The accession is the second field of ``>sp|P04637|P53_HUMAN ...``, else the last one of the first word (``>tag|id``).
     """
     kept, dropped = dict[str, str](), []
     for number, (title, sequence) in enumerate(stream_fasta(path), 1):

@@ -18,10 +18,7 @@ Member = tuple[str, Callable[[], bytes]]  # file name without folders, and how t
 
 
 def import_structures(origin: Path, wanted: Collection[str], target: Path) -> list[str]:
-    """Copy the structures of wanted accessions that ``target`` lacks from a folder, tar, zip or Foldcomp data base.
-
-    Return the accessions copied; DataError if ``origin`` is none of these or damaged.
-    """
+    """Copy the wanted structures that ``target`` lacks out of what ``_members`` reads; return their accessions."""
     with storage_errors(target):
         target.mkdir(parents=True, exist_ok=True)
     missing = set(wanted) - set(structure_index([target]))
@@ -56,8 +53,7 @@ def _members(origin: Path, wanted: Collection[str]) -> Iterator[Member]:
     elif ".tar" in origin.suffixes or origin.suffix == ".tgz" or tarfile.is_tarfile(origin):
         with tarfile.open(origin, "r|*") as archive:  # a stream: proteome archives hold gigabytes
             for member in archive:
-                file = archive.extractfile(member) if member.isfile() else None
-                if file is not None:
+                if member.isfile() and (file := archive.extractfile(member)):
                     yield PurePosixPath(member.name).name, file.read
     else:
         raise DataError(f"{origin.name}: expected a folder, a .tar, a .zip or a Foldcomp data base")

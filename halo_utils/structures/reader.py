@@ -88,10 +88,7 @@ def plddt_from_b_factors(b_factors: np.ndarray) -> np.ndarray:
 
 
 def align(record: StructureRecord, sequence: str) -> tuple[np.ndarray, float]:
-    """Return the index of every residue's partner in the record or -1, [L] int64, and the identity of the pair.
-
-    Identity is fitting pairs over the length of the shorter sequence; X, B and Z in the sequence fit anything.
-    """
+    """Return every residue's index in the record or -1, [L] int64, and the identity over the shorter sequence."""
     if record.sequence == sequence:
         return np.arange(len(sequence)), 1.0
     aligner = PairwiseAligner(mode="global", match_score=2, mismatch_score=-1, open_gap_score=-5, extend_gap_score=-0.2)
@@ -140,10 +137,9 @@ def load_structure(path: Path, accession: str, sequence: str) -> tuple[dict[str,
     values["mean_plddt"] = float(record.plddt.mean())  # NaN where the file carries no pLDDT
     needed = min(MIN_PLACED, len(sequence) // 2)
     if identity < MIN_IDENTITY or placed < needed:
-        problem = (
-            f"{path.name}: {accession} has identity {identity:.2f} with it and {placed} residues placed, at least"
-            f" {MIN_IDENTITY} and {needed} expected; it runs without structure"
-        )
+        found = f"{accession} has identity {identity:.2f} with it and {placed} residues placed"
+        expected = f"at least {MIN_IDENTITY} and {needed} expected; it runs without structure"
+        problem = f"{path.name}: {found}, {expected}"
         return {"status": "mismatched", "problem": problem, **values}, None
     rows = np.column_stack([record.backbone.reshape(-1, 9), record.plddt])
     return {"status": "matched", **values}, np.where(index[:, None] >= 0, rows[index], np.nan).astype(np.float32)

@@ -58,17 +58,14 @@ def residue_graph(
 
 @dataclass(eq=False)
 class GraphDataset(Dataset):
-    """Graphs of B proteins with ``labels`` [B, K], put together on access; nothing is parsed or searched here.
-
-    ``embeddings`` has a row per residue read, ``structures`` is of ``store_structures``, ``edges`` of ``store_edges``.
-    """
+    """Graphs of B proteins with ``labels`` [B, K], put together on access; nothing is parsed or searched here."""
 
     accessions: Sequence[str]
     sequences: Sequence[str]
     labels: np.ndarray
-    embeddings: ResidueStore
-    structures: ResidueStore
-    edges: ResidueStore
+    embeddings: ResidueStore  # one row per residue read
+    structures: ResidueStore  # of store_structures
+    edges: ResidueStore  # of store_edges
     max_tokens: int = 1024
     truncation: str = "head"
 

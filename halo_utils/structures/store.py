@@ -29,9 +29,8 @@ def store_structures(
     arrays, report = load_structures(table, folders)
     lengths = [len(rows) for rows in arrays.values()]
     write_store(path, _key(table), list(arrays), lengths, WIDTH, enumerate(arrays.values()), "float32")
-    read = (seen_residues(length, max_tokens, truncation) for length in lengths)
-    pairs = zip(arrays.values(), read, strict=True)
-    contacts = [count_contacts(rows[:, CA], residues, cutoff_angstrom) for rows, residues in pairs]
+    reading = (max_tokens, truncation)
+    contacts = [count_contacts(a[:, CA], seen_residues(len(a), *reading), cutoff_angstrom) for a in arrays.values()]
     counted = pd.DataFrame(contacts, list(arrays), ["contacts", "contacts_read"], dtype=float)
     return report.join(counted, on="accession")
 

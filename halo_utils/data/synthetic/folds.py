@@ -7,8 +7,8 @@ import numpy as np
 # Engh and Huber 1991, averaged over residue types: lengths in angstrom, angles in degrees.
 BOND = {"N-CA": 1.458, "CA-C": 1.525, "C-N": 1.329}
 ANGLE = {"N-CA-C": 111.0, "CA-C-N": 117.2, "C-N-CA": 121.7}
-# Typical (phi, psi) in degrees: alpha helix, beta strand; coil samples the basins of the Ramachandran plot.
-TORSION = {"H": (-57.0, -47.0), "E": (-120.0, 130.0)}
+# Typical (phi, psi) and spread in degrees: alpha helix, beta strand; coil samples the basins of the Ramachandran plot.
+TORSION = {"H": (np.array([-57.0, -47.0]), 4.0), "E": (np.array([-120.0, 130.0]), 9.0)}
 COIL_BASINS = np.array([(-65.0, 140.0), (-95.0, 125.0), (-62.0, -40.0), (-85.0, 0.0), (55.0, 45.0)])
 COIL_SHARE = np.array([0.42, 0.22, 0.18, 0.12, 0.06])
 CLASH_ANGSTROM = 4.2  # C-alpha atoms of residues at least three apart come no closer in real proteins
@@ -18,11 +18,9 @@ TRIALS = 48  # torsion sets tried per run: 12 leave strand domains twice as wide
 def _torsions(kind: str, length: int, trials: int, rng: np.random.Generator) -> np.ndarray:
     """Return phi, psi in radians, [T, n, 2], around the ideal values of a secondary structure."""
     if kind in TORSION:
-        mean = np.broadcast_to(TORSION[kind], (trials, length, 2))
-        spread = 4.0 if kind == "H" else 9.0
+        mean, spread = TORSION[kind]
     else:
-        mean = COIL_BASINS[rng.choice(len(COIL_BASINS), size=(trials, length), p=COIL_SHARE)]
-        spread = 14.0
+        mean, spread = COIL_BASINS[rng.choice(len(COIL_BASINS), size=(trials, length), p=COIL_SHARE)], 14.0
     return np.radians(mean + rng.normal(0.0, spread, size=(trials, length, 2)))
 
 

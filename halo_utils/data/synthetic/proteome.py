@@ -89,10 +89,9 @@ def _domain(locations: tuple[str, ...], rng: np.random.Generator) -> tuple[str, 
     unit, style = FOLDS[fold_of]
     states = (unit * 20)[: int(rng.integers(60, 105))]
     share = np.mean([frequencies(p) for p in locations], axis=0)
-    residues = list(rng.choice(list(STANDARD), size=len(states), p=share))
+    residues = rng.choice(list(STANDARD), size=len(states), p=share)
     if style == "membrane":
-        for i, state in enumerate(states):
-            residues[i] = pick(rng, "LLLIVFAGLW", 1) if state == "H" else pick(rng, "KRSGTNQKR", 1)
+        residues = [pick(rng, "LLLIVFAGLW" if state == "H" else "KRSGTNQKR", 1) for state in states]
     # proline breaks helix and strand
     kept = ({"H": "A", "E": "V"}.get(s, a) if a == "P" else a for a, s in zip(residues, states, strict=True))
     return "".join(kept), states, style
@@ -157,8 +156,7 @@ def gemmi_structure(name: str, sequence: str, backbone: np.ndarray, plddt: np.nd
     """Return a gemmi structure with one chain A from N/CA/C positions [L, 3, 3] and pLDDT [L]."""
     structure, model, chain = gemmi.Structure(), gemmi.Model(1), gemmi.Chain("A")
     structure.name = f"{name} SYNTHETIC"
-    three_letters = gemmi.expand_one_letter_sequence(sequence, gemmi.ResidueKind.AA)
-    for i, residue_name in enumerate(three_letters):
+    for i, residue_name in enumerate(gemmi.expand_one_letter_sequence(sequence, gemmi.ResidueKind.AA)):
         residue = gemmi.Residue()
         residue.name, residue.seqid = residue_name, gemmi.SeqId(i + 1, " ")
         for atom_name, element, position in zip(("N", "CA", "C"), ("N", "C", "C"), backbone[i], strict=True):
