@@ -148,7 +148,7 @@ def stream_fasta(path: Path) -> Iterator[tuple[str, str]]:
 def read_fasta(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the proteins of a FASTA file (accession, sequence), and the repeated records that were dropped.
 
-    The accession is the second field of ``>sp|P04637|P53_HUMAN ...``, else the last one of the first word (``>tag|id``).
+    The accession is the second field of ``>sp|P04637|P53_HUMAN ...``, else the last one of the first word, ``>tag|id``.
     """
     kept, dropped = dict[str, str](), []
     for number, (title, sequence) in enumerate(stream_fasta(path), 1):

@@ -1,4 +1,4 @@
-"""The structures of a data set on disk: whole proteins, N, CA, C and pLDDT, parsed once."""
+"""The structures of a data set on disk: whole proteins, N, CA, C and pLDDT, parsed once; audit of a folder of files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +10,8 @@ from halo_utils.core.files import digest
 from halo_utils.core.paths import shown
 from halo_utils.core.residue_store import ResidueStore, open_if_current, write_store
 from halo_utils.embeddings.truncation import seen_residues
-from halo_utils.structures.edges import count_contacts
-from halo_utils.structures.reader import CA, WIDTH, load_structures
+from halo_utils.structures.edges import count_contacts, radius_edges
+from halo_utils.structures.reader import CA, WIDTH, load_structures, structure_index
 
 CACHE_VERSION = 2  # raised by hand when a change here changes what is stored
 
@@ -45,3 +45,14 @@ def structure_store(path: Path, table: pd.DataFrame) -> ResidueStore:
     if store is None:
         raise DataError(f"{shown(path)} is missing, damaged or made from other proteins")
     return store
+
+
+def audit_files(proteins: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """Return ``load_structures``' report, format and edges of every file of ``folder``, with a sequence or not."""
+    files = structure_index([folder])
+    arrays, report = load_structures(proteins[proteins["accession"].isin(files)], [folder])
+    edges = {accession: radius_edges(rows[:, CA]).shape[1] for accession, rows in arrays.items()}
+    audit = pd.DataFrame({"accession": sorted(files)}).merge(report, how="left", on="accession")
+    kind = ["mmCIF" if ".cif" in files[accession].name else "PDB" for accession in audit["accession"]]
+    status = audit["status"].fillna("no sequence")
+    return audit.assign(format=kind, status=status, edges=audit["accession"].map(edges))

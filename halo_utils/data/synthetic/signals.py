@@ -27,7 +27,7 @@ def pick(rng: np.random.Generator, residues: str, least: int, most: int = 0) -> 
 
 
 def draw(pattern: str, rng: np.random.Generator) -> Piece:
-    """Return a piece drawn from a pattern such as ``C:M[KR](2,4) H:[LV](9) {KDEL|HDEL}``, each part in its state.
+    """Return a piece drawn from a pattern such as ``C:M[KR](2,4) H:[LV](9) {KDEL|HDEL}``, by default disordered.
 
     A letter stands for itself, ``[KR](2,4)`` for two to four of these, ``{KDEL|HDEL}`` for one of these words.
     """
