@@ -59,7 +59,8 @@ def fetch_structures(settings: Settings, structures_from: str, fasta: Path | Non
     else:
         origin = Path(structures_from)
     wanted = set(table["accession"])
-    print(archives.describe(origin, archives.import_structures(origin, wanted, target), wanted, target))
+    copied = archives.import_structures(origin, wanted, target)
+    print(f"{origin.name}: {len(copied):,} structures copied to {shown(target)} for {len(wanted):,} proteins")
     return 0
 
 

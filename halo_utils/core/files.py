@@ -19,7 +19,6 @@ from filelock import FileLock, Timeout
 from halo_utils.core.errors import BusyError, DataError, StorageError
 from halo_utils.core.paths import shown
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # Unfinished files carry host and process, so that those of a killed process can be told from those being written.
 HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 
@@ -30,7 +29,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             free = shutil.disk_usage(next(p for p in [path, *path.parents] if p.is_dir())).free / 1e6
             problem = f"{shown(path)} cannot be written, the disk is full ({free:,.0f} MB free): make room, or set"
             remedy = "HALO_ROOT to a folder on a larger disk, and run the same command again; finished steps are kept"

@@ -18,14 +18,12 @@ def output_root() -> Path:
 
 def sources_file() -> Path:
     """Return the list of raw files: ``data/sources.yaml``, or the one that ``HALO_SOURCES`` names (a mirror's)."""
-    value = os.environ.get("HALO_SOURCES", "")
-    return (REPOSITORY / value).resolve() if value else REPOSITORY / "data" / "sources.yaml"
+    return (REPOSITORY / (os.environ.get("HALO_SOURCES") or "data/sources.yaml")).resolve()
 
 
 def data_dir() -> Path | None:
     """Return the folder of real raw inputs that ``HALO_DATA_DIR`` names, absolute or from the repository, or None."""
-    value = os.environ.get("HALO_DATA_DIR", "")
-    return (REPOSITORY / value).resolve() if value else None
+    return (REPOSITORY / value).resolve() if (value := os.environ.get("HALO_DATA_DIR")) else None
 
 
 def shown(path: Path) -> str:

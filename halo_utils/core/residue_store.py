@@ -1,7 +1,6 @@
-"""The per-residue array store: one contiguous memory-mapped array [sum(L), D], one row per residue, plus an index.
+"""The per-residue array store: one memory-mapped array [sum(L), D], a row per residue, and an index (JSON).
 
-The index (JSON) carries the key of what made the store and a checksum per protein; the array file ends with their
-digest, behind the rows where numpy does not look. Array and index that do not belong together are made again.
+The array file ends with the digest of the index's checksums: what does not belong together is made again.
 """
 
 import json
@@ -20,10 +19,7 @@ Rows = Iterable[tuple[int, np.ndarray]]  # position of a protein, and its [L, D]
 
 
 class ResidueStore:
-    """Rows of many proteins in one ``.npy`` file, found by accession: B ``accessions`` in file order, ``width`` D.
-
-    ``key`` is the digest of what made the rows (model, revision, sequences, settings), ``content`` that of the rows.
-    """
+    """Rows [L, D] of B proteins in one ``.npy`` file; ``key`` is of what made them, ``content`` is their own digest."""
 
     def __init__(self, path: Path) -> None:
         """Open a finished store; DataError if its files are damaged or unlike in size (rows: ``damaged``)."""

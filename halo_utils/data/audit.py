@@ -52,16 +52,14 @@ def seen_before(table: pd.DataFrame) -> np.ndarray:
 
 def leakage(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFrame:
     """Return, per evaluation set, its copies and near duplicates of seen proteins and of the pre-training corpus."""
-    rows = []
+    rows, cuts = [], (NEAR_DUPLICATE, ALMOST_EQUAL)
     for name, mask in sets.items():
-        seen = table.loc[table["split"].isin(SEEN[:1] if name == "val" else SEEN), "sequence"]
+        seen = set(table.loc[table["split"].isin(SEEN[:1] if name == "val" else SEEN), "sequence"])
         shared, corpus = table.loc[mask, "containment"], table.loc[mask, "corpus_containment"]
         near = shared >= NEAR_DUPLICATE
-        near_corpus, almost = (
-            corpus.ge(cut).where(corpus.notna()).astype(float) for cut in (NEAR_DUPLICATE, ALMOST_EQUAL)
-        )
-        row = {"set": name, "proteins": int(mask.sum())}
-        row |= {"exact_copies": int(table.loc[mask, "sequence"].isin(set(seen)).sum())}
+        near_corpus, almost = (corpus.ge(cut).where(corpus.notna()).astype(float) for cut in cuts)
+        copies = int(table.loc[mask, "sequence"].isin(seen).sum())
+        row = {"set": name, "proteins": int(mask.sum()), "exact_copies": copies}
         row |= {"near_duplicates": int(near.sum()), "near_duplicate_share": float(near.mean())}
         row |= {"median_containment": float(shared.median())}
         row |= {"corpus_near_duplicates": near_corpus.sum(skipna=False)}

@@ -1,7 +1,6 @@
 """The dataset table: its splits and evaluation sets, subsets of it, its labels and its fingerprint.
 
-It holds ``accession`` (unique), ``sequence``, ``split``, ``kingdom``, ``subset`` (an evaluation set inside a split, as
-luo2024's N in T, or empty) and a 0/1 column per location; a run adds the other ``AUDIT_COLUMNS``.
+``subset`` names an evaluation set inside a split (luo2024's N in T), or is empty; a run adds the other AUDIT_COLUMNS.
 """
 
 from collections.abc import Sequence

@@ -44,10 +44,9 @@ class Client:
     folder: Path
     patience: Patience
     per_second: float = 10.0
-    turn: threading.Lock = field(default_factory=threading.Lock)
+    turn: threading.Lock = field(default_factory=threading.Lock)  # one thread sleeps, the others stand behind it
 
-    def wait(self) -> None:
-        """Wait for this thread's turn: one thread sleeps, the others stand behind it."""
+    def _wait(self) -> None:
         with self.turn:
             time.sleep(1 / self.per_second)
 
@@ -59,7 +58,7 @@ class Client:
                 return Outcome(accession, "none", problem="AlphaFold DB has no prediction")
             address = str(prediction["cifUrl"] or prediction["pdbUrl"])
             name = f"{accession}{'.pdb' if urlsplit(address).path.removesuffix('.gz').endswith('.pdb') else '.cif'}"
-            self.wait()
+            self._wait()
             with TemporaryDirectory() as folder:
                 path = fetch(address, Path(folder) / name, patience=self.patience, progress=False)
                 row, _ = load_structure(path, accession, sequence)
@@ -75,7 +74,7 @@ class Client:
     def _prediction(self, accession: str) -> dict[str, Any] | None:
         """Return the entry of the protein itself (not of its isoforms), first fragment first; None on 404."""
         address = f"{self.api.rstrip('/')}/{check_accession(accession)}"
-        self.wait()
+        self._wait()
         try:
             with requests.Session() as session:
                 answer = get(session, address, self.patience)
@@ -119,9 +118,8 @@ def fetch_structures(
 ) -> pd.DataFrame:
     """Fetch the structures of ``table`` that ``folders`` lack into ``target``; return an ``Outcome`` row per protein.
 
-    Proteins that the ledger in ``target`` says have no prediction are not asked for again; failed ones are. ``api`` is
-    the address before ``/<accession>``, ``workers`` the connections, ``per_second`` the most requests of them all.
-    DownloadError while offline, or when ``BATCH`` look-ups in a row failed; what was fetched is kept.
+    What the ledger in ``target`` says has no prediction is not asked for again at ``api``, the address before
+    ``/<accession>``. DownloadError while offline, or when ``BATCH`` look-ups in a row failed; what was fetched is kept.
     """
     with storage_errors(target):
         target.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,6 @@ from tqdm import tqdm
 
 from halo_utils.core.errors import DataError, DownloadError
 from halo_utils.core.files import storage_errors
-from halo_utils.core.paths import shown
 from halo_utils.data.download import Patience, fetch, offline, refuse_offline
 from halo_utils.structures.alphafold import pack
 from halo_utils.structures.reader import FILE_NAME, structure_index
@@ -96,8 +95,3 @@ def fetch_hub_dataset(repository: str, revision: str | None) -> Path:
         problem = f"{repository} could not be fetched from the Hugging Face hub ({type(error).__name__})"
         remedy = "check the network, or fetch it elsewhere and pass its folder or archive with --structures-from"
         raise DownloadError(f"{problem}: {remedy}") from error
-
-
-def describe(origin: Path, copied: list[str], wanted: Collection[str], target: Path) -> str:
-    """Return one line on what an import found."""
-    return f"{origin.name}: {len(copied):,} structures copied to {shown(target)} for {len(wanted):,} proteins"

@@ -1,7 +1,6 @@
 """Structure files (PDB or mmCIF, gzipped or not) to one record per protein, aligned to its sequence.
 
-What is read: the first model and fragment; the chain that fits the sequence best; the first alternative locations;
-hetero residues that stand for an amino acid (MSE, SEC, PYL). Residues without C-alpha, waters, ligands are not.
+Of models, fragments and alternative locations the first is read, of chains the best; MSE, SEC and PYL are residues.
 """
 
 import re
@@ -109,9 +108,8 @@ def count_mismatches(record: StructureRecord, sequence: str, index: np.ndarray) 
 def load_structures(table: pd.DataFrame, folders: Sequence[Path]) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
     """Read the structures of a data set: accession -> [L, WIDTH] float32 of the matched, and a report on all.
 
-    A row is a residue of the data set's sequence: x, y, z of N, CA and C in angstrom and pLDDT, NaN where the structure
-    lacks the atom. A row of the report is a protein; status is ``matched``, ``none``, ``mismatched`` or ``unreadable``,
-    ``extra`` the residues that the sequence lacks. In ``folders`` first come is first served.
+    NaN stands where the structure lacks an atom of the sequence, ``extra`` counts residues that the sequence lacks;
+    ``status`` is ``matched``, ``none``, ``mismatched`` or ``unreadable``. In ``folders`` first come is first served.
     """
     arrays, rows, files = {}, [], structure_index(folders)
     proteins = zip(table["accession"], table["sequence"], strict=True)

@@ -81,8 +81,7 @@ def build_backbone(states: str, style: str, rng: np.random.Generator) -> np.ndar
         best = int(_score(grown[:, :, 1], chain[1:, 1], kind, style, helices).argmin())
         chain, psi = np.concatenate([chain, grown[best]]), torsions[best, -1, 1]
         helices += kind == "H"
-    chain = chain[1:]
-    return (chain - chain[:, 1].mean(axis=0)).astype(np.float32)
+    return (chain[1:] - chain[1:, 1].mean(axis=0)).astype(np.float32)
 
 
 def confidence_of(states: str, rng: np.random.Generator) -> np.ndarray:

@@ -1,7 +1,6 @@
 """The synthetic demo proteome, from one seed: proteins with the field's known sorting signals, folds and pLDDT.
 
-Members of a *family* share an ancestor and differ by substitutions and fresh signals; families, never proteins, are
-dealt to the splits. Nothing here occurs in nature: it lets every step run offline and says nothing of real proteins.
+A *family* shares an ancestor and a split. No sequence occurs in nature, no result says anything of real proteins.
 """
 
 from pathlib import Path
