@@ -28,8 +28,7 @@ def data_dir() -> Path | None:
 
 def shown(path: Path) -> str:
     """Return a path as a reader may see it: relative to the output root, the repository or HALO_DATA_DIR if inside."""
-    roots = [(output_root(), ""), (REPOSITORY, ""), (data_dir(), "HALO_DATA_DIR")]
-    for root, name in roots:
+    for root, name in ((output_root(), ""), (REPOSITORY, ""), (data_dir(), "HALO_DATA_DIR")):
         if root is not None and path.resolve().is_relative_to(root):
             return str(Path(name) / path.resolve().relative_to(root))
     return path.name

@@ -36,8 +36,9 @@ class ResidueStore:
             if len(self._rows) != sum(index["lengths"]) or signature != self.content.encode():
                 raise ValueError("its index is of another array")
         except (OSError, ValueError, LookupError) as error:
-            problem = f"{shown(path)} or its index cannot be read ({error})"
-            raise DataError(f"{problem}: delete both, make it again") from error
+            raise DataError(
+                f"{shown(path)} or its index cannot be read ({error}): delete both, make it again"
+            ) from error
 
     def __reduce__(self) -> tuple[type, tuple[Path]]:  # crosses to another process by name, not by content
         return ResidueStore, (self.path,)

@@ -18,10 +18,8 @@ from halo_utils.core.errors import DownloadError
 from halo_utils.core.files import storage_errors
 
 BUSY = (429, 500, 502, 503, 504)  # answers that pass: asked again after a pause, Retry-After honoured
-REMEDY = (
-    "check the network and run the same command again, or download the file by hand into a folder laid out as in"
-    " data/README.md and set HALO_DATA_DIR to it"
-)
+BY_HAND = "into a folder laid out as in data/README.md and set HALO_DATA_DIR to it"
+REMEDY = f"check the network and run the same command again, or download the file by hand {BY_HAND}"
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,7 @@ def refuse_offline(what: str) -> None:
     """Raise DownloadError, naming what was asked for, before a connection is opened while offline."""
     if offline():
         problem = f"{what} is not on this machine and HALO_OFFLINE or HF_HUB_OFFLINE forbids downloading"
-        remedy = "put the file into a folder laid out as in data/README.md and set HALO_DATA_DIR to it"
-        raise DownloadError(f"{problem}: unset it, or {remedy}")
+        raise DownloadError(f"{problem}: unset it, or put the file {BY_HAND}")
 
 
 def get(session: requests.Session, address: str, patience: Patience, **options: bool) -> requests.Response:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from halo_utils.core.errors import DataError, DownloadError, SettingsError
 from halo_utils.core.paths import data_dir, output_root, sources_file
-from halo_utils.data.download import Patience, fetch, refuse_offline, remove_temporaries
+from halo_utils.data.download import BY_HAND, Patience, fetch, refuse_offline, remove_temporaries
 from halo_utils.data.tables import read_csv
 
 
@@ -97,8 +97,7 @@ def locate(name: str, patience: Patience | None = None) -> Path:
         return path
     entry, target = files[name], raw_dir() / name
     if entry.address is None:
-        remedy = "put it into a folder laid out as in data/README.md and set HALO_DATA_DIR"
-        raise DownloadError(f"{name} has no public address: {remedy}")
+        raise DownloadError(f"{name} has no public address: put it {BY_HAND}")
     refuse_offline(name)
     check = partial(check_content, expected=entry.content, name=name) if entry.content else None
     remove_temporaries(target.parent)
