@@ -15,7 +15,7 @@ from halo_utils.core.errors import HaloError
 from halo_utils.core.files import write_text
 from halo_utils.core.paths import REPOSITORY, RunPaths, data_dir
 from halo_utils.data.registry import registry
-from halo_utils.structures.audit import audit_files
+from halo_utils.structures.store import audit_files
 from tools import report, statements
 from tools.report import markdown
 

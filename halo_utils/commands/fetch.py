@@ -10,14 +10,13 @@ from halo_utils.core.errors import DataError, HaloError
 from halo_utils.core.files import sha256
 from halo_utils.core.paths import shown
 from halo_utils.data.datasets import DATASETS
-from halo_utils.data.registry import local_copy, locate, raw_dir, registry, structure_folders
+from halo_utils.data.registry import check_content, local_copy, locate, raw_dir, registry, structure_folders
 from halo_utils.data.tables import read_fasta
-from halo_utils.data.verification import check_content
 from halo_utils.embeddings.esm2 import load_esm2
 from halo_utils.runs.prepare import read_table
 from halo_utils.structures import alphafold, archives
-from halo_utils.structures.audit import audit_files
 from halo_utils.structures.reader import structure_index
+from halo_utils.structures.store import audit_files
 
 PARTS = ("tables", "structures", "backbone")
 
@@ -60,7 +59,8 @@ def fetch_structures(settings: Settings, structures_from: str, fasta: Path | Non
     else:
         origin = Path(structures_from)
     wanted = set(table["accession"])
-    print(archives.describe(origin, archives.import_structures(origin, wanted, target), wanted, target))
+    copied = archives.import_structures(origin, wanted, target)
+    print(f"{origin.name}: {len(copied):,} structures copied to {shown(target)} for {len(wanted):,} proteins")
     return 0
 
 

@@ -12,10 +12,7 @@ def device() -> torch.device:
 
 
 def has_bf16_units() -> bool:
-    """Return whether bf16 is faster here than float32; a processor without such units emulates it, far slower.
-
-    A CPU counts with AMX or AVX-512 BF16, a GPU from compute capability 8.0 on.
-    """
+    """Return whether this GPU or CPU (AMX, AVX-512 BF16) has units for bf16; others emulate it, far slower."""
     if device().type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()
@@ -23,7 +20,7 @@ def has_bf16_units() -> bool:
 
 
 def resolve(precision: str) -> str:
-    """Return ``32-true`` or ``bf16-mixed`` for a profile's precision, in which ``auto`` leaves it to the hardware."""
+    """Return ``32-true`` or ``bf16-mixed`` for a profile's precision; ``auto`` leaves it to the hardware."""
     return precision if precision != "auto" else "bf16-mixed" if has_bf16_units() else "32-true"
 
 

@@ -1,7 +1,4 @@
-"""The small family of errors that a user of the notebooks can meet.
-
-Every message names the item, what was expected and the remedy.
-"""
+"""The errors that a user can meet; every message names the item, what was expected and the remedy."""
 
 
 class HaloError(Exception):

@@ -19,7 +19,6 @@ from filelock import FileLock, Timeout
 from halo_utils.core.errors import BusyError, DataError, StorageError
 from halo_utils.core.paths import shown
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # Unfinished files carry host and process, so that those of a killed process can be told from those being written.
 HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 
@@ -30,37 +29,28 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             free = shutil.disk_usage(next(p for p in [path, *path.parents] if p.is_dir())).free / 1e6
-            raise StorageError(
-                f"{shown(path)} cannot be written, the disk is full ({free:,.0f} MB free): make room, or set HALO_ROOT"
-                " to a folder on a larger disk, and run the same command again; finished steps are kept"
-            ) from error
+            problem = f"{shown(path)} cannot be written, the disk is full ({free:,.0f} MB free): make room, or set"
+            remedy = "HALO_ROOT to a folder on a larger disk, and run the same command again; finished steps are kept"
+            raise StorageError(f"{problem} {remedy}") from error
         if isinstance(error, PermissionError) or error.errno == errno.EROFS:
-            reason = error.strerror or "no permission"
-            raise StorageError(
-                f"{shown(path)} cannot be written ({reason}): make its folder writable, or set HALO_ROOT to one that is"
-            ) from error
+            problem = f"{shown(path)} cannot be written ({error.strerror or 'no permission'})"
+            raise StorageError(f"{problem}: make its folder writable, or set HALO_ROOT to one that is") from error
         raise
 
 
 @contextmanager
 def locked(path: Path, what: str, patience: float = 0.1) -> Iterator[None]:
-    """Hold the lock file ``path`` for the length of the block; the system frees it when the process ends.
-
-    Raises:
-        BusyError: naming ``what`` is being written, if another process still holds it after ``patience`` seconds.
-    """
-    lock = FileLock(path)
+    """Hold the lock file ``path`` for the block; BusyError if another process has it after ``patience`` seconds."""
+    lock = FileLock(path)  # the system frees it when the process ends
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=patience)
         except Timeout as error:
-            raise BusyError(
-                f"{what} is being written by another process ({shown(path)}): wait for it or stop it, then run the"
-                " same command again; or give this run another seed or profile"
-            ) from error
+            remedy = "wait for it or stop it, and run the same command again, or give this run another seed or profile"
+            raise BusyError(f"{what} is being written by another process ({shown(path)}): {remedy}") from error
     try:
         yield
     finally:
@@ -69,12 +59,7 @@ def locked(path: Path, what: str, patience: float = 0.1) -> Iterator[None]:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside ``path`` and rename it to ``path`` when the block succeeds.
-
-    The temporary file is removed when the block raises; what a killed process leaves is removed by
-    ``remove_unfinished``. The suffix of ``path`` is kept because writers choose their format by it.
-    A full or read-only disk is a StorageError.
-    """
+    """Yield a temporary name beside ``path``, of its suffix, that becomes ``path`` if the block succeeds, else goes."""
     temporary = path.with_name(f".unfinished-{HOST}-{os.getpid()}-{path.name}")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

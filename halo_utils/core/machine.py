@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -25,17 +26,12 @@ def commit() -> str:
     return head + ("+changes" if dirty else "")
 
 
-def processor() -> str:
-    """Return the processor's name, or the architecture where the system does not tell."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
 def hardware() -> dict[str, Any]:
     """Return processor, cores, threads and GPU of this process; where it has not loaded torch it used no GPU."""
-    facts = {"processor": processor(), "cores": os.cpu_count(), "threads": os.cpu_count(), "gpu": None}
+    cpuinfo = Path("/proc/cpuinfo")
+    name = re.search(r"^model name\s*:(.*)", cpuinfo.read_text() if cpuinfo.is_file() else "", re.MULTILINE)
+    processor = name[1].strip() if name else platform.machine()
+    facts = {"processor": processor, "cores": os.cpu_count(), "threads": os.cpu_count(), "gpu": None}
     if torch := sys.modules.get("torch"):  # not imported here: that takes longer than most notebooks need
         facts |= {"threads": torch.get_num_threads(), "instructions": torch.backends.cpu.get_cpu_capability()}
         facts["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
@@ -44,5 +40,4 @@ def hardware() -> dict[str, Any]:
 
 def peak_memory_mb() -> float:
     """Return the largest resident memory of this process so far, in MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)

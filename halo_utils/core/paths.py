@@ -1,12 +1,6 @@
-"""Every path of the project, from one root; nobody else builds a path or changes directory.
-
-Nothing depends on the working directory. ``HALO_DATA_DIR`` (absolute, or relative to the repository root) is where
-raw inputs are read from; ``HALO_ROOT`` moves everything that is written; ``HALO_SOURCES`` names another list of
-addresses.
-"""
+"""Every path of the project, whatever the working directory; ``HALO_ROOT`` moves everything that is written."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from halo_utils.core.errors import StorageError
@@ -23,51 +17,32 @@ def output_root() -> Path:
 
 
 def sources_file() -> Path:
-    """Return the list of raw files: ``data/sources.yaml``, or the one named by ``HALO_SOURCES`` (a mirror's)."""
-    value = os.environ.get("HALO_SOURCES", "")
-    return (REPOSITORY / value).resolve() if value else REPOSITORY / "data" / "sources.yaml"
+    """Return the list of raw files: ``data/sources.yaml``, or the one that ``HALO_SOURCES`` names (a mirror's)."""
+    return (REPOSITORY / (os.environ.get("HALO_SOURCES") or "data/sources.yaml")).resolve()
 
 
 def data_dir() -> Path | None:
-    """Return the folder of real raw inputs named by ``HALO_DATA_DIR``, or None when it is not set."""
-    value = os.environ.get("HALO_DATA_DIR", "")
-    return (REPOSITORY / value).resolve() if value else None
+    """Return the folder of real raw inputs that ``HALO_DATA_DIR`` names, absolute or from the repository, or None."""
+    return (REPOSITORY / value).resolve() if (value := os.environ.get("HALO_DATA_DIR")) else None
 
 
 def shown(path: Path) -> str:
-    """Return a path as a reader may see it: relative to the repository, the output root or HALO_DATA_DIR if inside."""
-    roots = [(output_root(), ""), (REPOSITORY, ""), (data_dir(), "HALO_DATA_DIR")]
-    for root, name in roots:
+    """Return a path as a reader may see it: relative to the output root, the repository or HALO_DATA_DIR if inside."""
+    for root, name in ((output_root(), ""), (REPOSITORY, ""), (data_dir(), "HALO_DATA_DIR")):
         if root is not None and path.resolve().is_relative_to(root):
             return str(Path(name) / path.resolve().relative_to(root))
     return path.name
 
 
-@dataclass(frozen=True)
 class RunPaths:
-    """The folders of one run (one profile, data set and size)."""
+    """The folders of one run (one profile, data set and size) and its dataset table, which every later step reads."""
 
-    name: str
-
-    @property
-    def work(self) -> Path:
-        """Large or intermediate files: tables, stores, checkpoints, probabilities. Not tracked."""
-        return output_root() / "data" / "runs" / self.name
-
-    @property
-    def results(self) -> Path:
-        """Small CSV tables, one per table or figure of the paper."""
-        return output_root() / "data" / "results" / self.name
-
-    @property
-    def figures(self) -> Path:
-        """Figures as png and svg."""
-        return output_root() / "figures" / self.name
-
-    @property
-    def dataset(self) -> Path:
-        """The dataset table, which every later step reads."""
-        return self.work / "dataset.parquet"
+    def __init__(self, name: str) -> None:
+        self.name, root = name, output_root()
+        self.work = root / "data" / "runs" / name  # large or intermediate: tables, stores, weights; not tracked
+        self.results = root / "data" / "results" / name  # small CSV tables, one per table or figure of the paper
+        self.figures = root / "figures" / name  # png and svg
+        self.dataset = self.work / "dataset.parquet"
 
     def predictions(self, system: str) -> Path:
         """Probabilities of one system, one parquet file."""
@@ -82,8 +57,6 @@ class RunPaths:
             except OSError as error:
                 problem = error.strerror or str(error)
             if problem:
-                raise StorageError(
-                    f"{shown(folder)} cannot be written ({problem}): make it writable, or set HALO_ROOT to a folder"
-                    " that is"
-                )
+                remedy = "make it writable, or set HALO_ROOT to a folder that is"
+                raise StorageError(f"{shown(folder)} cannot be written ({problem}): {remedy}")
         return self

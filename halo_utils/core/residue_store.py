@@ -1,8 +1,6 @@
-"""The per-residue array store: one contiguous memory-mapped array [sum(L), D] plus an index.
+"""The per-residue array store: one memory-mapped array [sum(L), D], a row per residue, and an index (JSON).
 
-Exactly one row per residue; special tokens are stripped before rows get here. The index (JSON) carries the key of
-what made the store and a checksum per protein. The array file ends with the digest of these checksums, behind the
-rows where numpy does not look: array and index that do not belong together are made again, never read.
+The array file ends with the digest of the index's checksums: what does not belong together is made again.
 """
 
 import json
@@ -17,23 +15,14 @@ from halo_utils.core.errors import DataError
 from halo_utils.core.files import atomic_path, digest, write_json
 from halo_utils.core.paths import shown
 
+Rows = Iterable[tuple[int, np.ndarray]]  # position of a protein, and its [L, D] array
+
 
 class ResidueStore:
-    """Rows of many proteins in one ``.npy`` file, found by accession.
-
-    Attributes:
-        accessions: the B proteins of the store, in file order.
-        width: D, values per residue.
-        key: digest of what made the rows (model, revision, sequences, settings).
-        content: digest of the rows themselves.
-    """
+    """Rows [L, D] of B proteins in one ``.npy`` file; ``key`` is of what made them, ``content`` is their own digest."""
 
     def __init__(self, path: Path) -> None:
-        """Open a finished store; sizes are checked, rows only by ``damaged``.
-
-        Raises:
-            DataError: if one of the two files cannot be read, or they do not belong together.
-        """
+        """Open a finished store; DataError if its files are damaged or unlike in size (rows: ``damaged``)."""
         self.path = path
         try:
             index = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
@@ -43,11 +32,13 @@ class ResidueStore:
             self.width: int = self._rows.shape[1]
             stops = zip(self.accessions, np.cumsum(index["lengths"]).tolist(), index["lengths"], strict=True)
             self._slices = {accession: slice(stop - length, stop) for accession, stop, length in stops}
-            if len(self._rows) != sum(index["lengths"]) or _signature(path) != self.content:
+            signature = np.memmap(path, mode="r")[-16:].tobytes()
+            if len(self._rows) != sum(index["lengths"]) or signature != self.content.encode():
                 raise ValueError("its index is of another array")
         except (OSError, ValueError, LookupError) as error:
-            remedy = "delete both, make it again"
-            raise DataError(f"{shown(path)} or its index cannot be read ({error}): {remedy}") from error
+            raise DataError(
+                f"{shown(path)} or its index cannot be read ({error}): delete both, make it again"
+            ) from error
 
     def __reduce__(self) -> tuple[type, tuple[Path]]:  # crosses to another process by name, not by content
         return ResidueStore, (self.path,)
@@ -74,13 +65,6 @@ class ResidueStore:
         return next((name for name, known in pairs if zlib.crc32(self.rows(name)) != known), None)
 
 
-def _signature(path: Path) -> str:
-    """Return the 16 hex digits at the end of an array file."""
-    with path.open("rb") as file:
-        file.seek(-16, os.SEEK_END)
-        return file.read().decode("ascii", errors="replace")
-
-
 def open_if_current(path: Path, key: str) -> ResidueStore | None:
     """Return the store at ``path`` if it was made by ``key``, else None; says so where it is damaged."""
     if not (path.is_file() and path.with_suffix(".json").is_file()):
@@ -105,24 +89,13 @@ def write_store(
     accessions: Sequence[str],
     lengths: Sequence[int],
     width: int,
-    rows: Iterable[tuple[int, np.ndarray]],
+    rows: Rows,
     dtype: str = "float16",
 ) -> ResidueStore:
-    """Write a store protein by protein, in any order, without holding it in memory.
+    """Write a store protein by protein, in any order, without holding it in memory; the index goes beside ``path``.
 
-    Args:
-        path: ``.npy`` file; the index goes beside it as ``.json``.
-        key: digest of what makes the rows.
-        accessions: B proteins.
-        lengths: residues per protein, [B].
-        width: D.
-        rows: (position in ``accessions``, [L, D] array) pairs, each protein once.
-        dtype: type on disk.
-
-    Raises:
-        DataError: if a protein's rows do not number its residues or do not fit the type, or a protein is missing or
-            repeated.
-        StorageError: if the disk cannot hold it, before anything is computed.
+    ``rows`` yields each of the B proteins once: its position in ``accessions`` and its [L, width] array. DataError for
+    rows that do not fit ``lengths``, [B], or ``dtype``; StorageError for a full disk, before anything is computed.
     """
     with atomic_path(path) as temporary:
         array = np.lib.format.open_memmap(temporary, "w+", np.dtype(dtype), (int(sum(lengths)), width))
@@ -139,9 +112,7 @@ def write_store(
     return ResidueStore(path)
 
 
-def _fill(
-    array: np.memmap, accessions: Sequence[str], lengths: Sequence[int], rows: Iterable[tuple[int, np.ndarray]]
-) -> list[int]:
+def _fill(array: np.memmap, accessions: Sequence[str], lengths: Sequence[int], rows: Rows) -> list[int]:
     """Write the rows of every protein to its place and return their checksums, [B]."""
     starts, checksums = np.cumsum([0, *lengths]), dict[int, int]()
     for position, values in rows:
@@ -154,10 +125,8 @@ def _fill(
         with np.errstate(over="ignore"):  # said below, with the protein's name
             written[:] = values
         if array.dtype == np.float16 and np.isinf(written).any():
-            raise DataError(
-                f"{name}: a state of {np.abs(values).max():.3g} does not fit float16, which ends at 65,504 and is what"
-                " states are stored in: use another backbone"
-            )
+            limit = "float16, which ends at 65,504 and is what states are stored in: use another backbone"
+            raise DataError(f"{name}: a state of {np.abs(values).max():.3g} does not fit {limit}")
         checksums[position] = zlib.crc32(written)
     for position, name in enumerate(accessions):
         if position not in checksums:

@@ -33,10 +33,7 @@ def lengths(table: pd.DataFrame, max_residues: int) -> pd.DataFrame:
 
 
 def family_sizes(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Return, per evaluation set, how many families its proteins form and how many have relatives inside the set.
-
-    ``table`` has the column ``family`` of ``kmers.families``, ``sets`` is from ``splits.evaluation_sets``.
-    """
+    """Return, per evaluation set, how many families its proteins form and how many have relatives inside the set."""
     rows = []
     for name, mask in sets.items():
         size = table.loc[mask, "family"].value_counts()
@@ -46,10 +43,7 @@ def family_sizes(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFra
 
 
 def seen_before(table: pd.DataFrame) -> np.ndarray:
-    """Return, per protein, the largest share of its 6-mers in one single protein the models have seen, [B] float64.
-
-    Test proteins are compared with train and validation together, validation with train; train has 0.
-    """
+    """Return every protein's largest 6-mer share in one protein seen before its split, [B] float64; 0 for train."""
     share, split = np.zeros(len(table)), table["split"]
     for asked, seen in ((split == "val", split == "train"), (~split.isin(SEEN), split.isin(SEEN))):
         share[asked] = kmer_containment(list(table.loc[asked, "sequence"]), list(table.loc[seen, "sequence"]))
@@ -57,28 +51,15 @@ def seen_before(table: pd.DataFrame) -> np.ndarray:
 
 
 def leakage(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Return, per evaluation set, how much of it the models have already seen.
-
-    Args:
-        table: dataset table with a ``train`` split and the columns ``containment``, of ``seen_before``, and
-            ``corpus_containment``, the same in the pre-training corpus, NaN where that is not known.
-        sets: name -> boolean mask, from ``splits.evaluation_sets``.
-
-    Returns:
-        One row per set: proteins, exact copies, near duplicates (at least half of the 6-mers in one
-        single seen protein) and their share, and the median of the largest shared part; then the near duplicates
-        in the pre-training corpus, their share, and the share with at least nine tenths of the 6-mers in one protein.
-    """
-    rows = []
+    """Return, per evaluation set, its copies and near duplicates of seen proteins and of the pre-training corpus."""
+    rows, cuts = [], (NEAR_DUPLICATE, ALMOST_EQUAL)
     for name, mask in sets.items():
-        seen = table.loc[table["split"].isin(SEEN[:1] if name == "val" else SEEN), "sequence"]
+        seen = set(table.loc[table["split"].isin(SEEN[:1] if name == "val" else SEEN), "sequence"])
         shared, corpus = table.loc[mask, "containment"], table.loc[mask, "corpus_containment"]
         near = shared >= NEAR_DUPLICATE
-        near_corpus, almost = (
-            corpus.ge(cut).where(corpus.notna()).astype(float) for cut in (NEAR_DUPLICATE, ALMOST_EQUAL)
-        )
-        row = {"set": name, "proteins": int(mask.sum())}
-        row |= {"exact_copies": int(table.loc[mask, "sequence"].isin(set(seen)).sum())}
+        near_corpus, almost = (corpus.ge(cut).where(corpus.notna()).astype(float) for cut in cuts)
+        copies = int(table.loc[mask, "sequence"].isin(seen).sum())
+        row = {"set": name, "proteins": int(mask.sum()), "exact_copies": copies}
         row |= {"near_duplicates": int(near.sum()), "near_duplicate_share": float(near.mean())}
         row |= {"median_containment": float(shared.median())}
         row |= {"corpus_near_duplicates": near_corpus.sum(skipna=False)}

@@ -8,7 +8,7 @@ import pandas as pd
 
 from halo_utils.core.errors import DataError
 from halo_utils.data.record import Dataset
-from halo_utils.data.tables import Read, _binary, _check_rows, _finish, _refuse_clashes, _where, read_csv
+from halo_utils.data.tables import Read, _binary, _check_rows, _finish, _refuse_clashes, _refuse_first, read_csv
 
 # Column order of Swissprot_Train_Validation_dataset.csv.
 DEEPLOC = (
@@ -23,21 +23,12 @@ SPLIT_OF_PARTITION = {0: "train", 1: "train", 2: "train", 3: "val", 4: "test"}
 
 
 def read_deeploc2(path: Path) -> Read:
-    """Read ``Swissprot_Train_Validation_dataset.csv`` with HALO's split.
-
-    Returns:
-        Kept table (28,303 rows in the 2022 release) and dropped rows.
-
-    Raises:
-        DataError: if a column, partition, label or sequence is not as published.
-    """
+    """Read ``Swissprot_Train_Validation_dataset.csv`` (28,303 rows kept of 2022's); DataError if not as published."""
     raw = read_csv(path, ["ACC", "Kingdom", "Partition", *DEEPLOC, "Sequence"], optional=("", "Membrane"))
     _check_rows(path, raw["ACC"], raw["Sequence"])
     split = pd.to_numeric(raw["Partition"], errors="coerce").map(SPLIT_OF_PARTITION)
-    if split.isna().any():
-        row = int(np.flatnonzero(split.isna())[0])
-        partition = raw["Partition"].iloc[row]
-        raise DataError(f"{_where(path, raw['ACC'], row)}: Partition is {partition!r}; expected 0, 1, 2, 3 or 4")
+    problem = "Partition is {!r}; expected 0, 1, 2, 3 or 4".format
+    _refuse_first(path, raw["ACC"], split.isna(), lambda row: problem(raw["Partition"].iloc[row]))
     table = pd.DataFrame({"accession": raw["ACC"], "sequence": raw["Sequence"], "split": split})
     table = table.assign(kingdom=raw["Kingdom"], subset="").join(_binary(path, raw, DEEPLOC, raw["ACC"]))
     _refuse_clashes(path, table, ["split", *DEEPLOC])
@@ -45,13 +36,7 @@ def read_deeploc2(path: Path) -> Read:
 
 
 def read_hpa(path: Path) -> Read:
-    """Read ``hpa_testset.csv`` (Human Protein Atlas) as split ``hpa``; DeepLoc's other locations are all 0.
-
-    Proteins that are in none of the six locations with enough of them are left out.
-
-    Raises:
-        DataError: if a column, label or sequence is not as published.
-    """
+    """Read ``hpa_testset.csv`` as split ``hpa``; proteins in none of ``HPA_SUPPORTED`` are dropped."""
     raw = read_csv(path, ["sid", *HPA, "fasta"], optional=("", "Lengths"))
     _check_rows(path, raw["sid"], raw["fasta"])
     table = pd.DataFrame({"accession": raw["sid"], "sequence": raw["fasta"]})
@@ -60,17 +45,12 @@ def read_hpa(path: Path) -> Read:
     absent = dict.fromkeys(set(DEEPLOC) - set(HPA), np.int8(0))
     kept, dropped = _finish(table.assign(**absent), DEEPLOC, path.name)
     rare = kept[list(HPA_SUPPORTED)].sum(axis=1) == 0
-    left_out = kept.loc[rare, ["accession", "split"]]
-    left_out = left_out.assign(reason="in no location with enough proteins", file=path.name)
+    reason = "in no location with enough proteins"
+    left_out = kept.loc[rare, ["accession", "split"]].assign(reason=reason, file=path.name)
     return kept[~rare].reset_index(drop=True), pd.concat([dropped, left_out], ignore_index=True)
 
 
 def _read_both(paths: Sequence[Path]) -> Read:
-    """Read the two files into one table.
-
-    Raises:
-        DataError: if a protein is in both.
-    """
     kept, dropped = zip(read_deeploc2(paths[0]), read_hpa(paths[1]), strict=True)
     table = pd.concat(kept, ignore_index=True)
     if (repeated := table["accession"].duplicated()).any():
@@ -79,12 +59,5 @@ def _read_both(paths: Sequence[Path]) -> Read:
     return table, pd.concat(dropped, ignore_index=True)
 
 
-DEEPLOC2 = Dataset(
-    name="deeploc2",
-    title="DeepLoc 2.0",
-    locations=DEEPLOC,
-    files=("deeploc2/Swissprot_Train_Validation_dataset.csv", "deeploc2/hpa_testset.csv"),
-    read=_read_both,
-    test_sets=("test", "hpa"),
-    supported={"hpa": HPA_SUPPORTED},
-)
+FILES = ("deeploc2/Swissprot_Train_Validation_dataset.csv", "deeploc2/hpa_testset.csv")
+DEEPLOC2 = Dataset("deeploc2", "DeepLoc 2.0", DEEPLOC, FILES, _read_both, ("test", "hpa"), {"hpa": HPA_SUPPORTED})

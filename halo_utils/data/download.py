@@ -18,10 +18,8 @@ from halo_utils.core.errors import DownloadError
 from halo_utils.core.files import storage_errors
 
 BUSY = (429, 500, 502, 503, 504)  # answers that pass: asked again after a pause, Retry-After honoured
-REMEDY = (
-    "check the network and run the same command again, or download the file by hand into a folder laid out as in"
-    " data/README.md and set HALO_DATA_DIR to it"
-)
+BY_HAND = "into a folder laid out as in data/README.md and set HALO_DATA_DIR to it"
+REMEDY = f"check the network and run the same command again, or download the file by hand {BY_HAND}"
 
 
 @dataclass(frozen=True)
@@ -43,10 +41,8 @@ def offline() -> bool:
 def refuse_offline(what: str) -> None:
     """Raise DownloadError, naming what was asked for, before a connection is opened while offline."""
     if offline():
-        raise DownloadError(
-            f"{what} is not on this machine and HALO_OFFLINE or HF_HUB_OFFLINE forbids downloading: unset it, or put"
-            " the file into a folder laid out as in data/README.md and set HALO_DATA_DIR to it"
-        )
+        problem = f"{what} is not on this machine and HALO_OFFLINE or HF_HUB_OFFLINE forbids downloading"
+        raise DownloadError(f"{problem}: unset it, or put the file {BY_HAND}")
 
 
 def get(session: requests.Session, address: str, patience: Patience, **options: bool) -> requests.Response:
@@ -55,8 +51,8 @@ def get(session: requests.Session, address: str, patience: Patience, **options: 
     retry = Retry(patience.tries - 1, connect=0, read=0, status_forcelist=BUSY, raise_on_status=False, **pauses)
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry))
-    agent = f"halo-utils ({requests.utils.default_user_agent()})"
-    session.headers.update({"User-Agent": agent, "Accept-Encoding": "identity"})
+    session.headers["User-Agent"] = f"halo-utils ({requests.utils.default_user_agent()})"
+    session.headers["Accept-Encoding"] = "identity"
     return session.get(address, timeout=(patience.connect, patience.read), **options)
 
 
@@ -71,17 +67,8 @@ def fetch(
 ) -> Path:
     """Download ``address`` to ``target``; the file appears complete and checked, or not at all.
 
-    Args:
-        address: http or https.
-        target: where the file goes; an existing file with the right checksum is returned as it is.
-        sha256: known checksum, or None.
-        check: raises a HaloError when the content is not what was expected; runs before the file appears.
-        patience: how often and how long to try, by default ``Patience()``.
-        progress: show a progress bar.
-
-    Raises:
-        DownloadError: if nothing, something else or a fragment came; names the file, what was expected, the remedy.
-        StorageError: if the disk is full or read-only.
+    A target with the right ``sha256`` stays as it is. ``check`` raises a HaloError for unexpected content.
+    DownloadError if nothing, something else or a fragment came; StorageError if the disk is full or read-only.
     """
     patience = patience or Patience()
     refuse_offline(target.name)
@@ -97,7 +84,11 @@ def fetch(
             with Path(output).open("wb") as file, tqdm.wrapattr(file, "write", size, **bar) as body:
                 for chunk in answer.iter_content(1 << 17):
                     body.write(chunk)
-        _refuse_pages(Path(output), target.name, address)
+        with Path(output).open("rb") as file:
+            head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+        if not head or head.startswith((b"<!doctype", b"<html", b"<?xml")):
+            came = f"{address} answered with {'a web page' if head else 'nothing'}"
+            raise DownloadError(f"{target.name}: {came}, the file itself was expected: {REMEDY}")
         if check is not None:
             check(Path(output))
 
@@ -109,35 +100,21 @@ def fetch(
         try:
             files.fetch(target.name, downloader=transfer)
         except requests.RequestException as error:
-            raise DownloadError(f"{target.name}: {_reason(error)} at {address}: {REMEDY}") from error
+            cut = isinstance(error, requests.exceptions.ChunkedEncodingError)
+            reason = "the connection broke before the whole file came" if cut else "no connection"
+            if isinstance(error, requests.Timeout) or "timed out" in str(error):
+                reason = "no answer in time"
+            raise DownloadError(f"{target.name}: {reason} at {address}: {REMEDY}") from error
         except ValueError as error:  # pooch's word for a wrong checksum; it has removed the file
             came = str(error).split("but got ")[-1].split(".")[0]
-            raise DownloadError(
-                f"{target.name}: sha256 {came} came from {address}, {sha256} was expected; the file was removed."
-                f" Run the same command again; if that does not help, the publisher has changed it: {REMEDY}"
-            ) from error
+            problem = f"sha256 {came} came from {address}, {sha256} was expected; the file was removed"
+            remedy = f"Run the same command again; if that does not help, the publisher has changed it: {REMEDY}"
+            raise DownloadError(f"{target.name}: {problem}. {remedy}") from error
     return target
 
 
-def _reason(error: requests.RequestException) -> str:
-    """Return in a few words what broke."""
-    if isinstance(error, requests.Timeout) or "timed out" in str(error):
-        return "no answer in time"
-    cut = isinstance(error, requests.exceptions.ChunkedEncodingError)
-    return "the connection broke before the whole file came" if cut else "no connection"
-
-
-def _refuse_pages(path: Path, name: str, address: str) -> None:
-    """Refuse an empty file and a web page in the place of data."""
-    with path.open("rb") as file:
-        head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if not head or head.startswith((b"<!doctype", b"<html", b"<?xml")):
-        came = "a web page" if head else "nothing"
-        raise DownloadError(f"{name}: {address} answered with {came}, the file itself was expected: {REMEDY}")
-
-
 def remove_temporaries(folder: Path) -> None:
-    """Remove the temporary files that pooch left in ``folder`` an hour ago or longer, when its process was killed."""
+    """Remove the temporary files, an hour old or older, that pooch left in ``folder`` when its process was killed."""
     for path in folder.glob("tmp????????"):
         with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > 3600:

@@ -1,7 +1,4 @@
-"""How much two sequences share, in k-mers: the nearest protein, near duplicates, and families of them.
-
-k-mers are integers: scikit-learn's CountVectorizer counts the same, but on text it takes more than twice as long.
-"""
+"""How much two sequences share, in k-mers: the nearest protein, near duplicates, and families of them."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -23,6 +20,7 @@ PROTEINS_AT_ONCE = 1000  # compared with all others at once; bounds the memory o
 
 def kmer_codes(sequence: str) -> np.ndarray:
     """Return the k-mers of a sequence in order, repeats included, as integers in base 26, [max(L - 5, 0)] int64."""
+    # scikit-learn's CountVectorizer counts the same, but on text it takes more than twice as long.
     letters = np.frombuffer(sequence.encode(), dtype=np.uint8).astype(np.int64) - ord("A")
     if len(letters) < KMER:
         return np.empty(0, dtype=np.int64)
@@ -32,11 +30,7 @@ def kmer_codes(sequence: str) -> np.ndarray:
 def kmer_matrix(
     sequences: Sequence[str], vocabulary: pd.Index | None = None
 ) -> tuple[sparse.csr_matrix, pd.Index, np.ndarray]:
-    """Return which protein holds which k-mer of the vocabulary, by default of all that occur.
-
-    Returns:
-        [B, V] int32 matrix of ones, the vocabulary, and the distinct k-mers per protein inside it or not, [B].
-    """
+    """Return which protein holds which k-mer, [B, V] int32 ones, the V k-mers, and how many each protein has, [B]."""
     codes = [np.unique(kmer_codes(sequence)) for sequence in sequences]
     sizes = np.array([len(c) for c in codes], dtype=np.int64)
     flat = np.concatenate([*codes, np.empty(0, dtype=np.int64)])
@@ -46,22 +40,18 @@ def kmer_matrix(
     else:
         column = vocabulary.get_indexer(flat)
     rows, known = np.repeat(np.arange(len(codes)), sizes), column >= 0
-    shape = (len(codes), max(len(vocabulary), 1))
-    ones = np.ones(int(known.sum()), dtype=np.int32)
-    return sparse.csr_matrix((ones, (rows[known], column[known])), shape=shape), vocabulary, sizes
+    places = (np.ones(known.sum(), dtype=np.int32), (rows[known], column[known]))
+    return sparse.csr_matrix(places, shape=(len(codes), max(len(vocabulary), 1))), vocabulary, sizes
 
 
 def identity(share: float) -> float:
-    """Return the share of equal residues at which two aligned proteins have a share of their k-mers in common.
-
-    A k-mer survives if all its k residues do; with changes spread evenly that is identity to the power of k.
-    """
+    """Return the identity at which two aligned proteins share this part of their k-mers, changes spread evenly."""
     return share ** (1 / KMER)
 
 
-def _nearest(queries: Sequence[str], targets: Iterable[str], jaccard: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Compare queries with ``AT_ONCE`` targets at a time; only the k-mers of the queries are kept as columns."""
-    matrix, vocabulary, sizes = kmer_matrix(queries)
+def most_similar(queries: Sequence[str], targets: Iterable[str], jaccard: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Return every query's largest Jaccard index of k-mers with one target, [B] float64, and its place, [B], or -1."""
+    matrix, vocabulary, sizes = kmer_matrix(queries)  # only the k-mers of the queries are columns
     best, where, start, targets = np.zeros(len(queries)), np.full(len(queries), -1), 0, iter(targets)
     while some := list(islice(targets, AT_ONCE)):
         other, _, other_sizes = kmer_matrix(some, vocabulary)
@@ -76,46 +66,27 @@ def _nearest(queries: Sequence[str], targets: Iterable[str], jaccard: bool) -> t
 
 
 def kmer_containment(queries: Sequence[str], targets: Iterable[str]) -> np.ndarray:
-    """Return, per query, the largest share of its distinct k-mers found in one single target, [B] float64.
-
-    A query shorter than a k-mer gets 0. The targets may be a stream of any length.
-    """
-    return _nearest(queries, targets, jaccard=False)[0]
-
-
-def most_similar(queries: Sequence[str], targets: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return, per query, the largest similarity to one target and that target's position, the first of equals.
-
-    Returns:
-        Jaccard index of the sets of distinct k-mers (shared over all), [B] float64, and positions, [B] int64;
-        similarity 0 and position -1 where no target shares a k-mer.
-    """
-    return _nearest(queries, targets, jaccard=True)
-
-
-def _linked(sequences: Sequence[str], cut: float) -> np.ndarray:
-    """Return the connected component of every protein, [B], counted from 0; see ``families``."""
-    matrix, _, sizes = kmer_matrix(sequences)
-    matrix = matrix[:, matrix.getnnz(axis=0) > 1]  # what a single protein has links nothing
-    other, pairs = matrix.T.tocsr(), []
-    for start in range(0, len(sizes), PROTEINS_AT_ONCE):
-        shared = (matrix[start : start + PROTEINS_AT_ONCE] @ other).tocoo()
-        first, second = shared.row + start, shared.col
-        near = shared.data >= cut * np.minimum(sizes[first], sizes[second])
-        pairs.append(np.stack([first[near], second[near]]))
-    first, second = np.concatenate(pairs, axis=1)
-    links = sparse.csr_matrix((np.ones(len(first), dtype=bool), (first, second)), shape=(len(sizes),) * 2)
-    return connected_components(links, directed=False)[1]
+    """Return every query's largest share of distinct k-mers in one target of a stream, [B] float64; 0 if short."""
+    return most_similar(queries, targets, jaccard=False)[0]
 
 
 def families(table: pd.DataFrame, cut: float = FAMILY) -> np.ndarray:
-    """Return the family of every protein, [B] int64: proteins of one split that are linked, directly or through others.
+    """Return the family of every protein, [B] int64: the connected components of each split.
 
-    Two proteins are linked where at least ``cut`` of the distinct k-mers of one of them occur in the other; families
-    are the connected components of a split. A protein shorter than a k-mer is a family of its own.
+    Two proteins are linked where at least ``cut`` of the distinct k-mers of one occur in the other.
     """
-    family, split = np.zeros(len(table), dtype=np.int64), table["split"].to_numpy()
-    for name in pd.unique(split):
-        rows = np.flatnonzero(split == name)
-        family[rows] = family.max() + 1 + _linked(list(table["sequence"].iloc[rows]), cut)
+    family = np.zeros(len(table), dtype=np.int64)
+    for split in pd.unique(table["split"]):
+        rows = np.flatnonzero(table["split"] == split)
+        matrix, _, sizes = kmer_matrix(list(table["sequence"].iloc[rows]))
+        matrix = matrix[:, matrix.getnnz(axis=0) > 1]  # what a single protein has links nothing
+        other, pairs = matrix.T.tocsr(), []
+        for start in range(0, len(rows), PROTEINS_AT_ONCE):
+            shared = (matrix[start : start + PROTEINS_AT_ONCE] @ other).tocoo()
+            first, second = shared.row + start, shared.col
+            near = shared.data >= cut * np.minimum(sizes[first], sizes[second])
+            pairs.append(np.stack([first[near], second[near]]))
+        first, second = np.concatenate(pairs, axis=1)
+        links = sparse.csr_matrix((np.ones(len(first), dtype=bool), (first, second)), shape=(len(rows),) * 2)
+        family[rows] = family.max() + 1 + connected_components(links, directed=False)[1]
     return family

@@ -5,20 +5,16 @@ from halo_utils.data.datasets import DATASETS
 from halo_utils.data.deeploc import DEEPLOC, HPA, HPA_SUPPORTED
 from halo_utils.data.luo2024 import LUO2024
 
-__all__ = ["DEEPLOC", "HPA", "HPA_SUPPORTED", "LOCATIONS", "LUO2024", "canonical", "locations", "supported"]
-LOCATIONS = {name: record.locations for name, record in DATASETS.items()}
-SPELLINGS = {name.lower(): name for names in LOCATIONS.values() for name in names} | {"er": "Endoplasmic reticulum"}
+__all__ = ["DEEPLOC", "HPA", "HPA_SUPPORTED", "LUO2024", "canonical", "locations", "supported"]
+SPELLINGS = {name.lower(): name for record in DATASETS.values() for name in record.locations}
+SPELLINGS["er"] = "Endoplasmic reticulum"
 
 
 def locations(dataset: str) -> tuple[str, ...]:
-    """Return the K locations of ``dataset`` in column order.
-
-    Raises:
-        SettingsError: if the data set is unknown.
-    """
+    """Return the K locations of ``dataset`` in column order; SettingsError if the data set is unknown."""
     if dataset not in DATASETS:
         raise SettingsError(f"unknown data set {dataset!r}: use one of {', '.join(sorted(DATASETS))}")
-    return LOCATIONS[dataset]
+    return DATASETS[dataset].locations
 
 
 def supported(dataset: str, test_set: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from sklearn.model_selection import train_test_split
 
 from halo_utils.core.errors import DataError
 from halo_utils.data.record import Dataset
-from halo_utils.data.tables import Read, _check_rows, _finish, _refuse_clashes, _where, read_csv
+from halo_utils.data.tables import Read, _check_rows, _finish, _refuse_clashes, _refuse_first, read_csv
 
 # Row order of HALO's Table 4, spelled as in the label column of the files.
 LUO2024 = (
@@ -21,14 +21,10 @@ VALIDATION_SHARE = 0.15  # of Swiss_train; Luo et al. publish no validation set
 
 
 def _read_file(path: Path) -> pd.DataFrame:
-    """Read one luo2024 file into accession, sequence and ten 0/1 columns."""
     raw = read_csv(path, ["Entry_ID", "Sequence", "label"], optional=("",))
     _check_rows(path, raw["Entry_ID"], raw["Sequence"])
-    unknown = ~raw["label"].isin(LUO2024)
-    if unknown.any():
-        row = int(np.flatnonzero(unknown)[0])
-        label = raw["label"].iloc[row]
-        raise DataError(f"{_where(path, raw['Entry_ID'], row)}: label {label!r}; expected one of {', '.join(LUO2024)}")
+    problem = f"label {{!r}}; expected one of {', '.join(LUO2024)}".format
+    _refuse_first(path, raw["Entry_ID"], ~raw["label"].isin(LUO2024), lambda row: problem(raw["label"].iloc[row]))
     labels = pd.get_dummies(raw["label"]).reindex(columns=list(LUO2024), fill_value=0).astype("int8")
     table = pd.DataFrame({"accession": raw["Entry_ID"], "sequence": raw["Sequence"]}).join(labels)
     _refuse_clashes(path, table, LUO2024)
@@ -42,30 +38,19 @@ def _validation_rows(path: Path, train: pd.DataFrame) -> np.ndarray:
     try:
         return train_test_split(rows, test_size=VALIDATION_SHARE, stratify=label[rows], random_state=0)[1]
     except ValueError as error:
-        raise DataError(
-            f"{path.name}: {len(train)} proteins are too few for a validation set with every location;"
-            " expected the published file of 5,549, fetch it again"
-        ) from error
+        problem = f"{len(train)} proteins are too few for a validation set with every location"
+        raise DataError(f"{path.name}: {problem}; expected the published file of 5,549, fetch it again") from error
 
 
 def read_luo2024(paths: Sequence[Path]) -> Read:
-    """Read the four luo2024 files: train and val (from Swiss_train), tests S and T, with N inside T.
+    """Read the four luo2024 ``FILES``: train and val (of Swiss_train, stratified), tests S and T, with N inside T.
 
-    The validation set is a stratified 15 % of Swiss_train; proteins of a location with a single member
-    stay in train. A test protein that repeats an accession of an earlier file is dropped with a reason.
-
-    Args:
-        paths: of ``FILES``, in that order.
-
-    Raises:
-        DataError: if a column, label or sequence is not as published, an accession has two sequences, a location
-            has too few proteins for a validation set, or N is not part of T.
+    A test protein that repeats an accession of an earlier file is dropped; DataError if the files are not as published.
     """
     train, swiss, trembl, distant = map(_read_file, paths)
     train["split"] = "train"
     train.loc[_validation_rows(paths[0], train), "split"] = "val"
-    stray = sorted(set(distant["accession"]) - set(trembl["accession"]))
-    if stray:
+    if stray := sorted(set(distant["accession"]) - set(trembl["accession"])):
         raise DataError(f"{paths[3].name}: {len(stray)} proteins such as {stray[0]} not in T")
     trembl["subset"] = np.where(trembl["accession"].isin(distant["accession"]), "N", "")
     table = pd.concat([train, swiss.assign(split="S"), trembl.assign(split="T")], ignore_index=True)
@@ -77,11 +62,5 @@ def read_luo2024(paths: Sequence[Path]) -> Read:
     return _finish(table, LUO2024, "luo2024")
 
 
-LUO = Dataset(
-    name="luo2024",
-    title="luo2024",
-    locations=LUO2024,
-    files=tuple(f"luo2024/{name}.csv" for name in FILES),
-    read=read_luo2024,
-    test_sets=("S", "T", "N"),
-)
+PATHS = tuple(f"luo2024/{name}.csv" for name in FILES)
+LUO = Dataset("luo2024", "luo2024", LUO2024, PATHS, read_luo2024, test_sets=("S", "T", "N"))

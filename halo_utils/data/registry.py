@@ -1,45 +1,64 @@
-"""The raw files: what is listed in ``data/sources.yaml``, and where each is on this machine.
+"""The raw files: what ``data/sources.yaml`` lists, looked for in ``HALO_DATA_DIR``, ``data/raw``, at the address."""
 
-A local folder (``HALO_DATA_DIR``) is looked at first, then ``data/raw``, then the publisher's address.
-"""
-
+import hashlib
 from functools import partial
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from halo_utils.core.errors import DataError, DownloadError, SettingsError
 from halo_utils.core.paths import data_dir, output_root, sources_file
-from halo_utils.data.download import Patience, fetch, refuse_offline, remove_temporaries
-from halo_utils.data.verification import Content, check_content
+from halo_utils.data.download import BY_HAND, Patience, fetch, refuse_offline, remove_temporaries
+from halo_utils.data.tables import read_csv
 
 
-class Source(BaseModel):
-    """One raw file, or the service that structures come from; an unknown key is an error.
+class Content(BaseModel, frozen=True, extra="forbid"):
+    """What a table must hold: the columns that count, the number of rows, and a sha256 over the canonical rows."""
 
-    ``sha256`` where its bytes are known, ``content`` where the publisher may write the same rows in another way,
-    ``revision`` of a hub repository. Without an address it is not published as one file, and read where it is at hand.
-    """
+    columns: tuple[str, ...]
+    rows: int
+    sha256_rows: str
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Source(BaseModel, frozen=True, extra="forbid"):
+    """One raw file, or the service that structures come from; an unknown key is an error."""
 
     what: str
-    address: str | None
+    address: str | None  # None where it is not published as one file, and read where it is at hand
     licence: str
     citation: str
-    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
-    content: Content | None = None
-    revision: str | None = None
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")  # where its bytes are known
+    content: Content | None = None  # where the publisher may write the same rows in another way
+    revision: str | None = None  # of a hub repository
 
 
-class Registry(BaseModel):
+class Registry(BaseModel, frozen=True, extra="forbid"):
     """All of ``sources.yaml``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     files: dict[str, Source]
     structures: dict[str, Source]
+
+
+def measure(path: Path, columns: tuple[str, ...]) -> Content:
+    """Return the content of a CSV as it is; another row order, line end, or ``1.0`` for ``1`` is the same."""
+    table = read_csv(path, columns, optional=None)[list(columns)]
+    table = table.map(str.strip).replace(r"^(-?\d+)\.0$", r"\1", regex=True)
+    rows = sorted("\t".join(row) for row in table.itertuples(index=False))
+    return Content(columns=columns, rows=len(rows), sha256_rows=hashlib.sha256("\n".join(rows).encode()).hexdigest())
+
+
+def check_content(path: Path, expected: Content, name: str) -> None:
+    """Raise DataError, naming the first difference, when a CSV is not what was published."""
+    content = measure(path, expected.columns)
+    remedy = "fetch it again, or compare the address in data/sources.yaml"
+    if content.rows != expected.rows:
+        rows = f"rows are {content.rows}, the published file has {expected.rows}"
+        raise DataError(f"{name}: {rows}; the file is cut off or another release: {remedy}")
+    if content.sha256_rows != expected.sha256_rows:
+        sums = f"sha256 over sorted rows {content.sha256_rows[:12]}, expected {expected.sha256_rows[:12]}"
+        problem = f"the rows agree in number but some cells differ from the published file ({sums})"
+        raise DataError(f"{name}: {problem}: {remedy}")
 
 
 def registry() -> Registry:
@@ -70,16 +89,7 @@ def local_copy(name: str) -> Path | None:
 
 
 def locate(name: str, patience: Patience | None = None) -> Path:
-    """Return the local path of a registered file, downloading and verifying it when no local copy exists.
-
-    Args:
-        name: a key of ``files`` in ``data/sources.yaml``, such as ``deeploc2/hpa_testset.csv``.
-        patience: how long to try.
-
-    Raises:
-        DataError: if the name is unknown or the content is not the published one.
-        DownloadError: if it cannot be fetched. A bad file is never left behind.
-    """
+    """Return the local path of a file of ``data/sources.yaml``, downloaded and verified; DataError, DownloadError."""
     files = registry().files
     if name not in files:
         raise DataError(f"{name!r} is not in {sources_file().name}: known are {', '.join(files)}")
@@ -87,9 +97,7 @@ def locate(name: str, patience: Patience | None = None) -> Path:
         return path
     entry, target = files[name], raw_dir() / name
     if entry.address is None:
-        raise DownloadError(
-            f"{name} has no public address: put it into a folder laid out as in data/README.md and set HALO_DATA_DIR"
-        )
+        raise DownloadError(f"{name} has no public address: put it {BY_HAND}")
     refuse_offline(name)
     check = partial(check_content, expected=entry.content, name=name) if entry.content else None
     remove_temporaries(target.parent)

@@ -1,9 +1,6 @@
 """The dataset table: its splits and evaluation sets, subsets of it, its labels and its fingerprint.
 
-It holds ``accession`` (unique), ``sequence``, ``split``, ``kingdom``, ``subset`` and one 0/1 column per location.
-``subset`` names a smaller evaluation set inside a split (luo2024's N is part of T) and is empty elsewhere. A run adds
-``containment`` and ``corpus_containment``, the largest share of a protein's 6-mers in one seen protein, ``family``, a
-number that relatives of one split share (``kmers``), and ``structure``, whether one was found.
+``subset`` names an evaluation set inside a split (luo2024's N in T), or is empty; a run adds the other AUDIT_COLUMNS.
 """
 
 from collections.abc import Sequence
@@ -22,11 +19,7 @@ LEAKING = 0.05  # share of near duplicates from which a test set is also measure
 
 
 def evaluation_sets(table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Return the sets a model is evaluated on: name -> boolean mask over the rows of ``table``.
-
-    Every split but ``train`` is one; a named subset inside a split is one more, and so is what remains of a leaking
-    test set without its near duplicates of seen proteins.
-    """
+    """Return the sets a model is evaluated on: name -> boolean mask over the rows of ``table``."""
     masks = {s: (table["split"] == s).to_numpy() for s in pd.unique(table["split"]) if s != "train"}
     subsets = {s: (table["subset"] == s).to_numpy() for s in pd.unique(table["subset"]) if s}
     clean = {}
@@ -45,18 +38,7 @@ def held_out_sets(table: pd.DataFrame) -> list[str]:
 def stratified_subset(
     table: pd.DataFrame, locations: Sequence[str], max_proteins: int, seed: int, keep: frozenset[str] = frozenset()
 ) -> Read:
-    """Draw a subset with the same shares of splits and label sets.
-
-    Args:
-        table: dataset table.
-        locations: the K location columns.
-        max_proteins: size of the subset; 0 or a larger number keeps all rows.
-        seed: seed of the draw.
-        keep: accessions that stay whatever the draw says (proteins with a structure).
-
-    Returns:
-        Kept rows in their old order and dropped rows with the reason ``not in the subset``.
-    """
+    """Draw ``max_proteins`` (0: all) by split and label set, ``keep`` always; return kept and dropped rows."""
     if not max_proteins or len(table) <= max_proteins:
         return table, pd.DataFrame(columns=["accession", "split", "reason", "file"])
     label_set = table[list(locations)].astype(str).agg("".join, axis=1)
@@ -73,25 +55,17 @@ def stratified_subset(
 
 
 def check_splits(table: pd.DataFrame, source: str) -> None:
-    """Refuse a table without proteins to learn from, to choose with, or to test on.
-
-    Raises:
-        DataError: naming the missing split.
-    """
+    """Raise DataError, naming the split, for a table without proteins to learn from, choose with, or test on."""
     present = set(table["split"])
     missing = [s for s in ("train", "val") if s not in present] + ([] if present - {"train", "val"} else ["test"])
     if missing:
-        raise DataError(
-            f"{source}: {len(table)} proteins, none of them in {', '.join(missing)}; every split needs some: use more"
-            " proteins (max_proteins), or correct the column that gives the split"
-        )
+        remedy = "use more proteins (max_proteins), or correct the column that gives the split"
+        problem = f"{len(table)} proteins, none of them in {', '.join(missing)}; every split needs some"
+        raise DataError(f"{source}: {problem}: {remedy}")
 
 
 def fingerprint(table: pd.DataFrame) -> str:
-    """Return 16 hex digits over accession, sequence, split and labels in accession order.
-
-    Columns that only audits and evaluation read are left out: what was trained does not depend on them.
-    """
+    """Return 16 hex digits over what training reads: accession, sequence, split and labels, in accession order."""
     ordered = table.sort_values("accession").drop(columns=list(AUDIT_COLUMNS), errors="ignore")
     return digest(ordered.to_dict("list"))
 

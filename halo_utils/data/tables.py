@@ -1,8 +1,4 @@
-"""Reading text files as they come: plain, gzip or xz, with or without BOM, any line ends; one clear message if not.
-
-CSV tables come back as text; nothing is guessed, filled in or left out here. The rows come from ``csv``, not pandas:
-pandas fills short rows in silence, and its row numbers are not those of a text editor.
-"""
+"""Reading text files as they come: plain, gzip or xz, with or without BOM, any line ends; one clear message if not."""
 
 import csv
 import difflib
@@ -11,7 +7,7 @@ import io
 import lzma
 import re
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -20,15 +16,16 @@ from typing import TextIO
 import numpy as np
 import pandas as pd
 from Bio.SeqIO.FastaIO import SimpleFastaParser
+from numpy.typing import ArrayLike
 
 from halo_utils.core.errors import DataError
+from halo_utils.data.record import STANDARD
 
 # Up to 64 letters, digits, dashes, underscores and inner dots: cannot leave a folder or change an address.
 SAFE = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 # UniProt's own pattern (uniprot.org/help/accession_numbers), with the number of an isoform.
 UNIPROT = re.compile(r"(?:[OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2})(?:-[0-9]+)?")
-STANDARD = frozenset("ACDEFGHIKLMNPQRSTVWY")
-LETTERS = STANDARD | frozenset("XBUZO")  # unknown, Asx, selenocysteine, Glx, pyrrolysine
+LETTERS = frozenset(STANDARD + "XBUZO")  # unknown, Asx, selenocysteine, Glx, pyrrolysine
 OPENERS = {b"\x1f\x8b": gzip.open, b"\xfd7": lzma.open}
 AGAIN = "fetch the file again (see data/README.md)"
 COMMON_COLUMNS = ("accession", "sequence", "split", "kingdom", "subset")
@@ -48,10 +45,8 @@ def is_uniprot(accession: str) -> bool:
 def check_accession(accession: str, where: str = "") -> str:
     """Return the accession; DataError if it is empty, or could leave a folder or change an address."""
     if not is_safe(accession):
-        raise DataError(
-            f"{where}accession {accession[:40]!r} is not valid: expected up to 64 letters, digits, '-', '_' or inner"
-            " dots, such as P04637; rename the protein"
-        )
+        expected = "expected up to 64 letters, digits, '-', '_' or inner dots, such as P04637; rename the protein"
+        raise DataError(f"{where}accession {accession[:40]!r} is not valid: {expected}")
     return accession
 
 
@@ -78,11 +73,7 @@ def check_protein(where: str, accession: str, sequence: str) -> None:
 
 @contextmanager
 def open_text(path: Path) -> Iterator[TextIO]:
-    """Open a plain, gzip or xz file as UTF-8 text with Unix line ends and without BOM.
-
-    Raises:
-        DataError: if the file is missing or empty, or turns out to be damaged while it is read.
-    """
+    """Open a plain, gzip or xz file as UTF-8 text without BOM; DataError if it is missing, empty or damaged."""
     if not path.is_file():
         raise DataError(f"{path.name} not found: set HALO_DATA_DIR to the folder that holds it (see data/README.md)")
     with path.open("rb") as file:
@@ -97,17 +88,7 @@ def open_text(path: Path) -> Iterator[TextIO]:
 
 
 def read_csv(path: Path, columns: Sequence[str], optional: Collection[str] | None = ()) -> pd.DataFrame:
-    """Read a CSV as text and check that it has exactly the published columns.
-
-    Args:
-        path: plain, gzip or xz file.
-        columns: columns that must be there, in any order.
-        optional: columns that may be there; None allows any.
-
-    Raises:
-        DataError: if the file is unreadable, has no rows, a row has another number of fields, or a column is
-            missing, repeated or unknown; names the row and what was expected.
-    """
+    """Read a CSV as text with ``columns``, in any order, and perhaps ``optional`` ones (None: any); else DataError."""
     with open_text(path) as handle:
         try:
             text = handle.read().rstrip("\n")
@@ -119,7 +100,7 @@ def read_csv(path: Path, columns: Sequence[str], optional: Collection[str] | Non
     if "\0" in text:
         row = text[: text.index("\0")].count("\n") + 1
         raise DataError(f"{path.name} row {row}: a zero byte, text was expected; {AGAIN}")
-    try:
+    try:  # not by pandas, which fills short rows in silence and counts rows unlike a text editor
         header, *rows = csv.reader(io.StringIO(text), strict=True)
     except csv.Error as error:
         raise DataError(f"{path.name} is not a valid CSV ({error}): check its quotes, or {AGAIN}") from error
@@ -127,41 +108,30 @@ def read_csv(path: Path, columns: Sequence[str], optional: Collection[str] | Non
     _check_columns(path, header, columns, optional)
     for number, row in enumerate(rows, 2):
         if len(row) != len(header):
-            raise DataError(
-                f"{path.name} row {number}: {len(row)} fields, the header names {len(header)}; correct the row"
-            )
+            fields = f"{len(row)} fields, the header names {len(header)}"
+            raise DataError(f"{path.name} row {number}: {fields}; correct the row")
     if not rows:
         raise DataError(f"{path.name} has a header but no rows: {AGAIN}")
     return pd.DataFrame(rows, columns=header, dtype=str)
 
 
 def _check_columns(path: Path, header: list[str], columns: Sequence[str], optional: Collection[str] | None) -> None:
-    """Refuse missing, repeated and unknown columns, with a guess at a renamed one."""
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    if repeated:
+    """Refuse missing (with a guess), repeated and unknown columns."""
+    if repeated := sorted({name for name in header if header.count(name) > 1}):
         raise DataError(f"{path.name}: column(s) {', '.join(repeated)} occur twice; remove one of each")
     strange = [name for name in header if name not in columns and name not in (optional or ())]
-    missing = [name for name in columns if name not in header]
-    if missing:
+    if missing := [name for name in columns if name not in header]:
         likely = {name: difflib.get_close_matches(name.lower(), [s.lower() for s in strange], 1) for name in missing}
         hints = [f"{name} (is it called {near[0]!r}?)" if near else name for name, near in likely.items()]
-        raise DataError(
-            f"{path.name}: column(s) {', '.join(hints)} missing; found {', '.join(header)[:300]};"
-            f" expected {', '.join(columns)}"
-        )
+        found = f"found {', '.join(header)[:300]}; expected {', '.join(columns)}"
+        raise DataError(f"{path.name}: column(s) {', '.join(hints)} missing; {found}")
     if strange and optional is not None:
-        raise DataError(
-            f"{path.name}: unknown column(s) {', '.join(strange)[:300]}; expected {', '.join(columns)};"
-            " remove the column(s), or rename them if they are misspelt"
-        )
+        remedy = f"expected {', '.join(columns)}; remove the column(s), or rename them if they are misspelt"
+        raise DataError(f"{path.name}: unknown column(s) {', '.join(strange)[:300]}; {remedy}")
 
 
 def stream_fasta(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield (header without ``>``, sequence) of a plain, gzip or xz FASTA file, one record in memory at a time.
-
-    Raises:
-        DataError: if the file is missing, empty, damaged, not UTF-8 text, or does not start with a header.
-    """
+    """Yield (header without ``>``, sequence) of a FASTA file, one record in memory at a time; DataError if damaged."""
     number = 1
     with open_text(path) as handle:
         try:
@@ -176,21 +146,11 @@ def stream_fasta(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def read_fasta(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read the proteins of a FASTA file, see ``stream_fasta``.
+    """Return the proteins of a FASTA file (accession, sequence), and the repeated records that were dropped.
 
-    The accession is the second field of a UniProt header (``>sp|P04637|P53_HUMAN ...``), else the last field of
-    the first word (``>tag|id``).
-
-    Returns:
-        Kept table with ``accession`` and ``sequence``, and dropped rows with ``accession``, ``reason``, ``file``:
-        a record that repeats an accession with the same sequence is dropped.
-
-    Raises:
-        DataError: if there is no record, an invalid accession, an empty sequence, an illegal letter, or an accession
-            with two sequences.
+    The accession is the second field of ``>sp|P04637|P53_HUMAN ...``, else the last one of the first word, ``>tag|id``.
     """
-    kept: dict[str, str] = {}
-    dropped = []
+    kept, dropped = dict[str, str](), []
     for number, (title, sequence) in enumerate(stream_fasta(path), 1):
         fields = (title.split() or [""])[0].split("|")
         accession = fields[1] if len(fields) == 3 and fields[0] in ("sp", "tr") else fields[-1]
@@ -198,20 +158,19 @@ def read_fasta(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         if accession in kept:
             dropped.append({"accession": accession, "reason": "repeated accession, same sequence", "file": path.name})
         if kept.setdefault(accession, sequence) != sequence:
-            raise DataError(
-                f"{path.name} record {number} ({accession}): accession occurs before with another sequence; keep one"
-            )
+            problem = f"record {number} ({accession}): accession occurs before with another sequence; keep one"
+            raise DataError(f"{path.name} {problem}")
     table = pd.DataFrame({"accession": list(kept), "sequence": list(kept.values())})
     return table, pd.DataFrame(dropped, columns=["accession", "reason", "file"])
 
 
-def _where(path: Path, accessions: pd.Series, row: int) -> str:
-    """Return ``file row 3 (P12345)``, rows counted as in a text editor with the header as row 1."""
-    return f"{path.name} row {row + 2} ({accessions.iloc[row] or 'no accession'})"
+def _refuse_first(path: Path, accession: pd.Series, bad: ArrayLike, problem: Callable[[int], str]) -> None:
+    """Refuse the first bad row for its problem, rows counted as in a text editor with the header as row 1."""
+    for row in np.flatnonzero(bad):
+        raise DataError(f"{path.name} row {row + 2} ({accession.iloc[row] or 'no accession'}): {problem(row)}")
 
 
 def _check_rows(path: Path, accession: pd.Series, sequence: pd.Series) -> None:
-    """Refuse the first row whose accession or sequence is not valid."""
     for row, (name, residues) in enumerate(zip(accession, sequence, strict=True)):
         check_protein(f"{path.name} row {row + 2}", name, residues)
 
@@ -219,11 +178,10 @@ def _check_rows(path: Path, accession: pd.Series, sequence: pd.Series) -> None:
 def _binary(path: Path, raw: pd.DataFrame, columns: Sequence[str], accession: pd.Series) -> pd.DataFrame:
     """Return the label columns as int8 0/1, refusing anything else by row and column."""
     values = raw[list(columns)].apply(pd.to_numeric, errors="coerce")
-    bad = ~values.isin([0, 1]).to_numpy()
-    if bad.any():
-        row, column = map(int, np.argwhere(bad)[0])
-        value = raw[list(columns)].iloc[row, column]
-        raise DataError(f"{_where(path, accession, row)}: {columns[column]} is {value!r}; expected 0 or 1")
+    bad = ~values.isin([0, 1])
+    first = bad.idxmax(axis=1)  # bad column of a row
+    problem = "{} is {!r}; expected 0 or 1".format
+    _refuse_first(path, accession, bad.any(axis=1), lambda i: problem(first.iloc[i], raw[first.iloc[i]].iloc[i]))
     return values.astype("int8")
 
 
@@ -232,17 +190,15 @@ def _refuse_clashes(path: Path, table: pd.DataFrame, locations: Sequence[str]) -
     for columns, what in ((["sequence"], "another sequence"), (list(locations), "other locations")):
         first = table.drop_duplicates("accession").set_index("accession")[columns]
         clash = (first.loc[table["accession"]].to_numpy() != table[columns].to_numpy()).any(axis=1)
-        if clash.any():
-            where = _where(path, table["accession"], int(np.flatnonzero(clash)[0]))
-            raise DataError(f"{where}: accession occurs before with {what}; keep one of the two rows")
+        problem = f"accession occurs before with {what}; keep one of the two rows"
+        _refuse_first(path, table["accession"], clash, lambda _, problem=problem: problem)
 
 
 def _finish(table: pd.DataFrame, locations: Sequence[str], file: str) -> Read:
     """Set aside repeated accessions and unlabelled proteins; return kept and dropped rows."""
     repeated = table.duplicated(["accession"], keep="first")
-    reason = pd.Series("", index=table.index)
+    reason = (table[list(locations)].sum(axis=1) == 0).map({True: "no location", False: ""})
     reason[repeated] = "repeated accession, same sequence"
-    reason[~repeated & (table[list(locations)].sum(axis=1) == 0)] = "no location"
     dropped = table.loc[reason != "", ["accession", "split"]].assign(reason=reason[reason != ""], file=file)
     kept = table.loc[reason == "", [*COMMON_COLUMNS, *locations]].reset_index(drop=True)
     if kept.empty:

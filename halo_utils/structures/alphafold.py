@@ -1,7 +1,4 @@
-"""Structures from AlphaFold DB, one protein at a time: polite, parallel, and only what is missing.
-
-The address of a file is looked up through the prediction API, never built from a version number.
-"""
+"""Structures from AlphaFold DB, one protein at a time: polite, parallel, only what is missing, asked of its API."""
 
 import gzip
 import threading
@@ -17,7 +14,7 @@ import pandas as pd
 import requests
 from tqdm.contrib.concurrent import thread_map
 
-from halo_utils.core.errors import DownloadError, StructureError
+from halo_utils.core.errors import DownloadError
 from halo_utils.core.files import storage_errors, write_bytes, write_csv
 from halo_utils.core.paths import shown
 from halo_utils.data.download import Patience, fetch, get, refuse_offline
@@ -30,14 +27,10 @@ BATCH = 100  # look-ups between two saves of the ledger; when all of one fail, t
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a look-up came to: a row of the ledger.
-
-    ``status`` is ``found``, ``none`` (no prediction exists), ``failed`` (asked again next time) or ``mismatched`` (the
-    model is of another sequence; the protein runs without structure), and ``problem`` says why it is not ``found``.
-    """
+    """What a look-up came to, a row of the ledger; ``problem`` says why its ``status`` is not ``found``."""
 
     accession: str
-    status: str
+    status: str  # found, none (no prediction), failed (asked again next time), mismatched (of another sequence)
     file: str = ""
     version: str = ""
     problem: str = ""
@@ -51,10 +44,9 @@ class Client:
     folder: Path
     patience: Patience
     per_second: float = 10.0
-    turn: threading.Lock = field(default_factory=threading.Lock)
+    turn: threading.Lock = field(default_factory=threading.Lock)  # one thread sleeps, the others stand behind it
 
-    def wait(self) -> None:
-        """Wait for this thread's turn: one thread sleeps, the others stand behind it."""
+    def _wait(self) -> None:
         with self.turn:
             time.sleep(1 / self.per_second)
 
@@ -64,17 +56,25 @@ class Client:
             prediction = self._prediction(accession)
             if prediction is None:
                 return Outcome(accession, "none", problem="AlphaFold DB has no prediction")
-            path, row = self._file(accession, sequence, str(prediction["cifUrl"] or prediction["pdbUrl"]))
-        except (DownloadError, StructureError) as error:
+            address = str(prediction["cifUrl"] or prediction["pdbUrl"])
+            name = f"{accession}{'.pdb' if urlsplit(address).path.removesuffix('.gz').endswith('.pdb') else '.cif'}"
+            self._wait()
+            with TemporaryDirectory() as folder:
+                path = fetch(address, Path(folder) / name, patience=self.patience, progress=False)
+                row, _ = load_structure(path, accession, sequence)
+                problem = str(row.get("problem", ""))
+                if row["status"] == "unreadable":
+                    return Outcome(accession, "failed", problem=problem)
+                path = pack(self.folder / f"{name}.gz", path.read_bytes())
+        except DownloadError as error:
             return Outcome(accession, "failed", problem=str(error))
         status = "found" if row["status"] == "matched" else "mismatched"
-        version = str(prediction.get("latestVersion", ""))
-        return Outcome(accession, status, path.name, version, str(row.get("problem", "")))
+        return Outcome(accession, status, path.name, str(prediction.get("latestVersion", "")), problem)
 
     def _prediction(self, accession: str) -> dict[str, Any] | None:
         """Return the entry of the protein itself (not of its isoforms), first fragment first; None on 404."""
         address = f"{self.api.rstrip('/')}/{check_accession(accession)}"
-        self.wait()
+        self._wait()
         try:
             with requests.Session() as session:
                 answer = get(session, address, self.patience)
@@ -87,23 +87,10 @@ class Client:
         try:
             entries = [e for e in answer.json() if e["cifUrl"] or e["pdbUrl"]]
         except (ValueError, KeyError, TypeError) as error:
-            raise DownloadError(
-                f"{accession}: {address} did not answer with a list of predictions that name a cifUrl; run again, and"
-                " if it stays so, the service has changed"
-            ) from error
+            problem = f"{accession}: {address} did not answer with a list of predictions that name a cifUrl"
+            raise DownloadError(f"{problem}; run again, and if it stays so, the service has changed") from error
         entries = [e for e in entries if e.get("uniprotAccession", accession) == accession]
         return min(entries, key=lambda e: int(e.get("sequenceStart") or e.get("uniprotStart") or 1), default=None)
-
-    def _file(self, accession: str, sequence: str, address: str) -> tuple[Path, dict[str, Any]]:
-        """Download a model as ``<accession>.cif.gz`` (or .pdb.gz) if it can be read; return it and how it fits."""
-        name = f"{accession}{'.pdb' if urlsplit(address).path.removesuffix('.gz').endswith('.pdb') else '.cif'}"
-        self.wait()
-        with TemporaryDirectory() as folder:
-            path = fetch(address, Path(folder) / name, patience=self.patience, progress=False)
-            row, _ = load_structure(path, accession, sequence)
-            if row["status"] == "unreadable":
-                raise StructureError(str(row["problem"]))
-            return pack(self.folder / f"{name}.gz", path.read_bytes()), row
 
 
 def pack(target: Path, content: bytes) -> Path:
@@ -129,32 +116,16 @@ def fetch_structures(
     per_second: float = 10.0,
     patience: Patience | None = None,
 ) -> pd.DataFrame:
-    """Fetch the structures that are missing on this machine.
+    """Fetch the structures of ``table`` that ``folders`` lack into ``target``; return an ``Outcome`` row per protein.
 
-    Proteins with a file in one of ``folders``, and those that the ledger says have no prediction, are not asked for
-    again; failed ones are.
-
-    Args:
-        table: dataset table with ``accession`` and ``sequence``.
-        folders: where structures may already be.
-        target: where new files and the ledger go.
-        api: prediction API, the address before ``/<accession>``.
-        workers: connections at a time.
-        per_second: most requests per second over all connections.
-        patience: how often and how long to try.
-
-    Returns:
-        One row per protein of ``table`` with the fields of ``Outcome``.
-
-    Raises:
-        DownloadError: while offline, or when ``BATCH`` look-ups in a row failed; what was fetched is kept.
+    What the ledger in ``target`` says has no prediction is not asked for again at ``api``, the address before
+    ``/<accession>``. DownloadError while offline, or when ``BATCH`` look-ups in a row failed; what was fetched is kept.
     """
     with storage_errors(target):
         target.mkdir(parents=True, exist_ok=True)
     files = structure_index(folders)
-    ledger = {
-        a: o for a, o in read_ledger(target).items() if o.status == "none" or (o.status != "failed" and a in files)
-    }
+    known = read_ledger(target).values()
+    ledger = {o.accession: o for o in known if o.status == "none" or (o.status != "failed" and o.accession in files)}
     for accession in table["accession"]:
         if accession in files:
             ledger.setdefault(accession, Outcome(accession, "found", files[accession].name))
@@ -172,10 +143,8 @@ def fetch_structures(
         ledger |= {outcome.accession: outcome for outcome in outcomes}
         write_csv(target / LEDGER, pd.DataFrame([asdict(ledger[accession]) for accession in sorted(ledger)]))
         if len(batch) == BATCH and all(outcome.status == "failed" for outcome in outcomes):
-            raise DownloadError(
-                f"{BATCH} look-ups in a row failed, the last one: {outcomes[-1].problem}. What was fetched is kept; run"
-                " the same command again later"
-            )
+            problem = f"{BATCH} look-ups in a row failed, the last one: {outcomes[-1].problem}"
+            raise DownloadError(f"{problem}. What was fetched is kept; run the same command again later")
     return pd.DataFrame([asdict(ledger[accession]) for accession in table["accession"]])
 
 

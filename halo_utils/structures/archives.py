@@ -1,8 +1,4 @@
-"""Structures in bulk: from a folder, tar or zip the user has, the Hugging Face data set, or Foldcomp's Swiss-Prot.
-
-Only the files of wanted proteins are taken, under ``<accession>.<pdb|cif>.gz``; nothing is ever unpacked by the
-path that stands in an archive.
-"""
+"""Structures in bulk: of wanted proteins, out of a folder, tar, zip, hub data set or Foldcomp data base."""
 
 import tarfile
 import zipfile
@@ -13,29 +9,15 @@ from tqdm import tqdm
 
 from halo_utils.core.errors import DataError, DownloadError
 from halo_utils.core.files import storage_errors
-from halo_utils.core.paths import shown
 from halo_utils.data.download import Patience, fetch, offline, refuse_offline
 from halo_utils.structures.alphafold import pack
 from halo_utils.structures.reader import FILE_NAME, structure_index
 
-FOLDCOMP_FILES = ("", ".index", ".dbtype", ".lookup", ".source")
 Member = tuple[str, Callable[[], bytes]]  # file name without folders, and how to read it
 
 
 def import_structures(origin: Path, wanted: Collection[str], target: Path) -> list[str]:
-    """Copy the structures of the wanted proteins that ``target`` lacks out of a folder, archive or data base.
-
-    Args:
-        origin: folder, ``.tar`` (plain or compressed), ``.zip``, or a Foldcomp data base.
-        wanted: accessions.
-        target: where ``<accession>.<pdb|cif>.gz`` go.
-
-    Returns:
-        The accessions that were copied.
-
-    Raises:
-        DataError: if the origin does not exist, is damaged, or is nothing of these.
-    """
+    """Copy the wanted structures that ``target`` lacks out of what ``_members`` reads; return their accessions."""
     with storage_errors(target):
         target.mkdir(parents=True, exist_ok=True)
     missing = set(wanted) - set(structure_index([target]))
@@ -50,15 +32,12 @@ def import_structures(origin: Path, wanted: Collection[str], target: Path) -> li
                 pack(target / f"{accession}.{match['format']}.gz", read())
                 copied[accession] = fragment
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise DataError(
-            f"{origin.name} is damaged or cut off after {len(copied):,} structures ({error}); those are kept, fetch the"
-            " archive again and repeat the command"
-        ) from error
+        problem = f"{origin.name} is damaged or cut off after {len(copied):,} structures ({error})"
+        raise DataError(f"{problem}; those are kept, fetch the archive again and repeat the command") from error
     return sorted(copied)
 
 
 def _members(origin: Path, wanted: Collection[str]) -> Iterator[Member]:
-    """Yield the files of an origin, whatever it is."""
     if origin.is_dir():
         for path in sorted(p for p in origin.rglob("*") if p.is_file()):
             yield from _members(path, wanted) if path.suffix in (".tar", ".zip") else [(path.name, path.read_bytes)]
@@ -73,36 +52,32 @@ def _members(origin: Path, wanted: Collection[str]) -> Iterator[Member]:
     elif ".tar" in origin.suffixes or origin.suffix == ".tgz" or tarfile.is_tarfile(origin):
         with tarfile.open(origin, "r|*") as archive:  # a stream: proteome archives hold gigabytes
             for member in archive:
-                file = archive.extractfile(member) if member.isfile() else None
-                if file is not None:
+                if member.isfile() and (file := archive.extractfile(member)):
                     yield PurePosixPath(member.name).name, file.read
     else:
         raise DataError(f"{origin.name}: expected a folder, a .tar, a .zip or a Foldcomp data base")
 
 
 def _foldcomp_members(database: Path, wanted: Collection[str]) -> Iterator[Member]:
-    """Yield the wanted entries of a Foldcomp data base as PDB files."""
     try:
         import foldcomp
     except ImportError as error:
-        raise DataError(
-            f"{database.name} is a Foldcomp data base: install the optional package with pip install foldcomp"
-        ) from error
+        remedy = "install the optional package with pip install foldcomp"
+        raise DataError(f"{database.name} is a Foldcomp data base: {remedy}") from error
     lookup = database.with_name(database.name + ".lookup").read_text(encoding="utf-8")
     names = (line.split("\t")[1] for line in lookup.splitlines())
-    stems = {name: name.removesuffix(".fcz").removesuffix(".pdb").removesuffix(".cif") for name in names}
-    matches = {name: FILE_NAME.fullmatch(f"{stem}.pdb") for name, stem in stems.items()}
-    chosen = [name for name, match in matches.items() if match and match["accession"] in wanted]
-    if chosen:
+    files = {name: f"{name.removesuffix('.fcz').removesuffix('.pdb').removesuffix('.cif')}.pdb" for name in names}
+    matches = {name: FILE_NAME.fullmatch(file) for name, file in files.items()}
+    if chosen := [name for name, match in matches.items() if match and match["accession"] in wanted]:
         with foldcomp.open(str(database), ids=chosen) as entries:
-            for name, pdb in zip(chosen, (entry[1] for entry in entries), strict=True):
-                yield f"{stems[name]}.pdb", lambda pdb=pdb: pdb.encode()
+            for name, (_, pdb) in zip(chosen, entries, strict=True):
+                yield files[name], lambda pdb=pdb: pdb.encode()
 
 
 def fetch_foldcomp(address: str, folder: Path, patience: Patience | None = None) -> Path:
     """Download a Foldcomp data base (about 3 GB for Swiss-Prot); return its path."""
     database = folder / address.rstrip("/").rsplit("/", 1)[-1]
-    for suffix in FOLDCOMP_FILES:
+    for suffix in ("", ".index", ".dbtype", ".lookup", ".source"):
         path = database.with_name(database.name + suffix)
         if not path.is_file():
             fetch(address + suffix, path, patience=patience)
@@ -117,12 +92,6 @@ def fetch_hub_dataset(repository: str, revision: str | None) -> Path:
         return Path(snapshot_download(repository, repo_type="dataset", revision=revision, local_files_only=offline()))
     except Exception as error:  # the hub's client raises many kinds, its own, httpx's and the system's
         refuse_offline(f"the data set {repository}")
-        raise DownloadError(
-            f"{repository} could not be fetched from the Hugging Face hub ({type(error).__name__}): check the network,"
-            " or fetch it elsewhere and pass its folder or archive with --structures-from"
-        ) from error
-
-
-def describe(origin: Path, copied: list[str], wanted: Collection[str], target: Path) -> str:
-    """Return one line on what an import found."""
-    return f"{origin.name}: {len(copied):,} structures copied to {shown(target)} for {len(wanted):,} proteins"
+        problem = f"{repository} could not be fetched from the Hugging Face hub ({type(error).__name__})"
+        remedy = "check the network, or fetch it elsewhere and pass its folder or archive with --structures-from"
+        raise DownloadError(f"{problem}: {remedy}") from error

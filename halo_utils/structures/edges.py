@@ -15,15 +15,7 @@ EDGE_TYPE = "uint16"  # the longest protein of UniProt has 45,212 residues
 
 
 def radius_edges(ca: np.ndarray, cutoff_angstrom: float = 10.0) -> np.ndarray:
-    """Return the edges of a residue graph (section 2.2).
-
-    Args:
-        ca: [L, 3] C-alpha positions in angstrom, unscaled; NaN rows have no edges.
-        cutoff_angstrom: residues closer than this are joined.
-
-    Returns:
-        [2, E] int64, both directions of every pair, no self-loops, in lexicographic order.
-    """
+    """Return C-alpha pairs [L, 3] under the cut-off, both ways, in lexicographic order, [2, E] int64 (section 2.2)."""
     placed = np.flatnonzero(np.isfinite(ca).all(axis=1))
     if len(placed) < 2:
         return np.empty((2, 0), dtype=np.int64)
@@ -35,11 +27,7 @@ def radius_edges(ca: np.ndarray, cutoff_angstrom: float = 10.0) -> np.ndarray:
 
 
 def edges_between(edges: np.ndarray, residues: np.ndarray, length: int) -> np.ndarray:
-    """Return the edges between some residues, [N] increasing, of a protein of L residues and [2, E] edges.
-
-    Returns:
-        [2, E'] int64, counted among the N residues, in the same order: what ``radius_edges`` finds on them alone.
-    """
+    """Return the edges [2, E] of L residues that join ``residues``, [N] increasing, numbered among them, [2, E']."""
     position = np.full(length, -1)
     position[residues] = np.arange(len(residues))
     counted = position[edges]
@@ -53,46 +41,25 @@ def count_contacts(ca: np.ndarray, residues: np.ndarray, cutoff_angstrom: float 
 
 
 def store_edges(path: Path, structures: ResidueStore, cutoff_angstrom: float = 10.0) -> ResidueStore:
-    """Search the edges of every structure once and keep them on disk, one row per edge.
-
-    Args:
-        path: ``.npy`` file of the store; a store of the same structures and cut-off is read back.
-        structures: store of ``store_structures``.
-        cutoff_angstrom: residues closer than this are joined.
-
-    Returns:
-        Store of [E, 2] uint16 rows: both directions of every pair, positions within the whole protein.
-    """
+    """Return the store of the edges of every structure, [E, 2] uint16 in the whole protein, searched once."""
     key = digest("edges", structures.content, cutoff_angstrom, EDGE_TYPE)
 
-    def edges(accession: str) -> np.ndarray:
-        return radius_edges(structures.rows(accession)[:, CA], cutoff_angstrom).T
-
     def make() -> ResidueStore:
-        names = structures.accessions
+        names, edges = structures.accessions, (lambda a: radius_edges(structures.rows(a)[:, CA], cutoff_angstrom).T)
         counts = [len(edges(a)) for a in tqdm(names, desc="edges", leave=False)]  # twice is cheaper than keeping
-        return write_store(path, key, names, counts, 2, ((i, edges(a)) for i, a in enumerate(names)), EDGE_TYPE)
+        return write_store(path, key, names, counts, 2, enumerate(map(edges, names)), EDGE_TYPE)
 
     return store_of(path, key, make)
 
 
 def edge_report(structures: ResidueStore, cutoff_angstrom: float = 10.0, scale: float = 0.5) -> pd.DataFrame:
-    """Return edges per residue under two readings of the cut-off.
+    """Return, per protein of the store, its residues and edges per residue under two readings of the cut-off.
 
-    The paper joins C-alpha atoms under 10 A. The released code measures on coordinates already multiplied by
-    their feature weight, so its 10 A act at 10 / weight.
-
-    Args:
-        structures: store of ``store_structures``.
-        cutoff_angstrom: the cut-off.
-        scale: the coordinate weight of the released code.
-
-    Returns:
-        One row per protein with structure: accession, residues, edges per residue as in the paper and as in the code.
+    The released code measures on coordinates multiplied by their feature weight ``scale``: its 10 A act at 10 / weight.
     """
     rows = []
     for accession in structures.accessions:
         ca = structures.rows(accession)[:, CA]
-        paper, code = (radius_edges(ca, cutoff_angstrom / s).shape[1] / len(ca) for s in (1.0, scale))
-        rows.append({"accession": accession, "residues": len(ca), "paper": paper, "released_code": code})
-    return pd.DataFrame(rows)
+        densities = [radius_edges(ca, cutoff_angstrom / s).shape[1] / len(ca) for s in (1.0, scale)]
+        rows.append((accession, len(ca), *densities))
+    return pd.DataFrame(rows, columns=["accession", "residues", "paper", "released_code"])

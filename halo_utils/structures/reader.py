@@ -1,8 +1,6 @@
 """Structure files (PDB or mmCIF, gzipped or not) to one record per protein, aligned to its sequence.
 
-What is read: of several models the first; of several chains the one that fits the sequence best; of alternative
-locations the first; hetero residues that stand for an amino acid (MSE, SEC, PYL) as their letter. Residues without
-a C-alpha, waters and ligands are passed over. Of a protein that AlphaFold cut into fragments, the first is used.
+Of models, fragments and alternative locations the first is read, of chains the best; MSE, SEC and PYL are residues.
 """
 
 import re
@@ -32,25 +30,15 @@ FILE_NAME = re.compile(
 
 @dataclass(frozen=True)
 class StructureRecord:
-    """One protein's backbone as read from a file.
+    """One protein's backbone as read from a file: its L residues that have a C-alpha, in file order."""
 
-    Attributes:
-        sequence: one-letter residues that have a C-alpha, in file order; length L.
-        backbone: [L, 3, 3] float32, N, CA, C in angstrom; NaN where an N or C is missing.
-        plddt: [L] float32, pLDDT 0..100 from the B-factor of the C-alpha; NaN where the file carries none.
-    """
-
-    sequence: str
-    backbone: np.ndarray
-    plddt: np.ndarray
+    sequence: str  # one letter per residue
+    backbone: np.ndarray  # [L, 3, 3] float32, N, CA, C in angstrom; NaN where an N or C is missing
+    plddt: np.ndarray  # [L] float32, 0..100, from the B-factor of the C-alpha; NaN where the file carries none
 
 
 def structure_index(folders: Iterable[Path]) -> dict[str, Path]:
-    """Return accession -> structure file over several folders.
-
-    Where a protein has several files, an earlier folder wins, then the first fragment, then a file without a
-    version in its name, then the newest version.
-    """
+    """Return accession -> file; first come first served, then first fragment, no version, newest version."""
     ranked = []
     for order, folder in enumerate(folders):
         for path in folder.iterdir():
@@ -61,15 +49,7 @@ def structure_index(folders: Iterable[Path]) -> dict[str, Path]:
 
 
 def read_structure(path: Path, sequence: str | None = None) -> StructureRecord:
-    """Read one chain of the first model of a file.
-
-    Args:
-        path: PDB or mmCIF file, gzipped or not.
-        sequence: of several protein chains, the one that fits this sequence best is read, else the first.
-
-    Raises:
-        StructureError: if the file cannot be parsed or holds no C-alpha.
-    """
+    """Read the chain of the first model that fits best, or first; StructureError if damaged or without C-alpha."""
     try:
         structure = gemmi.read_structure(str(path), merge_chain_parts=False)
     except (RuntimeError, ValueError, OSError) as error:
@@ -86,7 +66,6 @@ def read_structure(path: Path, sequence: str | None = None) -> StructureRecord:
 
 
 def _record(path: Path, residues: list[gemmi.Residue]) -> StructureRecord:
-    """Turn residues that have a C-alpha into arrays."""
     letters = [gemmi.find_tabulated_residue(residue.name).one_letter_code.upper() for residue in residues]
     backbone = np.full((len(residues), 3, 3), np.nan, dtype=np.float32)
     for i, residue in enumerate(residues):
@@ -101,23 +80,14 @@ def _record(path: Path, residues: list[gemmi.Residue]) -> StructureRecord:
 
 
 def plddt_from_b_factors(b_factors: np.ndarray) -> np.ndarray:
-    """Return pLDDT 0..100 from the B-factors of a predicted structure, [L] float32.
-
-    ESMFold writes 0..1, which is scaled; files rewritten by other tools carry something else there (values below
-    0 or above 100), and their pLDDT is unknown: NaN for every residue, never a wrong number.
-    """
+    """Return pLDDT 0..100 from a prediction's B-factors, [L] float32; ESMFold's 0..1 is scaled, others are NaN."""
     if b_factors.min() < 0 or b_factors.max() > 100:
         return np.full_like(b_factors, np.nan)
     return b_factors * 100 if b_factors.max() <= 1 else b_factors
 
 
 def align(record: StructureRecord, sequence: str) -> tuple[np.ndarray, float]:
-    """Match the residues of a structure with those of the data set's sequence.
-
-    Returns:
-        [L] int64, for every residue of ``sequence`` the index of its residue in the record or -1, and the
-        identity: fitting pairs over the length of the shorter sequence. X, B and Z in the sequence fit anything.
-    """
+    """Return every residue's index in the record or -1, [L] int64, and the identity over the shorter sequence."""
     if record.sequence == sequence:
         return np.arange(len(sequence)), 1.0
     aligner = PairwiseAligner(mode="global", match_score=2, mismatch_score=-1, open_gap_score=-5, extend_gap_score=-0.2)
@@ -136,27 +106,17 @@ def count_mismatches(record: StructureRecord, sequence: str, index: np.ndarray) 
 
 
 def load_structures(table: pd.DataFrame, folders: Sequence[Path]) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
-    """Read the structures of a data set.
+    """Read the structures of a data set: accession -> [L, WIDTH] float32 of the matched, and a report on all.
 
-    Args:
-        table: dataset table with ``accession`` and ``sequence``.
-        folders: folders of structure files, first come first served; none when there are no structures.
-
-    Returns:
-        accession -> [L, 10] float32 per residue of the data set's sequence: x, y, z of N, CA and C in angstrom and
-        pLDDT, NaN where the structure lacks the atom; and one report row per protein: status
-        (``matched``, ``none``, ``mismatched``, ``unreadable``), file, identity, residues, placed, mismatches,
-        extra (residues of the structure that the sequence lacks), mean pLDDT, problem.
-        Only matched proteins are in the mapping; the others run without structure.
+    NaN stands where the structure lacks an atom of the sequence, ``extra`` counts residues that the sequence lacks;
+    ``status`` is ``matched``, ``none``, ``mismatched`` or ``unreadable``. In ``folders`` first come is first served.
     """
     arrays, rows, files = {}, [], structure_index(folders)
     proteins = zip(table["accession"], table["sequence"], strict=True)
     for accession, sequence in tqdm(proteins, total=len(table), desc="structures", leave=False):
-        row: dict[str, object] = {"accession": accession, "status": "none", "file": ""}
-        if path := files.get(accession):
-            values, arrays[accession] = load_structure(path, accession, sequence)
-            row |= {"file": path.name} | values
-        rows.append(row)
+        path = files.get(accession)
+        values, arrays[accession] = load_structure(path, accession, sequence) if path else ({"status": "none"}, None)
+        rows.append({"accession": accession, "file": path.name if path else ""} | values)
     columns = ["accession", "status", "file", "identity", "residues", "placed", "mismatches", "extra", "mean_plddt"]
     report = pd.DataFrame(rows).reindex(columns=[*columns, "problem"])
     return {accession: values for accession, values in arrays.items() if values is not None}, report
@@ -175,10 +135,9 @@ def load_structure(path: Path, accession: str, sequence: str) -> tuple[dict[str,
     values["mean_plddt"] = float(record.plddt.mean())  # NaN where the file carries no pLDDT
     needed = min(MIN_PLACED, len(sequence) // 2)
     if identity < MIN_IDENTITY or placed < needed:
-        problem = (
-            f"{path.name}: {accession} has identity {identity:.2f} with it and {placed} residues placed, at least"
-            f" {MIN_IDENTITY} and {needed} expected; it runs without structure"
-        )
+        found = f"{accession} has identity {identity:.2f} with it and {placed} residues placed"
+        expected = f"at least {MIN_IDENTITY} and {needed} expected; it runs without structure"
+        problem = f"{path.name}: {found}, {expected}"
         return {"status": "mismatched", "problem": problem, **values}, None
     rows = np.column_stack([record.backbone.reshape(-1, 9), record.plddt])
     return {"status": "matched", **values}, np.where(index[:, None] >= 0, rows[index], np.nan).astype(np.float32)

@@ -14,33 +14,17 @@ from halo_utils.embeddings.truncation import SPECIAL_TOKENS, seen_residues, trun
 from halo_utils.structures.edges import edges_between
 from halo_utils.structures.reader import CA
 
-COORDINATES = 3
-
-
-def centred(ca: np.ndarray) -> np.ndarray:
-    """Return positions relative to their mean, [N, 3], zero where a residue has no position.
-
-    AlphaFold places every model in a frame of its own; without centring the node features would carry it.
-    """
-    if not np.isfinite(ca).any():
-        return np.zeros_like(ca)
-    return np.nan_to_num(ca - np.nanmean(ca, axis=0))
-
 
 def node_features(ca: np.ndarray, embedding: np.ndarray, sequence: str) -> np.ndarray:
-    """Return unweighted node features, [N, 3 + D + 4] float32: coordinates, embedding, biochemistry.
-
-    Args:
-        ca: [N, 3] in angstrom, NaN where unknown.
-        embedding: [N, D] residue embeddings.
-        sequence: N residues.
-    """
-    return np.concatenate([centred(ca), embedding, biochemistry(sequence)], axis=1).astype(np.float32)
+    """Return node features, [N, 3 + D + 4] float32, of C-alphas [N, 3] (NaN: unknown), embedding [N, D], N residues."""
+    # Relative to their mean, as AlphaFold places every model in a frame of its own; zero where there is no position.
+    centred = np.nan_to_num(ca - np.nanmean(ca, axis=0)) if np.isfinite(ca).any() else np.zeros_like(ca)
+    return np.concatenate([centred, embedding, biochemistry(sequence)], axis=1).astype(np.float32)
 
 
 def group_widths(embedding_width: int) -> tuple[int, int, int]:
     """Return the widths of the three feature groups: coordinates, embedding, biochemistry."""
-    return COORDINATES, embedding_width, len(PROPERTIES)
+    return 3, embedding_width, len(PROPERTIES)
 
 
 def residue_graph(
@@ -54,25 +38,14 @@ def residue_graph(
     max_tokens: int = 1024,
     truncation: str = "head",
 ) -> Data:
-    """Build the graph of one protein, whose nodes are the N residues that the language model reads.
+    """Return the graph of one protein, whose nodes are the N residues that the language model reads.
 
-    A protein without structure keeps the same feature width, with zero coordinates and no edges (section 2.2).
-
-    Args:
-        accession: its name.
-        sequence: all its L residues.
-        y: [K] 0/1 labels.
-        embedding: [N, D].
-        ca: [L, 3] in angstrom, NaN where unknown; None without structure.
-        edges: [2, E] of the whole protein, from ``radius_edges``; None without structure.
-        max_tokens: tokens of the language model.
-        truncation: what becomes of longer proteins, see ``seen_residues``.
-
-    Returns:
-        Data with x [N, 3 + D + 4] float32, edge_index [2, E'] int64, y [1, K] float32, accession, has_structure.
+    ``sequence``, ``ca`` ([L, 3] in angstrom, NaN where unknown) and ``edges`` ([2, E], of ``radius_edges``) are of the
+    whole protein, ``y`` is [K], ``embedding`` [N, D]; x is [N, 3 + D + 4] float32, edge_index [2, E'] int64, y [1, K].
+    Without structure the coordinates are zero and there are no edges (section 2.2).
     """
     nodes, read = seen_residues(len(sequence), max_tokens, truncation), truncate(sequence, max_tokens, truncation)
-    positions = np.full((len(nodes), COORDINATES), np.nan, dtype=np.float32) if ca is None else ca[nodes]
+    positions = np.full((len(nodes), 3), np.nan, dtype=np.float32) if ca is None else ca[nodes]
     joined = np.empty((2, 0), dtype=np.int64) if edges is None else edges_between(edges, nodes, len(sequence))
     return Data(
         x=torch.from_numpy(node_features(positions, np.asarray(embedding, dtype=np.float32), read)),
@@ -85,25 +58,14 @@ def residue_graph(
 
 @dataclass(eq=False)
 class GraphDataset(Dataset):
-    """Graphs of many proteins, put together on access from memory-mapped stores; nothing is parsed or searched here.
-
-    Attributes:
-        accessions: B proteins.
-        sequences: all their residues.
-        labels: [B, K] 0/1.
-        embeddings: residue store of the language model, one row per residue read.
-        structures: store of ``store_structures``, of the proteins that have a structure.
-        edges: their edges, from ``store_edges``.
-        max_tokens: tokens of the language model.
-        truncation: what becomes of longer proteins, see ``seen_residues``.
-    """
+    """Graphs of B proteins with ``labels`` [B, K], put together on access; nothing is parsed or searched here."""
 
     accessions: Sequence[str]
     sequences: Sequence[str]
     labels: np.ndarray
-    embeddings: ResidueStore
-    structures: ResidueStore
-    edges: ResidueStore
+    embeddings: ResidueStore  # one row per residue read
+    structures: ResidueStore  # of store_structures
+    edges: ResidueStore  # of store_edges
     max_tokens: int = 1024
     truncation: str = "head"
 
@@ -113,11 +75,9 @@ class GraphDataset(Dataset):
         return [min(len(s), self.max_tokens - SPECIAL_TOKENS) for s in self.sequences]
 
     def __len__(self) -> int:
-        """Number of proteins."""
         return len(self.accessions)
 
     def __getitem__(self, i: int) -> Data:
-        """Return the graph of protein ``i``."""
         name, ca, edges = self.accessions[i], None, None
         if name in self.structures:
             ca, edges = self.structures.rows(name)[:, CA], self.edges.rows(name).T

@@ -1,4 +1,4 @@
-"""The structures of a data set on disk: whole proteins, N, CA, C and pLDDT, parsed once."""
+"""The structures of a data set on disk: whole proteins, N, CA, C and pLDDT, parsed once; audit of a folder of files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +10,8 @@ from halo_utils.core.files import digest
 from halo_utils.core.paths import shown
 from halo_utils.core.residue_store import ResidueStore, open_if_current, write_store
 from halo_utils.embeddings.truncation import seen_residues
-from halo_utils.structures.edges import count_contacts
-from halo_utils.structures.reader import CA, WIDTH, load_structures
+from halo_utils.structures.edges import count_contacts, radius_edges
+from halo_utils.structures.reader import CA, WIDTH, load_structures, structure_index
 
 CACHE_VERSION = 2  # raised by hand when a change here changes what is stored
 
@@ -25,30 +25,14 @@ def store_structures(
     max_tokens: int = 1024,
     truncation: str = "head",
 ) -> pd.DataFrame:
-    """Parse every structure of a data set once into a store of [L, 10] float32 rows, see ``load_structures``.
-
-    Args:
-        path: ``.npy`` file of the store.
-        table: dataset table with ``accession`` and ``sequence``.
-        folders: folders of structure files, first come first served.
-        cutoff_angstrom: residues closer than this are in contact.
-        max_tokens: tokens of the language model.
-        truncation: what becomes of longer proteins, see ``seen_residues``.
-
-    Returns:
-        The report of ``load_structures``, one row per protein, with the contacts of the whole structure and
-        contacts_read, those between residues that the model reads; NaN for proteins without a structure.
-    """
+    """Parse every structure once into a store; return ``load_structures``' report with contacts, whole and as read."""
     arrays, report = load_structures(table, folders)
     lengths = [len(rows) for rows in arrays.values()]
     write_store(path, _key(table), list(arrays), lengths, WIDTH, enumerate(arrays.values()), "float32")
-    seen = (seen_residues(length, max_tokens, truncation) for length in lengths)
-    contacts = {
-        a: count_contacts(arrays[a][:, CA], read, cutoff_angstrom) for a, read in zip(arrays, seen, strict=True)
-    }
-    for i, column in enumerate(("contacts", "contacts_read")):
-        report[column] = report["accession"].map({a: counts[i] for a, counts in contacts.items()}).astype(float)
-    return report
+    reading = (max_tokens, truncation)
+    contacts = [count_contacts(a[:, CA], seen_residues(len(a), *reading), cutoff_angstrom) for a in arrays.values()]
+    counted = pd.DataFrame(contacts, list(arrays), ["contacts", "contacts_read"], dtype=float)
+    return report.join(counted, on="accession")
 
 
 def _key(table: pd.DataFrame) -> str:
@@ -56,12 +40,19 @@ def _key(table: pd.DataFrame) -> str:
 
 
 def structure_store(path: Path, table: pd.DataFrame) -> ResidueStore:
-    """Return the store that ``store_structures`` made of the same proteins.
-
-    Raises:
-        DataError: if it is missing, damaged, or made from other proteins.
-    """
+    """Return the store that ``store_structures`` made of these proteins; DataError if missing, damaged or of others."""
     store = open_if_current(path, _key(table))
     if store is None:
         raise DataError(f"{shown(path)} is missing, damaged or made from other proteins")
     return store
+
+
+def audit_files(proteins: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """Return ``load_structures``' report, format and edges of every file of ``folder``, with a sequence or not."""
+    files = structure_index([folder])
+    arrays, report = load_structures(proteins[proteins["accession"].isin(files)], [folder])
+    edges = {accession: radius_edges(rows[:, CA]).shape[1] for accession, rows in arrays.items()}
+    audit = pd.DataFrame({"accession": sorted(files)}).merge(report, how="left", on="accession")
+    kind = ["mmCIF" if ".cif" in files[accession].name else "PDB" for accession in audit["accession"]]
+    status = audit["status"].fillna("no sequence")
+    return audit.assign(format=kind, status=status, edges=audit["accession"].map(edges))

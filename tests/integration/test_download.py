@@ -20,8 +20,7 @@ import yaml
 from halo_utils.core.errors import DataError, DownloadError, SettingsError
 from halo_utils.core.paths import REPOSITORY
 from halo_utils.data.download import Patience, fetch
-from halo_utils.data.registry import locate, registry
-from halo_utils.data.verification import measure
+from halo_utils.data.registry import locate, measure, registry
 from halo_utils.structures import alphafold, archives
 from halo_utils.structures.reader import read_structure, structure_index
 from tests.models import SEQUENCE, model, text

@@ -18,8 +18,8 @@ from transformers import EsmModel
 
 from halo_utils.core.paths import PROFILES, REPOSITORY
 from halo_utils.data.locations import DEEPLOC, HPA
+from halo_utils.data.registry import measure
 from halo_utils.data.synthetic.proteome import make_proteome, write_structures
-from halo_utils.data.verification import measure
 from halo_utils.embeddings.esm2 import esm2_config
 from halo_utils.structures.reader import structure_index
 from tests.models import text

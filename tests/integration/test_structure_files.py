@@ -14,10 +14,10 @@ from halo_utils.core.residue_store import write_store
 from halo_utils.embeddings import truncation
 from halo_utils.embeddings.truncation import seen_residues
 from halo_utils.structures import store
-from halo_utils.structures.audit import audit_files
 from halo_utils.structures.edges import radius_edges, store_edges
 from halo_utils.structures.reader import CA, load_structures, read_structure, structure_index
 from halo_utils.structures.residue_graph import GraphDataset
+from halo_utils.structures.store import audit_files
 from tests.models import model, text, write
 from tools.readme import audit_table
 

@@ -1,10 +1,4 @@
-"""Backbone traces for the synthetic proteome: internal coordinates in, N/CA/C positions out.
-
-A chain is grown run by run of equal states. For every run several random torsion sets are tried and the one
-that clashes least and suits the fold best (compact, elongated, or along the membrane normal) is kept, so
-the traces have ideal bond geometry (C-alpha steps of 3.8 A) and sensible secondary structure, without
-claiming to be real folds.
-"""
+"""Backbone traces for the synthetic proteome: ideal bond geometry and sensible secondary structure, no real folds."""
 
 from itertools import groupby
 
@@ -13,8 +7,8 @@ import numpy as np
 # Engh and Huber 1991, averaged over residue types: lengths in angstrom, angles in degrees.
 BOND = {"N-CA": 1.458, "CA-C": 1.525, "C-N": 1.329}
 ANGLE = {"N-CA-C": 111.0, "CA-C-N": 117.2, "C-N-CA": 121.7}
-# Typical (phi, psi) in degrees: alpha helix, beta strand; coil samples the basins of the Ramachandran plot.
-TORSION = {"H": (-57.0, -47.0), "E": (-120.0, 130.0)}
+# Typical (phi, psi) and spread in degrees: alpha helix, beta strand; coil samples the basins of the Ramachandran plot.
+TORSION = {"H": (np.array([-57.0, -47.0]), 4.0), "E": (np.array([-120.0, 130.0]), 9.0)}
 COIL_BASINS = np.array([(-65.0, 140.0), (-95.0, 125.0), (-62.0, -40.0), (-85.0, 0.0), (55.0, 45.0)])
 COIL_SHARE = np.array([0.42, 0.22, 0.18, 0.12, 0.06])
 CLASH_ANGSTROM = 4.2  # C-alpha atoms of residues at least three apart come no closer in real proteins
@@ -24,19 +18,14 @@ TRIALS = 48  # torsion sets tried per run: 12 leave strand domains twice as wide
 def _torsions(kind: str, length: int, trials: int, rng: np.random.Generator) -> np.ndarray:
     """Return phi, psi in radians, [T, n, 2], around the ideal values of a secondary structure."""
     if kind in TORSION:
-        mean = np.broadcast_to(TORSION[kind], (trials, length, 2))
-        spread = 4.0 if kind == "H" else 9.0
+        mean, spread = TORSION[kind]
     else:
-        mean = COIL_BASINS[rng.choice(len(COIL_BASINS), size=(trials, length), p=COIL_SHARE)]
-        spread = 14.0
+        mean, spread = COIL_BASINS[rng.choice(len(COIL_BASINS), size=(trials, length), p=COIL_SHARE)], 14.0
     return np.radians(mean + rng.normal(0.0, spread, size=(trials, length, 2)))
 
 
 def _atom(a: np.ndarray, b: np.ndarray, c: np.ndarray, bond: float, angle: float, torsion: np.ndarray) -> np.ndarray:
-    """Return the atom at ``bond`` angstrom from c, ``angle`` degrees at b-c, ``torsion`` radians, all [T, 3].
-
-    Source: natural extension reference frame, Parsons et al. 2005.
-    """
+    """Return atoms [T, 3] at ``bond`` angstrom, ``angle`` degrees, ``torsion`` radians (NeRF, Parsons et al. 2005)."""
     theta, bc = np.radians(180.0 - angle), c - b
     bc /= np.linalg.norm(bc, axis=1, keepdims=True)
     normal = np.cross(b - a, bc)
@@ -76,16 +65,10 @@ def _score(ca: np.ndarray, placed: np.ndarray, kind: str, style: str, turn: int)
 
 
 def build_backbone(states: str, style: str, rng: np.random.Generator) -> np.ndarray:
-    """Build a backbone for a string of secondary-structure states.
+    """Return N, CA and C of every residue, [L, 3, 3] float32 in angstrom, centred on the mean C-alpha.
 
-    Args:
-        states: length L, one of H (helix), E (strand), C (loop), D (disordered) per residue.
-        style: ``compact`` packs runs together, ``elongated`` stretches them out, ``membrane`` lets
-            helices run up and down the z axis.
-        rng: random generator; the same state gives the same trace.
-
-    Returns:
-        [L, 3, 3] float32, N, CA and C of every residue in angstrom, centred on the mean C-alpha.
+    ``states`` has one of H (helix), E (strand), C (loop), D (disordered) per residue; ``style`` is ``compact``,
+    ``elongated`` or ``membrane``, whose helices run up and down the z axis. The same ``rng`` gives the same trace.
     """
     # A first residue in a standard position, dropped again at the end.
     angle = np.radians(ANGLE["N-CA-C"])
@@ -98,8 +81,7 @@ def build_backbone(states: str, style: str, rng: np.random.Generator) -> np.ndar
         best = int(_score(grown[:, :, 1], chain[1:, 1], kind, style, helices).argmin())
         chain, psi = np.concatenate([chain, grown[best]]), torsions[best, -1, 1]
         helices += kind == "H"
-    chain = chain[1:]
-    return (chain - chain[:, 1].mean(axis=0)).astype(np.float32)
+    return (chain[1:] - chain[1:, 1].mean(axis=0)).astype(np.float32)
 
 
 def confidence_of(states: str, rng: np.random.Generator) -> np.ndarray:

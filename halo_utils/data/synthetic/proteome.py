@@ -1,9 +1,6 @@
-"""The synthetic demo proteome: proteins with the field's known sorting signals, folds and pLDDT.
+"""The synthetic demo proteome, from one seed: proteins with the field's known sorting signals, folds and pLDDT.
 
-Everything is drawn from one seed. A *family* shares an ancestor (secondary structure, sequence, location);
-its members differ by substitutions and by freshly drawn signals. Families, never proteins, are dealt to
-train, validation and test. No sequence here occurs in nature and no result on them says anything about
-real proteins; they exist so that every step of the pipeline can be run and tested offline.
+A *family* shares an ancestor and a split. No sequence occurs in nature, no result says anything of real proteins.
 """
 
 from pathlib import Path
@@ -91,10 +88,9 @@ def _domain(locations: tuple[str, ...], rng: np.random.Generator) -> tuple[str, 
     unit, style = FOLDS[fold_of]
     states = (unit * 20)[: int(rng.integers(60, 105))]
     share = np.mean([frequencies(p) for p in locations], axis=0)
-    residues = list(rng.choice(list(STANDARD), size=len(states), p=share))
+    residues = rng.choice(list(STANDARD), size=len(states), p=share)
     if style == "membrane":
-        for i, state in enumerate(states):
-            residues[i] = pick(rng, "LLLIVFAGLW", 1) if state == "H" else pick(rng, "KRSGTNQKR", 1)
+        residues = [pick(rng, "LLLIVFAGLW" if state == "H" else "KRSGTNQKR", 1) for state in states]
     # proline breaks helix and strand
     kept = ({"H": "A", "E": "V"}.get(s, a) if a == "P" else a for a, s in zip(residues, states, strict=True))
     return "".join(kept), states, style
@@ -117,27 +113,13 @@ def _member(locations: tuple[str, ...], domain: tuple[str, str, str], rng: np.ra
     return protein + tail(rng) if tail else protein
 
 
-def _family_counts(n_proteins: int) -> dict[tuple[str, ...], int]:
-    """Return how many families each location set gets; at least one per split."""
-    unit = n_proteins / np.mean(FAMILY_SIZES) / sum(FAMILY_SHARE.values())
-    return {locations: max(len(SPLITS), round(unit * s)) for locations, s in FAMILY_SHARE.items()}
-
-
 def make_proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
-    """Draw the synthetic proteome.
-
-    Args:
-        n_proteins: wished number of proteins; the result differs by the rounding to families.
-        seed: the same seed gives the same proteome.
-
-    Returns:
-        The dataset table (accession, sequence, split, kingdom, family, ten 0/1 columns) and, for the
-        proteins that get a structure, accession -> (states, trace style).
-    """
+    """Draw about ``n_proteins``: dataset table, and accession -> (states, trace style) of those with structure."""
     rng = np.random.default_rng([seed, 20])
     rows, folds, family = [], {}, 0
-    for locations, count in _family_counts(n_proteins).items():
-        for index in range(count):
+    unit = n_proteins / np.mean(FAMILY_SIZES) / sum(FAMILY_SHARE.values())
+    for locations, share in FAMILY_SHARE.items():
+        for index in range(max(len(SPLITS), round(unit * share))):  # at least one family per split
             domain = _domain(locations, rng)
             for _ in range(FAMILY_SIZES[(index // len(SPLITS)) % len(FAMILY_SIZES)]):
                 member, accession = _member(locations, domain, rng), f"SYN{len(rows):05d}"
@@ -151,16 +133,7 @@ def make_proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, t
 
 
 def write_structures(table: pd.DataFrame, folds: dict[str, tuple[str, str]], folder: Path, seed: int) -> None:
-    """Build and write one PDB file per protein with a fold, pLDDT in the B-factor column.
-
-    Files that the same code and seed have made are kept, so a killed run goes on where it stopped.
-
-    Args:
-        table: dataset table with ``accession`` and ``sequence``.
-        folds: accession -> (states, trace style), from ``make_proteome``.
-        folder: where ``<accession>.pdb`` files go, with ``made_from``, the key of what made them.
-        seed: seed of the proteome.
-    """
+    """Write ``<accession>.pdb`` for every fold, pLDDT as B-factor; files of the same code and seed are kept."""
     sequences = table.set_index("accession")["sequence"]
     key, note = digest(seed, sequences.to_dict(), CACHE_VERSION), folder / "made_from"
     if not note.is_file() or note.read_text(encoding="utf-8") != key:
@@ -182,8 +155,7 @@ def gemmi_structure(name: str, sequence: str, backbone: np.ndarray, plddt: np.nd
     """Return a gemmi structure with one chain A from N/CA/C positions [L, 3, 3] and pLDDT [L]."""
     structure, model, chain = gemmi.Structure(), gemmi.Model(1), gemmi.Chain("A")
     structure.name = f"{name} SYNTHETIC"
-    three_letters = gemmi.expand_one_letter_sequence(sequence, gemmi.ResidueKind.AA)
-    for i, residue_name in enumerate(three_letters):
+    for i, residue_name in enumerate(gemmi.expand_one_letter_sequence(sequence, gemmi.ResidueKind.AA)):
         residue = gemmi.Residue()
         residue.name, residue.seqid = residue_name, gemmi.SeqId(i + 1, " ")
         for atom_name, element, position in zip(("N", "CA", "C"), ("N", "C", "C"), backbone[i], strict=True):

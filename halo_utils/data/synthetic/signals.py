@@ -1,11 +1,12 @@
-"""Sorting signals of the synthetic proteome, one generator each; a signal is sequence plus structure states.
+"""Sorting signals of the synthetic proteome, one generator each; papers are named where a signal follows one."""
 
-Every generator takes a random generator and returns a ``Piece``; papers are named where a signal follows one.
-"""
-
+import re
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+
+PART = re.compile(r"\[([A-Z]+)\](?:\((\d+),?(\d*)\))?|\{([A-Z|]+)\}|([A-Z]+)")
 
 
 @dataclass(frozen=True)
@@ -25,80 +26,59 @@ def pick(rng: np.random.Generator, residues: str, least: int, most: int = 0) -> 
     return "".join(rng.choice(list(residues), size=size))
 
 
-def loose(sequence: str) -> Piece:
-    """Return a disordered piece."""
-    return Piece(sequence, "D" * len(sequence))
+def draw(pattern: str, rng: np.random.Generator) -> Piece:
+    """Return a piece drawn from a pattern such as ``C:M[KR](2,4) H:[LV](9) {KDEL|HDEL}``, by default disordered.
+
+    A letter stands for itself, ``[KR](2,4)`` for two to four of these, ``{KDEL|HDEL}`` for one of these words.
+    """
+    piece = Piece("", "")
+    for part in pattern.split():
+        state = part[0] if part[1] == ":" else "D"
+        for residues, least, most, words, itself in PART.findall(part.removeprefix(f"{state}:")):
+            text = pick(rng, residues, int(least or 1), int(most or 0)) if residues else itself
+            text = str(rng.choice(words.split("|"))) if words else text
+            piece += Piece(text, state * len(text))
+    return piece
 
 
-def plain_start(rng: np.random.Generator) -> Piece:
-    """Start of a protein without N-terminal signal: methionine and a few polar residues."""
-    return loose("M" + pick(rng, "SAEGTDK", 2, 9))
-
-
-def signal_peptide(rng: np.random.Generator) -> Piece:
-    """n-region, hydrophobic h-region, c-region with the A-X-A cleavage motif (von Heijne 1985)."""
-    n, h = "M" + pick(rng, "KRKRST", 2, 4), pick(rng, "LLLLAVFI", 9, 12)
-    c = pick(rng, "GSTPQ", 2) + "A" + pick(rng, "SLQH", 1) + "A"
-    return Piece(n + h, "C" * len(n) + "H" * len(h)) + loose(c)
+# Start of a protein without N-terminal signal: methionine and a few polar residues.
+plain_start = partial(draw, "M[SAEGTDK](2,9)")
+# n-region, hydrophobic h-region, c-region with the A-X-A cleavage motif (von Heijne 1985).
+signal_peptide = partial(draw, "C:M[KRKRST](2,4) H:[LLLLAVFI](9,12) [GSTPQ](2)A[SLQH]A")
+# Plastid transit peptide: MA start, rich in serine, threonine and alanine, poor in acid.
+transit_peptide = partial(draw, "MA[SSSSTTAAVLPKRN](28,41)V[RK]A")
+# N-myristoylation site MGXXXS and a basic patch: soluble proteins that also sit at the membrane.
+myristoylation = partial(draw, "MG[CNQS](3)S[KKRKS](4,7)")
+# Type II membrane anchor of Golgi enzymes: short cytosolic tail, arginine, one membrane helix.
+signal_anchor = partial(draw, "M[SGTRKN](4,8)[RK](2) H:[LLLFVIAW](17,19) C:SS")
+# KDEL or HDEL C-terminus behind the acidic stretch of calreticulin and BiP (Munro and Pelham 1987).
+er_retention = partial(draw, "[EEDEDAP](6,11){KDEL|KDEL|HDEL}")
+# Peroxisomal targeting signal 1, SKL or a near relative at the C-terminus (Gould et al. 1989).
+peroxisomal_signal = partial(draw, "[SGQAK](4){SKL|SKL|AKL|SRL}")
 
 
 def presequence(rng: np.random.Generator) -> Piece:
     """Mitochondrial presequence: amphipathic helix, arginine every three to four residues, no acid."""
     turns = range(int(rng.integers(5, 8)))
     helix = "".join("R" + pick(rng, "LAFLS", 2) + pick(rng, "ASL", int(rng.random() < 0.5)) for _ in turns)
-    helix = "M" + pick(rng, "LAS", 1) + helix
-    return Piece(helix, "H" * len(helix)) + loose("S" + pick(rng, "YTFS", 2))
-
-
-def transit_peptide(rng: np.random.Generator) -> Piece:
-    """Plastid transit peptide: MA start, rich in serine, threonine and alanine, poor in acid."""
-    return loose("MA" + pick(rng, "SSSSTTAAVLPKRN", 28, 41) + "V" + pick(rng, "RK", 1) + "A")
+    return draw("H:M[LAS]", rng) + Piece(helix, "H" * len(helix)) + draw("S[YTFS](2)", rng)
 
 
 def nuclear_signal(rng: np.random.Generator) -> Piece:
     """Monopartite (SV40-like) or bipartite (nucleoplasmin-like) nuclear localisation signal in a loose tail."""
-    if rng.random() < 0.6:
-        core = "P" + pick(rng, "KKKR", 3) + pick(rng, "RK", 1) + "K" + pick(rng, "VR", 1)
-    else:
-        core = pick(rng, "KR", 2) + pick(rng, "PATGQS", 10) + pick(rng, "KKR", 4)
-    return loose(pick(rng, "SPSGQED", 5, 11) + core + pick(rng, "SPSGQ", 3, 7))
+    core = draw("P[KKKR](3)[RK]K[VR]" if rng.random() < 0.6 else "[KR](2)[PATGQS](10)[KKR](4)", rng)
+    return draw("[SPSGQED](5,11)", rng) + core + draw("[SPSGQ](3,7)", rng)
 
 
 def shuttling_signal(rng: np.random.Generator) -> Piece:
     """Nuclear localisation signal followed by a leucine-rich export signal, LX(2-3)LX(2-3)LXL (la Cour et al. 2004)."""
-    localisation = nuclear_signal(rng)
-    export = "L" + pick(rng, "EQKSD", 3) + pick(rng, "LIF", 1) + pick(rng, "EQKSD", 2) + "L" + pick(rng, "EDKT", 1)
-    return localisation + Piece(export + "L", "H" * (len(export) + 1)) + loose(pick(rng, "DESG", 3))
-
-
-def myristoylation(rng: np.random.Generator) -> Piece:
-    """N-myristoylation site MGXXXS and a basic patch: soluble proteins that also sit at the membrane."""
-    return loose("MG" + pick(rng, "CNQS", 3) + "S" + pick(rng, "KKRKS", 4, 7))
-
-
-def signal_anchor(rng: np.random.Generator) -> Piece:
-    """Type II membrane anchor of Golgi enzymes: short cytosolic tail, arginine, one membrane helix."""
-    tail, helix = "M" + pick(rng, "SGTRKN", 4, 8) + pick(rng, "RK", 2), pick(rng, "LLLFVIAW", 17, 19)
-    return loose(tail) + Piece(helix + "SS", "H" * len(helix) + "CC")
+    return nuclear_signal(rng) + draw("H:L[EQKSD](3)[LIF][EQKSD](2)L[EDKT]L [DESG](3)", rng)
 
 
 def lysosomal_tail(rng: np.random.Generator) -> Piece:
     """Dileucine [DE]XXXL[LI] or tyrosine YXX[FILMV] sorting motif in a loose C-terminal tail."""
-    if rng.random() < 0.5:
-        motif = pick(rng, "DE", 1) + pick(rng, "RQNTS", 3) + "L" + pick(rng, "LI", 1)
-    else:
-        motif = "GY" + pick(rng, "EQTS", 2) + pick(rng, "FILMV", 1)
-    return loose(pick(rng, "RKSG", 4) + motif + pick(rng, "SPG", 2))
-
-
-def er_retention(rng: np.random.Generator) -> Piece:
-    """KDEL or HDEL C-terminus behind the acidic stretch of calreticulin and BiP (Munro and Pelham 1987)."""
-    return loose(pick(rng, "EEDEDAP", 6, 11) + str(rng.choice(["KDEL", "KDEL", "HDEL"])))
-
-
-def peroxisomal_signal(rng: np.random.Generator) -> Piece:
-    """Peroxisomal targeting signal 1, SKL or a near relative at the C-terminus (Gould et al. 1989)."""
-    return loose(pick(rng, "SGQAK", 4) + str(rng.choice(["SKL", "SKL", "AKL", "SRL"])))
+    motif = draw("[DE][RQNTS](3)L[LI]" if rng.random() < 0.5 else "GY[EQTS](2)[FILMV]", rng)
+    return draw("[RKSG](4)", rng) + motif + draw("[SPG](2)", rng)
 
 
 N_SIGNALS = {
