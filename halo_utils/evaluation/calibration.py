@@ -15,24 +15,19 @@ TOLERANCE = 1e-9  # of edges, which are sums of steps
 BIN_EDGES = np.round(np.arange(0.40, 1.0001, 0.05), 2)  # Fig. 4: 40-45 % ... 95-100 %
 
 
-def confidence_bins(y: np.ndarray, prob: np.ndarray, edges: np.ndarray = BIN_EDGES) -> pd.DataFrame:
-    """Return, per confidence range, the predictions made and how many are wrong (Fig. 4).
+def confidence_bins(y: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
+    """Return, per confidence range, the predictions made and how many are wrong (Fig. 4), from [B, K] labels and prob.
 
     A prediction is a (protein, label) pair with probability at or above the lowest edge, read as "the protein
-    is there"; it is wrong where the label is 0.
-
-    Args:
-        y: [B, K] 0/1 labels.
-        prob: [B, K] probabilities.
-        edges: increasing bin edges; the last bin includes its upper edge.
+    is there"; it is wrong where the label is 0. The last range includes its upper edge.
 
     Returns:
-        One row per bin from low to high: low, high, total, wrong, accuracy (NaN for an empty bin) and its
+        One row per range from low to high: low, high, total, wrong, accuracy (NaN for an empty one) and its
         95 % Wilson interval.
     """
     p, truth = np.asarray(prob).ravel(), np.asarray(y).ravel().astype(bool)
-    index, rows = np.where(p >= edges[0], np.digitize(p, edges[1:-1]), -1), []
-    for i, (low, high) in enumerate(pairwise(edges)):
+    index, rows = np.where(p >= BIN_EDGES[0], np.digitize(p, BIN_EDGES[1:-1]), -1), []
+    for i, (low, high) in enumerate(pairwise(BIN_EDGES)):
         total, right = int((index == i).sum()), int(truth[index == i].sum())
         ends = binomtest(right, total).proportion_ci(method="wilson") if total else (np.nan, np.nan)
         accuracy = {"accuracy": right / total if total else np.nan, "ci_low": ends[0], "ci_high": ends[1]}
@@ -46,6 +41,13 @@ class Estimate(NamedTuple):
     value: float
     low: float
     high: float
+
+
+def _estimate(values: np.ndarray) -> Estimate:
+    """Return the first value and the quantiles of the others, which are values that occurred."""
+    drawn = values[1:][np.isfinite(values[1:])]
+    ends = np.quantile(drawn, [0.025, 0.975], method="inverted_cdf") if len(drawn) else (np.nan, np.nan)
+    return Estimate(*map(float, (values[0], *ends)))
 
 
 @dataclass(frozen=True)
@@ -71,33 +73,25 @@ class PredictedRanges:
         filled = np.isfinite(self.accuracy)
         good = np.where(filled, self.accuracy >= level, True)
         reliable = np.logical_and.accumulate(good[:, ::-1], axis=1)[:, ::-1] & filled
-        first = self.edges[reliable.argmax(axis=1)]
-        return _estimate(np.where(reliable.any(axis=1), first, 1.0))
+        return _estimate(np.where(reliable.any(axis=1), self.edges[reliable.argmax(axis=1)], 1.0))
 
     def above(self, confidence: float) -> tuple[Estimate, int]:
         """Return the accuracy of the worst range from ``confidence`` on, and the labels there.
 
         It reaches a level in exactly those resamples whose ``crossing`` is not above ``confidence``.
         """
-        inside = self.edges[:-1] >= confidence - TOLERANCE
-        worst = np.fmin.reduce(self.accuracy[:, inside], axis=1, initial=np.nan)  # empty ranges are left out
-        return _estimate(worst), int(self.total[inside].sum())
+        return self._extreme(np.fmin, self.edges[:-1] >= confidence - TOLERANCE)
 
     def below(self, confidence: float) -> tuple[Estimate, int]:
         """Return the accuracy of the best range under ``confidence``, and the labels there.
 
         Where it misses a level, ``crossing`` is not below ``confidence``.
         """
-        inside = self.edges[1:] <= confidence + TOLERANCE
-        best = np.fmax.reduce(self.accuracy[:, inside], axis=1, initial=np.nan)
-        return _estimate(best), int(self.total[inside].sum())
+        return self._extreme(np.fmax, self.edges[1:] <= confidence + TOLERANCE)
 
-
-def _estimate(values: np.ndarray) -> Estimate:
-    """Return the first value and the quantiles of the others, which are values that occurred."""
-    drawn = values[1:][np.isfinite(values[1:])]
-    ends = np.quantile(drawn, [0.025, 0.975], method="inverted_cdf") if len(drawn) else (np.nan, np.nan)
-    return Estimate(float(values[0]), float(ends[0]), float(ends[1]))
+    def _extreme(self, which: np.ufunc, inside: np.ndarray) -> tuple[Estimate, int]:
+        found = which.reduce(self.accuracy[:, inside], axis=1, initial=np.nan)  # empty ranges are left out
+        return _estimate(found), int(self.total[inside].sum())
 
 
 def predicted_ranges(
@@ -109,15 +103,9 @@ def predicted_ranges(
     seed: int = 7,
     families: np.ndarray | None = None,
 ) -> PredictedRanges:
-    """Return the accuracy of predicted labels per confidence range; a label the model does not predict counts nowhere.
+    """Return the accuracy of predicted labels per confidence range, from [B, K] labels and probabilities.
 
-    Args:
-        y: [B, K] 0/1 labels.
-        prob: [B, K] probabilities.
-        threshold: probability from which on the model predicts a label.
-        resamples: R, bootstrap resamples of proteins.
-        seed: seed of the resampling.
-        families: [B] family of each protein; they are resampled in the place of proteins.
+    A label below ``threshold`` is not predicted and counts nowhere; resampling is as in ``bootstrap.resample_weights``.
     """
     steps = np.round(np.arange(SWEEP_LOW, 1.0001, 0.05), 2)
     edges = np.r_[threshold, steps[steps > threshold + TOLERANCE]]
@@ -131,15 +119,14 @@ def predicted_ranges(
     return PredictedRanges(edges, total[0].astype(int), accuracy)
 
 
-def reliability(y: np.ndarray, prob: np.ndarray, n_bins: int = 10) -> tuple[pd.DataFrame, float]:
+def reliability(y: np.ndarray, prob: np.ndarray) -> tuple[pd.DataFrame, float]:
     """Return the reliability diagram over all (protein, label) pairs and the expected calibration error.
 
-    Returns:
-        One row per bin of equal width over 0..1 (mean probability, observed frequency, pairs), and the mean
-        absolute difference of the two weighted by pairs.
+    The first has a row per tenth of 0..1 (probability, its mean; observed frequency; pairs), the second
+    is the mean absolute difference of the two weighted by pairs.
     """
     frame = pd.DataFrame({"probability": np.ravel(prob), "observed": np.ravel(y).astype(float)})
-    frame["bin"] = np.minimum((frame["probability"] * n_bins).astype(int), n_bins - 1)
+    frame["bin"] = np.minimum((frame["probability"] * 10).astype(int), 9)
     bins = frame.groupby("bin")
     table = bins.mean().assign(pairs=bins.size()).reset_index()
     gap = (table["probability"] - table["observed"]).abs()
@@ -147,13 +134,7 @@ def reliability(y: np.ndarray, prob: np.ndarray, n_bins: int = 10) -> tuple[pd.D
 
 
 def calibration_sentence(gamma: float, table: pd.DataFrame, error: float) -> str:
-    """Return what the loss does to probabilities and what is seen of it.
-
-    Args:
-        gamma: focusing of the focal loss that the model was trained with.
-        table: bins of ``reliability``.
-        error: expected calibration error of ``reliability``.
-    """
+    """Return what a focal loss with ``gamma`` does to probabilities, and what ``reliability`` shows of it."""
     away = (table["observed"] - 0.5).abs() > (table["probability"] - 0.5).abs()
     share = float(table.loc[away, "pairs"].sum() / table["pairs"].sum())
     loss = "The loss is plain binary cross-entropy (focal loss with gamma 0), which pulls probabilities nowhere"

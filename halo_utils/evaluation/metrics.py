@@ -1,10 +1,4 @@
-"""Multi-label metrics of many resamples at once, under weights of proteins; the formulas are those of scikit-learn.
-
-A test holds the two against each other. A label that is never predicted scores 0, one without a protein in the set is
-left out of macro averages: no system can score there. Accuracy is subset accuracy; ranking metrics read probabilities.
-Where every protein has exactly one label, the most probable one is scored too (``accuracy_argmax``,
-``macro_f1_argmax``): it needs no threshold.
-"""
+"""Multi-label metrics of many resamples at once, under weights of proteins; the formulas are those of scikit-learn."""
 
 from collections.abc import Sequence
 
@@ -12,7 +6,6 @@ import numpy as np
 from scipy import sparse
 
 CHUNK = 128  # resamples worked on at once; bounds memory for large test sets
-Scores = dict[tuple[str, str], float]
 
 
 def ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
@@ -40,12 +33,9 @@ def _mcc(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> np.n
 
 
 def weighted_auc(y: np.ndarray, prob: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the ROC AUC under many weight vectors, [R]; ties count one half.
+    """Return the ROC AUC of scores ``prob`` under weights [B, R], [R]; ties count one half.
 
-    Args:
-        y: [B] 0/1, or [B, K] for the micro average over all pairs of protein and label.
-        prob: scores of the same shape.
-        weights: [B, R].
+    ``y`` and ``prob`` are [B], or [B, K] for the micro average over all pairs of protein and label.
     """
     protein = np.arange(y.size) // (y.size // len(y))
     y, prob = y.ravel() > 0, prob.ravel()
@@ -71,11 +61,8 @@ def _label_counts(y: np.ndarray, pred: np.ndarray, w: np.ndarray) -> tuple[np.nd
 def _chunk_scores(
     y: np.ndarray, pred: np.ndarray, prob: np.ndarray, locations: Sequence[str], w: np.ndarray
 ) -> dict[tuple[str, str], np.ndarray]:
-    """Return the metrics under the weight vectors ``w`` [R, B], each [R].
-
-    Macro averages are over the labels that have a protein in the whole set, in every resample.
-    """
-    w, averaged = w.astype(np.float64), y.any(axis=0)
+    """Return the metrics under the weight vectors ``w`` [R, B], each [R]."""
+    w, averaged = w.astype(np.float64), y.any(axis=0)  # macro averages: labels of the whole set, in every resample
     total, columns = w.sum(axis=1), np.ascontiguousarray(w.T)
     tp, fp, fn = _label_counts(y, pred, w)
     tn = total[:, None] - tp - fp - fn
@@ -119,17 +106,13 @@ def resampled_scores(
     return {key: np.concatenate([piece[key] for piece in pieces]) for key in pieces[0]}
 
 
-def scores(y: np.ndarray, pred: np.ndarray, prob: np.ndarray, locations: Sequence[str]) -> Scores:
-    """Return every metric of one system.
+def scores(y: np.ndarray, pred: np.ndarray, prob: np.ndarray, locations: Sequence[str]) -> dict[tuple[str, str], float]:
+    """Return (metric, location) -> value of one system, the location empty for metrics over all labels.
 
-    Args:
-        y: [B, K] 0/1 labels.
-        pred: [B, K] predicted labels.
-        prob: [B, K] scores for the ranking metrics and argmax.
-        locations: K location names.
-
-    Returns:
-        (metric, location) -> value; the location is empty for metrics over all labels.
+    ``y`` are 0/1 labels, ``pred`` predicted ones, ``prob`` scores for the ranking metrics and argmax, [B, K] each. A
+    label that is never predicted scores 0; one without a protein in the set is left out of macro averages, because no
+    system can score there. ``accuracy`` is of whole subsets. Where every protein has exactly one label, the most
+    probable one is scored too (``accuracy_argmax``, ``macro_f1_argmax``): it needs no threshold.
     """
     once = resampled_scores(y, pred, prob, locations, np.ones((1, len(y))))
     return {key: float(values[0]) for key, values in once.items()}

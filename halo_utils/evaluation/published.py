@@ -36,21 +36,14 @@ def _read(name: str) -> pd.DataFrame:
 
 
 def published_table(number: int) -> pd.DataFrame:
-    """Return a table of the paper in tidy form.
+    """Return Table 1 to 4 of the paper, as transcribed digit by digit into ``data/reference``, in tidy form.
 
-    Args:
-        number: 1 to 4.
-
-    Returns:
-        Columns metric, label, system, published; rows in the paper's order, cells printed as a dash left out.
-
-    Source: Tables 1-4 of the paper, transcribed digit by digit into ``data/reference``.
+    Columns metric, label, system, published; rows in the paper's order, cells printed as a dash left out.
     """
     wide = _read(f"table{number}")
     wide = wide.assign(label=wide["label"].map(canonical), metric=wide["metric"].replace(PUBLISHED_METRIC))
-    # Melted row by row, so that a row that only some systems have keeps its place.
     tidy = wide.melt(["metric", "label"], var_name="system", value_name="published", ignore_index=False)
-    tidy = tidy.sort_index(kind="stable")
+    tidy = tidy.sort_index(kind="stable")  # row by row, so that a row that only some systems have keeps its place
     tidy["published"] = pd.to_numeric(tidy["published"], errors="coerce")
     return tidy.dropna(subset="published").reset_index(drop=True)
 
@@ -63,13 +56,8 @@ def text_value(name: str) -> float:
 def published_columns(dataset: str, split: str) -> dict[int, dict[str, str]]:
     """Return what the paper publishes about a test set; the one place that decides what a run is compared with.
 
-    Args:
-        dataset: synthetic, deeploc2 or luo2024. The synthetic demo is compared with DeepLoc's tables as a rehearsal.
-        split: name of the test set.
-
-    Returns:
-        Number of a table -> published column -> our system, "" for a column without counterpart. Empty where the
-        paper has nothing about the set.
+    It is number of a table -> published column -> our system, "" for a column without counterpart; empty where the
+    paper has nothing about the set. The synthetic demo is compared with DeepLoc's tables as a rehearsal.
     """
     if dataset == "luo2024":
         return {4: {f"HALO_{split}": "halo", f"RF_{split}": "", f"MLP_{split}": ""}} if split in LUO_SETS else {}
@@ -86,53 +74,29 @@ def compared_with(number: int, dataset: str, split: str) -> str:
 
 
 COMPARED = ["metric", "label", "system", "published", "ours", "ci_low", "ci_high", "difference"]
-
-
-def beside_published(number: int, metrics: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
-    """Put our metrics of one set beside columns of a published table, in the paper's order.
-
-    Args:
-        number: table of the paper.
-        metrics: tidy metrics of one evaluation set.
-        columns: published column -> our system, "" for a column that stands alone; others are left out.
-
-    Returns:
-        The columns ``COMPARED``; the difference is ours minus published.
-    """
-    table = published_table(number)
-    table = table[table["system"].isin(list(columns))]
-    ours = metrics[["metric", "label", "system", "value", "ci_low", "ci_high"]]
-    ours = ours.rename(columns={"value": "ours", "system": "key"})
-    keys = ["metric", "label", "key"]
-    merged = table.assign(key=table["system"].map(columns)).merge(ours, how="left", on=keys)
-    return merged.assign(difference=merged["ours"] - merged["published"])[COMPARED]
+PARTS = ("published", "ours [95\u00a0%]", "difference")  # no-break spaces: cells stay on one line
 
 
 def beside_paper(
     number: int, metrics: pd.DataFrame, dataset: str, split: str, systems: tuple[str, ...]
 ) -> pd.DataFrame:
-    """Put our systems beside a table of the paper, or alone where the table has no column for them on this set.
-
-    Args:
-        number: table of the paper; its metrics are the rows.
-        metrics: tidy metrics of a run.
-        dataset: data set of the run.
-        split: test set.
-        systems: ours, in the order to be shown.
+    """Put our systems beside a table of the paper, in its order, or alone where it has no column for them on this set.
 
     Returns:
-        As ``beside_published``; systems without a published column follow, with ``published`` empty.
+        The columns ``COMPARED``, for the metrics of the table; the difference is ours minus published. Systems without
+        a published column follow in the given order, with ``published`` empty.
     """
-    metrics = metrics[metrics["split"] == split]
-    columns = published_columns(dataset, split).get(number, {})
-    table = beside_published(number, metrics, {c: s for c, s in columns.items() if not s or s in systems})
-    alone = metrics[metrics["metric"].isin(set(published_table(number)["metric"]))].rename(columns={"value": "ours"})
+    ours = metrics[metrics["split"] == split].rename(columns={"value": "ours"})
+    columns, table = published_columns(dataset, split).get(number, {}), published_table(number)
+    alone = ours[ours["metric"].isin(table["metric"])]
     left = [s for s in systems if s not in columns.values()]
     rest = [alone[alone["system"] == s].assign(system=TITLES[s]).reindex(columns=COMPARED) for s in left]
+    table = table[table["system"].isin([c for c, s in columns.items() if not s or s in systems])]
+    table = table.assign(key=table["system"].map(columns)).merge(
+        ours.rename(columns={"system": "key"}), how="left", on=["metric", "label", "key"]
+    )
+    table = table.assign(difference=table["ours"] - table["published"])[COMPARED]
     return pd.concat([rows for rows in (table, *rest) if len(rows)], ignore_index=True)
-
-
-PARTS = ("published", "ours [95\u00a0%]", "difference")  # no-break spaces: cells stay on one line
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
@@ -156,12 +120,8 @@ def precision_bounds() -> pd.DataFrame:
     """Return how large the macro precisions of Table 4 can be where an undefined precision counts as 0.
 
     A location with MCC 0 is never predicted (or no better than by chance), so its precision is undefined (or as small
-    as its frequency). ``zero_division`` decides what enters the mean: with 0, the mean of K cannot exceed the share of
-    the other locations.
-
-    Returns:
-        Columns system, locations (K), mcc_zero, published, bound (with ``zero_division=0``), possible,
-        published_less_ones (the published value without the ones that ``zero_division=1`` adds).
+    as its frequency). With ``zero_division=0`` the mean cannot exceed the share of the other locations, ``bound``;
+    ``published_less_ones`` is the published value without the ones that ``zero_division=1`` adds.
     """
     values = published_table(4).set_index(["metric", "system"])["published"]
     precision, mcc = values["macro_precision"], values["mcc"]

@@ -29,16 +29,8 @@ def measure(
 ) -> pd.DataFrame:
     """Return the tidy metrics of one system on one set, with intervals; see ``bootstrap.evaluate``.
 
-    Args:
-        view: the set.
-        system: name in ``systems.SYSTEMS``.
-        pred: [B, K] predicted labels.
-        prob: [B, K] probabilities or gate scores.
-        threshold: what the labels were predicted with.
-        **bootstrap: ``resamples`` (1000) and ``seed`` (7) of the intervals.
-
-    Raises:
-        LeakError: if the threshold was chosen on this set.
+    ``pred`` are labels predicted with ``threshold``, ``prob`` probabilities or gate scores, [B, K] each. Raises
+    LeakError if the threshold was chosen on this set.
     """
     columns = {"dataset": view.dataset, "split": view.name, "system": system, "threshold": threshold.on(view.name)}
     return evaluate(view.y, pred, prob, view.locations, families=view.families, **bootstrap, **columns)
@@ -81,11 +73,7 @@ def compare(
 
 
 def read_metrics(path: Path) -> pd.DataFrame:
-    """Return a metrics or differences table; the empty label of overall metrics stays an empty string.
-
-    Raises:
-        DataError: if there is none.
-    """
+    """Return a metrics or differences table, DataError if there is none; the label of overall metrics stays empty."""
     if not path.is_file():
         raise DataError(f"{path.name} not found: measure the systems of this run first")
     return pd.read_csv(path).fillna({"label": ""})
@@ -103,10 +91,7 @@ def macro_sentence(views: Iterable[EvaluationSet]) -> str:
 
 
 def headline(metrics: pd.DataFrame, split: str) -> pd.DataFrame:
-    """Return a small table of the overall metrics of every system on one set, by title, for reading.
-
-    The accuracy of the most probable label is there where every protein of the set has one label.
-    """
+    """Return a small table of the overall metrics of every system on one set, by title, for reading."""
     chosen = metrics[(metrics["split"] == split) & metrics["metric"].isin(HEADLINE)]
     wide = chosen.pivot(index="system", columns="metric", values="value")
     return wide.loc[in_order(wide.index), [name for name in HEADLINE if name in wide]].rename(index=TITLES)

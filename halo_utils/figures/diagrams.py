@@ -1,24 +1,16 @@
 """Fig. 1-3 of the paper as diagrams drawn by code: boxes, arrows and the numbers of a run; the paper's by default."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from halo_utils.figures.style import STYLE
+from halo_utils.figures.style import new_figure
 
 DATA, FROZEN, LEARNS, RESULT = "#dbe9f6", "#e6e6e6", "#fde3c8", "#d5ecd9"
 BOX_WIDTH, BOX_HEIGHT, FONT = 2.6, 0.95, 12
 LONGEST_LINE = 22  # characters that fit a box; longer lines, such as the name of a backbone, are set smaller
 Boxes = dict[str, tuple[float, float, str, str]]
-
-
-def _box(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
-    corner, look = (x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2), {"facecolor": colour, "edgecolor": "#444444"}
-    ax.add_patch(FancyBboxPatch(corner, BOX_WIDTH, BOX_HEIGHT, boxstyle="round,pad=0.06", **look))
-    size = FONT * min(1, LONGEST_LINE / max(len(line) for line in text.splitlines()))
-    ax.text(x, y, text, ha="center", va="center", fontsize=size)
 
 
 def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], text: str = "") -> None:
@@ -32,15 +24,17 @@ def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], text:
     ax.text(*middle, text, ha="center", va="bottom", fontsize=FONT, color="#333333")
 
 
-def _draw(boxes: Boxes, arrows: list[str], title: str, size: tuple[float, float]) -> Figure:
+def _draw(boxes: Boxes, arrows: list[str], title: str, width: float, height: float) -> Figure:
     """Draw boxes, and arrows given as ``start end`` and the words beside them."""
-    plt.rcParams.update(STYLE)
-    fig, ax = plt.subplots(figsize=size, layout="constrained")
+    fig, ax = new_figure(width, height)
     for x, y, text, colour in boxes.values():
-        _box(ax, x, y, text, colour)
+        corner, look = (x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2), {"facecolor": colour, "edgecolor": "#444444"}
+        ax.add_patch(FancyBboxPatch(corner, BOX_WIDTH, BOX_HEIGHT, boxstyle="round,pad=0.06", **look))
+        size = FONT * min(1, LONGEST_LINE / max(map(len, text.splitlines())))
+        ax.text(x, y, text, ha="center", va="center", fontsize=size)
     for start, end, *words in map(str.split, arrows):
         _arrow(ax, boxes[start][:2], boxes[end][:2], " ".join(words))
-    xs, ys = zip(*[(b[0], b[1]) for b in boxes.values()], strict=True)
+    xs, ys, *_ = zip(*boxes.values(), strict=True)
     ax.set(xlim=(min(xs) - 1.5, max(xs) + 1.5), ylim=(min(ys) - 0.8, max(ys) + 0.8), aspect="equal", title=title)
     ax.axis("off")
     return fig
@@ -60,7 +54,7 @@ def figure_1(confident: float = 0.55) -> Figure:
     }
     arrows = ["gate labels yes", "agree drop no", "agree labels yes"]
     arrows += ["sequence esm", "esm gate", "structure gat", "esm gat", "gat agree", "gate agree"]
-    return _draw(boxes, arrows, "HALO: the sequence model decides when confident, else both must agree", (10.5, 3.3))
+    return _draw(boxes, arrows, "HALO: the sequence model decides when confident, else both must agree", 10.5, 3.3)
 
 
 def figure_2(
@@ -94,7 +88,7 @@ def figure_2(
         boxes["protein"] = (6.8, -3.2, "composition of the\nwhole protein", DATA)
         boxes["composition"] = (3.4, -3.2, f"composition network,\n{composition} units", LEARNS)
         arrows += ["protein composition", "composition head"]
-    return _draw(boxes, arrows, f"Sequence model ({loss})", (8.2, 4.5) if composition else (8.2, 3.3))
+    return _draw(boxes, arrows, f"Sequence model ({loss})", 8.2, 4.5 if composition else 3.3)
 
 
 def figure_3(
@@ -118,4 +112,4 @@ def figure_3(
         "loss": (7.4, 0, f"{loss},\nlearnable thresholds", LEARNS),
     }
     arrows = ["coord nodes", "esm nodes", "bio nodes", "nodes gat", "edges gat", "gat pool", "pool loss"]
-    return _draw(boxes, arrows, f"Weighted graph attention model (weights: {weights})", (9.0, 3.9))
+    return _draw(boxes, arrows, f"Weighted graph attention model (weights: {weights})", 9.0, 3.9)
