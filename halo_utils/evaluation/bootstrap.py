@@ -8,32 +8,24 @@ import pandas as pd
 
 from halo_utils.evaluation.metrics import resampled_scores, scores
 
+Decided = tuple[np.ndarray, np.ndarray]  # what a system says: predicted labels and scores, [B, K] each
 Samples = dict[str, dict[tuple[str, str], np.ndarray]]  # unit that is resampled -> metric -> [R]
 
 
-def resample_weights(n: int, resamples: int, seed: int, families: np.ndarray | None = None) -> np.ndarray:
-    """Return how often each of B = ``n`` proteins is drawn in each of R resamples, [R, B] float32.
+def resample_weights(n: int, resamples: int = 1000, seed: int = 7, families: np.ndarray | None = None) -> np.ndarray:
+    """Return how often each of B = ``n`` proteins is drawn, [R, B] float32; with ``families`` [B], as often as its own.
 
-    With ``families`` [B], families are drawn in place of proteins, as many as there are, and a protein comes as often
-    as its family: members of one family are right or wrong together.
+    Families are then drawn in place of proteins: members of one family are right or wrong together.
     """
     members = np.arange(n) if families is None else np.unique(families, return_inverse=True)[1]  # [B] unit drawn
     units, rng = int(members.max()) + 1, np.random.default_rng([seed, 50])
     return rng.multinomial(units, np.full(units, 1.0 / units), size=resamples).astype(np.float32)[:, members]
 
 
-def _samples(
-    y: np.ndarray,
-    system: tuple[np.ndarray, np.ndarray],
-    locations: Sequence[str],
-    resamples: int = 1000,
-    seed: int = 7,
-    families: np.ndarray | None = None,
-) -> Samples:
-    """Return the metrics of resamples of proteins, and of families where one holds several proteins."""
-    drawn = {"proteins": resample_weights(len(y), resamples, seed)}
+def _samples(y: np.ndarray, system: Decided, locations: Sequence[str], families: Any = None, **draws: int) -> Samples:
+    drawn = {"proteins": resample_weights(len(y), **draws)}
     if families is not None and len(np.unique(families)) < len(y):
-        drawn["families"] = resample_weights(len(y), resamples, seed, families)
+        drawn["families"] = resample_weights(len(y), families=families, **draws)
     return {unit: resampled_scores(y, *system, locations, weights) for unit, weights in drawn.items()}
 
 
@@ -66,20 +58,16 @@ def evaluate(
         Columns: metric, label, value, ci_low, ci_high (the wider of the two intervals), resampled (``proteins`` or
         ``families``: whose it is), the constant ones, n, macro_over (labels in macro averages), seed.
     """
-    samples = _samples(y, (pred, prob), locations, resamples, seed, families)
+    samples = _samples(y, (pred, prob), locations, families, resamples=resamples, seed=seed)
     rows = [_row(key, samples, value=value) for key, value in scores(y, pred, prob, locations).items()]
     counts = {"n": len(y), "macro_over": int(np.any(y, axis=0).sum())}
     return pd.DataFrame(rows).assign(**columns, **counts, seed=seed)
 
 
 def paired_difference(
-    y: np.ndarray,
-    first: tuple[np.ndarray, np.ndarray],
-    second: tuple[np.ndarray, np.ndarray],
-    locations: Sequence[str],
-    **resampling: Any,
+    y: np.ndarray, first: Decided, second: Decided, locations: Sequence[str], **resampling: Any
 ) -> pd.DataFrame:
-    """Return first minus second, each (pred, prob), with paired intervals: both systems see the same resamples.
+    """Return first minus second with paired intervals: both systems see the same resamples.
 
     ``resampling`` is resamples, seed and families as in ``evaluate``, and so are the columns metric, label,
     difference, ci_low, ci_high, resampled; ``p_not_greater`` is the share of those resamples in which the first system

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,14 +16,9 @@ BIN_EDGES = np.round(np.arange(0.40, 1.0001, 0.05), 2)  # Fig. 4: 40-45 % ... 95
 
 
 def confidence_bins(y: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
-    """Return, per confidence range, the predictions made and how many are wrong (Fig. 4), from [B, K] labels and prob.
+    """Return low, high, total, wrong, accuracy and its 95 % Wilson interval per confidence range (Fig. 4).
 
-    A prediction is a (protein, label) pair with probability at or above the lowest edge, read as "the protein
-    is there"; it is wrong where the label is 0. The last range includes its upper edge.
-
-    Returns:
-        One row per range from low to high: low, high, total, wrong, accuracy (NaN for an empty one) and its
-        95 % Wilson interval.
+    ``y`` and ``prob`` are [B, K]; a (protein, label) pair from the lowest edge on is read as "the protein is there".
     """
     p, truth = np.asarray(prob).ravel(), np.asarray(y).ravel().astype(bool)
     index, rows = np.where(p >= BIN_EDGES[0], np.digitize(p, BIN_EDGES[1:-1]), -1), []
@@ -44,7 +39,6 @@ class Estimate(NamedTuple):
 
 
 def _estimate(values: np.ndarray) -> Estimate:
-    """Return the first value and the quantiles of the others, which are values that occurred."""
     drawn = values[1:][np.isfinite(values[1:])]
     ends = np.quantile(drawn, [0.025, 0.975], method="inverted_cdf") if len(drawn) else (np.nan, np.nan)
     return Estimate(*map(float, (values[0], *ends)))
@@ -52,41 +46,27 @@ def _estimate(values: np.ndarray) -> Estimate:
 
 @dataclass(frozen=True)
 class PredictedRanges:
-    """How often predicted labels are right, per range of confidence, on a set and on resamples of it.
+    """How often predicted labels are right, per range of confidence, on a set and on resamples of it."""
 
-    Attributes:
-        edges: [M + 1] the model's threshold, then the steps of Fig. 4 above it.
-        total: [M] predicted labels.
-        accuracy: [1 + R, M] share that is right on the set, then on every resample; NaN for an empty range.
-    """
-
-    edges: np.ndarray
-    total: np.ndarray
-    accuracy: np.ndarray
+    edges: np.ndarray  # [M + 1] the model's threshold, then the steps of Fig. 4 above it
+    total: np.ndarray  # [M] predicted labels
+    accuracy: np.ndarray  # [1 + R, M] share that is right on the set, then on every resample; NaN for an empty range
 
     def crossing(self, level: float) -> Estimate:
-        """Return the confidence below which accuracy falls under ``level``; 1 if no range reaches it.
-
-        It is the lowest edge of a range from which on upwards every range reaches ``level``, the reading of Fig. 4
-        from which the paper takes 0.55 for 60 %.
-        """
+        """Return the lowest edge from which on every range reaches ``level``, as Fig. 4 is read; 1 if none does."""
         filled = np.isfinite(self.accuracy)
         good = np.where(filled, self.accuracy >= level, True)
         reliable = np.logical_and.accumulate(good[:, ::-1], axis=1)[:, ::-1] & filled
         return _estimate(np.where(reliable.any(axis=1), self.edges[reliable.argmax(axis=1)], 1.0))
 
     def above(self, confidence: float) -> tuple[Estimate, int]:
-        """Return the accuracy of the worst range from ``confidence`` on, and the labels there.
-
-        It reaches a level in exactly those resamples whose ``crossing`` is not above ``confidence``.
-        """
+        """Return the accuracy of the worst range from ``confidence`` on, and the labels there."""
+        # It reaches a level in exactly those resamples whose ``crossing`` is not above ``confidence``.
         return self._extreme(np.fmin, self.edges[:-1] >= confidence - TOLERANCE)
 
     def below(self, confidence: float) -> tuple[Estimate, int]:
-        """Return the accuracy of the best range under ``confidence``, and the labels there.
-
-        Where it misses a level, ``crossing`` is not below ``confidence``.
-        """
+        """Return the accuracy of the best range under ``confidence``, and the labels there."""
+        # Where it misses a level, ``crossing`` is not below ``confidence``.
         return self._extreme(np.fmax, self.edges[1:] <= confidence + TOLERANCE)
 
     def _extreme(self, which: np.ufunc, inside: np.ndarray) -> tuple[Estimate, int]:
@@ -94,22 +74,14 @@ class PredictedRanges:
         return _estimate(found), int(self.total[inside].sum())
 
 
-def predicted_ranges(
-    y: np.ndarray,
-    prob: np.ndarray,
-    threshold: float,
-    *,
-    resamples: int = 1000,
-    seed: int = 7,
-    families: np.ndarray | None = None,
-) -> PredictedRanges:
-    """Return the accuracy of predicted labels per confidence range, from [B, K] labels and probabilities.
+def predicted_ranges(y: np.ndarray, prob: np.ndarray, threshold: float, **resampling: Any) -> PredictedRanges:
+    """Return the accuracy of [B, K] labels per range; one below ``threshold`` is not predicted and counts nowhere.
 
-    A label below ``threshold`` is not predicted and counts nowhere; resampling is as in ``bootstrap.resample_weights``.
+    ``resampling`` is resamples, seed and families of ``bootstrap.resample_weights``.
     """
     steps = np.round(np.arange(SWEEP_LOW, 1.0001, 0.05), 2)
     edges = np.r_[threshold, steps[steps > threshold + TOLERANCE]]
-    drawn = resample_weights(len(y), resamples, seed, families)
+    drawn = resample_weights(len(y), **resampling)
     weights = np.concatenate([np.ones((1, len(y)), drawn.dtype), drawn]).astype(float)
     index = np.digitize(prob, edges[1:-1])[:, :, None] == np.arange(len(edges) - 1)  # [B, K, M]
     index &= (np.asarray(prob) >= threshold)[:, :, None]
@@ -120,11 +92,7 @@ def predicted_ranges(
 
 
 def reliability(y: np.ndarray, prob: np.ndarray) -> tuple[pd.DataFrame, float]:
-    """Return the reliability diagram over all (protein, label) pairs and the expected calibration error.
-
-    The first has a row per tenth of 0..1 (probability, its mean; observed frequency; pairs), the second
-    is the mean absolute difference of the two weighted by pairs.
-    """
+    """Return mean probability, observed frequency and pairs per tenth of 0..1, and the expected calibration error."""
     frame = pd.DataFrame({"probability": np.ravel(prob), "observed": np.ravel(y).astype(float)})
     frame["bin"] = np.minimum((frame["probability"] * 10).astype(int), 9)
     bins = frame.groupby("bin")

@@ -50,7 +50,6 @@ CLAIMS = (
 
 
 def _compared(claim: Claim, paper: float, difference: float, low: float, high: float) -> tuple[str, str]:
-    """Return verdict and reason of a difference with its interval."""
     agrees, sure, bar = (difference > 0) == claim.greater, low > 0 or high < 0, RELEVANT * abs(paper)
     if difference == low == high == 0:
         return "no difference", "no resample differs"
@@ -69,7 +68,6 @@ def published_pair(claim: Claim) -> list[float | None]:
 
 
 def _gate_verdict(claim: Claim, paper: float, numbers: Sequence[float], veto: pd.Series | None) -> tuple[str, str]:
-    """Return verdict and reason of a difference between HALO and its sequence model, held against random vetoes."""
     if veto is None:
         return "not measured", "no comparison with a random veto"
     band, asked, vetoed = (int(veto[name]) for name in ("band", "asked", "vetoed"))
@@ -93,7 +91,6 @@ def _gate_verdict(claim: Claim, paper: float, numbers: Sequence[float], veto: pd
 def _verdict(
     claim: Claim, paper: float, numbers: Sequence[float], veto: pd.Series | None, weights: Sequence[float] | None
 ) -> tuple[str, str]:
-    """Return verdict and reason of a claim about this run's data set; ``numbers`` are our difference and its ends."""
     if np.isnan(numbers[0]):
         return "not measured", ""
     if claim.reason:
@@ -120,12 +117,9 @@ def check_claims(
     "Reproduced" asks for an interval that excludes zero in the claimed direction, a difference of ``RELEVANT`` of the
     paper's, and, where HALO is the better one, more than random vetoes of equal size gain. ``vetoes`` is
     ``second_opinions.beside_random_veto`` on that set, without which no claim about HALO has a verdict; ``weights`` are
-    those chosen of coordinates, embedding and biochemistry, None where unknown.
-
-    Returns:
-        Columns claim, where, metric, paper (published difference, empty where its values do not compare or are about
-        other proteins), ours, ci_low, ci_high, asked (labels the second opinion decided, for claims about HALO),
-        relevant (whether our difference is at least ``RELEVANT`` of the paper's), seeds, verdict, reason.
+    those chosen of coordinates, embedding and biochemistry. The columns are claim, where, metric, paper (difference,
+    empty where it does not compare), ours, ci_low, ci_high, asked (labels the second opinion decided), relevant (at
+    least ``RELEVANT`` of the paper's), seeds, verdict, reason.
     """
     measured = differences[(differences["split"] == split) & (differences["label"].fillna("") == "")]
     keys = ["metric", "first", "second"]
@@ -150,9 +144,8 @@ def check_claims(
 def check_confidence(ranges: PredictedRanges, gate: float, accuracy: float) -> pd.DataFrame:
     """Return the two statements of section 2.3 about Fig. 4, checked on the labels our model predicts.
 
-    They are read range by range, so both are reproduced exactly where ``ranges.crossing`` is ``gate`` without doubt;
-    the paper has a gate of 0.55 and an accuracy of 0.60. Columns claim, where, ours (accuracy of the range that
-    decides: the best one below, the worst one above), ci_low, ci_high, predictions, verdict.
+    They are read range by range: both are reproduced exactly where ``ranges.crossing`` is ``gate`` without doubt.
+    ``ours`` is the accuracy of the range that decides: the best one below, the worst one above.
     """
     rows = []
     for (worst, count), text, reached in (

@@ -83,7 +83,6 @@ def _systems(
 def _scored(
     view: EvaluationSet, system: str, prob: np.ndarray, threshold: Threshold, keep: np.ndarray, **bootstrap: int
 ) -> pd.DataFrame:
-    """Return the overall metrics of a system on the proteins of a set where ``keep`` [B] is true."""
     pred = prob[keep] >= threshold.on(view.name)
     metrics = measure(restrict(view, keep, "range"), system, pred, prob[keep], threshold, **bootstrap)
     return metrics[metrics["label"] == ""].assign(split=view.name)

@@ -33,10 +33,7 @@ def _mcc(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> np.n
 
 
 def weighted_auc(y: np.ndarray, prob: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the ROC AUC of scores ``prob`` under weights [B, R], [R]; ties count one half.
-
-    ``y`` and ``prob`` are [B], or [B, K] for the micro average over all pairs of protein and label.
-    """
+    """Return the ROC AUC, [R], of [B] scores, or the micro average of [B, K], under weights [B, R]; ties count half."""
     protein = np.arange(y.size) // (y.size // len(y))
     y, prob = y.ravel() > 0, prob.ravel()
     order = np.argsort(prob[y], kind="stable")
@@ -54,14 +51,12 @@ def weighted_auc(y: np.ndarray, prob: np.ndarray, weights: np.ndarray) -> np.nda
 
 
 def _label_counts(y: np.ndarray, pred: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return true positives, false positives and false negatives under ``w`` [R, B], each [R, K]."""
     return w @ (y * pred), w @ ((1 - y) * pred), w @ (y * (1 - pred))
 
 
 def _chunk_scores(
     y: np.ndarray, pred: np.ndarray, prob: np.ndarray, locations: Sequence[str], w: np.ndarray
 ) -> dict[tuple[str, str], np.ndarray]:
-    """Return the metrics under the weight vectors ``w`` [R, B], each [R]."""
     w, averaged = w.astype(np.float64), y.any(axis=0)  # macro averages: labels of the whole set, in every resample
     total, columns = w.sum(axis=1), np.ascontiguousarray(w.T)
     tp, fp, fn = _label_counts(y, pred, w)
@@ -92,7 +87,6 @@ def _chunk_scores(
 
 
 def _nanmean(values: np.ndarray) -> np.ndarray:
-    """Return the mean over labels of [R, K], NaN where no label is defined."""
     count = np.isfinite(values).sum(axis=1)
     return np.divide(np.nansum(values, axis=1), count, out=np.full(len(values), np.nan), where=count > 0)
 

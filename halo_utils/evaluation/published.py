@@ -36,10 +36,7 @@ def _read(name: str) -> pd.DataFrame:
 
 
 def published_table(number: int) -> pd.DataFrame:
-    """Return Table 1 to 4 of the paper, as transcribed digit by digit into ``data/reference``, in tidy form.
-
-    Columns metric, label, system, published; rows in the paper's order, cells printed as a dash left out.
-    """
+    """Return metric, label, system, published of Table 1 to 4, in the paper's order, cells with a dash left out."""
     wide = _read(f"table{number}")
     wide = wide.assign(label=wide["label"].map(canonical), metric=wide["metric"].replace(PUBLISHED_METRIC))
     tidy = wide.melt(["metric", "label"], var_name="system", value_name="published", ignore_index=False)
@@ -54,11 +51,7 @@ def text_value(name: str) -> float:
 
 
 def published_columns(dataset: str, split: str) -> dict[int, dict[str, str]]:
-    """Return what the paper publishes about a test set; the one place that decides what a run is compared with.
-
-    It is number of a table -> published column -> our system, "" for a column without counterpart; empty where the
-    paper has nothing about the set. The synthetic demo is compared with DeepLoc's tables as a rehearsal.
-    """
+    """Return number of a table about a test set -> its columns -> our system, "" for one without counterpart."""
     if dataset == "luo2024":
         return {4: {f"HALO_{split}": "halo", f"RF_{split}": "", f"MLP_{split}": ""}} if split in LUO_SETS else {}
     return DEEPLOC_COLUMNS if split == "test" else {}
@@ -80,11 +73,9 @@ PARTS = ("published", "ours [95\u00a0%]", "difference")  # no-break spaces: cell
 def beside_paper(
     number: int, metrics: pd.DataFrame, dataset: str, split: str, systems: tuple[str, ...]
 ) -> pd.DataFrame:
-    """Put our systems beside a table of the paper, in its order, or alone where it has no column for them on this set.
+    """Put our systems beside a table of the paper as ``COMPARED``, for its metrics and in its order.
 
-    Returns:
-        The columns ``COMPARED``, for the metrics of the table; the difference is ours minus published. Systems without
-        a published column follow in the given order, with ``published`` empty.
+    The difference is ours minus published. Systems without a column follow, with ``published`` empty.
     """
     ours = metrics[metrics["split"] == split].rename(columns={"value": "ours"})
     columns, table = published_columns(dataset, split).get(number, {}), published_table(number)
@@ -100,10 +91,7 @@ def beside_paper(
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a compared table as a reader wants it: a row per metric; published, ours, difference per system.
-
-    A part that a system has no value for, such as ours beside DeepLoc 1.0, has no column.
-    """
+    """Return a compared table for reading: a row per metric, and per system those of ``PARTS`` that have a value."""
     rows: dict[str, dict[tuple[str, str], str]] = {}
     for row in table.itertuples():
         cells = rows.setdefault(f"MCC {row.label}" if row.metric == "mcc" else METRIC_TITLES[row.metric], {})
@@ -134,9 +122,8 @@ def precision_bounds() -> pd.DataFrame:
 def accuracy_sentence() -> str:
     """Return why the accuracies of Table 4 do not compare, with HALO's in the terms of the others.
 
-    RF's and MLP's cannot be subset accuracies: with 4.45 % of the proteins wrong, the MCC of Nucleus, a third of S,
-    could not fall under 0.89, and RF's is 0.73. Each protein of S has one location, so one that is wrong has one wrong
-    label (none predicted, or one too many) or two (another one predicted), which bounds HALO's mean of the ten.
+    RF's cannot be subset accuracy: with 4.45 % of the proteins wrong, its MCC of Nucleus could not fall to 0.73. Each
+    protein of S has one location, so one that is wrong has one or two wrong labels, which bounds HALO's mean of ten.
     """
     table = published_table(4)
     values = table[table["label"] == ""].set_index(["metric", "system"])["published"]

@@ -16,6 +16,7 @@ HEADLINE = (
     "accuracy", "accuracy_argmax", "jaccard", "micro_f1", "macro_f1", "macro_precision", "macro_recall",
     "roc_auc_micro", "mcc_overall",
 )  # fmt: skip
+Named = tuple[str, np.ndarray, np.ndarray]  # a system, its predicted labels and scores, [B, K] each
 
 
 def tune(table: pd.DataFrame, predictions: pd.DataFrame, dataset: str, step: float = 0.05) -> Threshold:
@@ -27,11 +28,7 @@ def tune(table: pd.DataFrame, predictions: pd.DataFrame, dataset: str, step: flo
 def measure(
     view: EvaluationSet, system: str, pred: np.ndarray, prob: np.ndarray, threshold: Threshold, **bootstrap: int
 ) -> pd.DataFrame:
-    """Return the tidy metrics of one system on one set, with intervals; see ``bootstrap.evaluate``.
-
-    ``pred`` are labels predicted with ``threshold``, ``prob`` probabilities or gate scores, [B, K] each. Raises
-    LeakError if the threshold was chosen on this set.
-    """
+    """Return ``bootstrap.evaluate`` of one system on one set; LeakError if the threshold was chosen on this set."""
     columns = {"dataset": view.dataset, "split": view.name, "system": system, "threshold": threshold.on(view.name)}
     return evaluate(view.y, pred, prob, view.locations, families=view.families, **bootstrap, **columns)
 
@@ -59,15 +56,10 @@ def measure_label_thresholds(
     return chosen, pd.concat(parts, ignore_index=True)
 
 
-def compare(
-    view: EvaluationSet,
-    first: tuple[str, np.ndarray, np.ndarray],
-    second: tuple[str, np.ndarray, np.ndarray],
-    **bootstrap: int,
-) -> pd.DataFrame:
-    """Return first minus second on one set, see ``bootstrap.paired_difference``; each is (name, pred, prob)."""
-    systems = (first[1:], second[1:])
-    table = paired_difference(view.y, *systems, view.locations, families=view.families, **bootstrap)
+def compare(view: EvaluationSet, first: Named, second: Named, **bootstrap: int) -> pd.DataFrame:
+    """Return first minus second on one set, see ``bootstrap.paired_difference``."""
+    options = {"families": view.families, **bootstrap}
+    table = paired_difference(view.y, first[1:], second[1:], view.locations, **options)
     macro_over = len(view.locations) - len(view.absent)
     return table.assign(split=view.name, first=first[0], second=second[0], n=len(view.y), macro_over=macro_over)
 
@@ -81,12 +73,9 @@ def read_metrics(path: Path) -> pd.DataFrame:
 
 def macro_sentence(views: Iterable[EvaluationSet]) -> str:
     """Return which locations the macro averages of these sets leave out, because no protein of the set is there."""
-    named = [
-        f"{view.name} over {len(view.locations) - len(view.absent)} of {len(view.locations)} locations, as none of its"
-        f" proteins is in {', '.join(view.absent)}"
-        for view in views
-        if view.absent
-    ]
+    sizes = [(view.name, len(view.locations), view.absent) for view in views if view.absent]
+    text = "{} over {} of {} locations, as none of its proteins is in {}"
+    named = [text.format(name, number - len(absent), number, ", ".join(absent)) for name, number, absent in sizes]
     return f"Macro averages are taken on {'; on '.join(named)}." if named else "Macro averages are over all locations."
 
 

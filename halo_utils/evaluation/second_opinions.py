@@ -26,10 +26,7 @@ def _label_scores(y: np.ndarray, pred: np.ndarray) -> list[float]:
 
 
 def veto_scores(y: np.ndarray, decision: np.ndarray, dropped: np.ndarray) -> dict[str, np.ndarray]:
-    """Return ``VETO_METRICS`` under many vetoes, [R] each, from [B, K] 0/1 labels and values of ``Decision``.
-
-    ``dropped`` is [R, A] from ``random_veto``, or any other choice among ``asked_labels``.
-    """
+    """Return ``VETO_METRICS``, [R] each, of labels and decisions [B, K] where ``dropped`` [R, A] are vetoed."""
     truth, predicted, asked = np.asarray(y, dtype=bool), decision != Decision.NEGATIVE, asked_labels(decision)
     rows = []
     for row in dropped:
@@ -97,12 +94,9 @@ def second_opinions(
     """Return the metrics of the gate with other second opinions, and of the mean of the two models' probabilities.
 
     ``predictions`` are of ``esm``, ``gat_weighted`` (with ``has_structure``) and ``composition``; thresholds come from
-    the validation proteins of the dataset table. ``confident`` is the upper edge of the gate's band.
-
-    Returns:
-        Columns asks about (labels of proteins with a structure, or all in the band), second opinion, asked, vetoed, n,
-        and of every metric of ``METRICS`` its value, ``<metric>_low`` and ``<metric>_high``. The mean of probabilities
-        is no veto: it decides every label of the proteins it may be asked about, at a threshold of its own.
+    validation. Columns asks about (labels of proteins with a structure, or all in the band), second opinion, asked,
+    vetoed, n, and of every metric of ``METRICS`` its value, ``<metric>_low`` and ``<metric>_high``. The mean is no
+    veto: it decides every label of the proteins it may be asked about, at a threshold of its own.
     """
     esm, gat = predictions["esm"], predictions["gat_weighted"]
     mean, columns = esm.copy(), list(esm.columns.drop(["accession", "split"]))
@@ -125,15 +119,14 @@ def second_opinions(
         outcomes = {}
         for name, keeps in opinions.items():
             result = halo_gate(prob["esm"], keeps.astype(float), may_ask, **numbers, rule=rule)
-            vetoed = int((result.decision == Decision.VETOED).sum())
-            outcomes[name] = (result.labels, result.score, len(asked_labels(result.decision)), vetoed)
+            counts = len(asked_labels(result.decision)), int((result.decision == Decision.VETOED).sum())
+            outcomes[name] = (result.labels, result.score, *counts)
         joined = np.where(may_ask[:, None], pred["mean"], outcomes["none (fine-tuned ESM)"][0])
         outcomes["mean of ESM and GAT"] = (joined, prob["mean"], np.nan, np.nan)
         for name, (labels, score, asked, vetoed) in outcomes.items():
-            values = measure(view, name, labels, score, thresholds["esm"], **bootstrap).set_index("metric")
-            values = values[["value", "ci_low", "ci_high"]]
+            found = measure(view, name, labels, score, thresholds["esm"], **bootstrap).set_index("metric")
             row = {"asks about": asks_about, "second opinion": name, "asked": asked, "vetoed": vetoed, "n": len(view.y)}
-            for metric in METRICS:
-                row |= dict(zip((metric, f"{metric}_low", f"{metric}_high"), values.loc[metric], strict=True))
+            for metric, ends in found.loc[list(METRICS), ["value", "ci_low", "ci_high"]].iterrows():
+                row |= dict(zip((metric, f"{metric}_low", f"{metric}_high"), ends, strict=True))
             rows.append(row)
     return pd.DataFrame(rows)

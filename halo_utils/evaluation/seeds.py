@@ -16,24 +16,19 @@ TABLES = ("metrics.csv", "metrics_sequence.csv")  # of a whole run, or of its no
 
 
 def runs_with_other_seeds(paths: RunPaths) -> list[RunPaths]:
-    """Return the runs of this family that have metrics, this one included, in order of their names.
-
-    A run that ended with notebook 02 counts: it holds the sequence models and the composition baseline.
-    """
+    """Return the runs of this family that have metrics, if only of notebook 02, this one included, by name."""
     return [RunPaths(folder.name) for folder in _family(paths) if any((folder / name).is_file() for name in TABLES)]
 
 
 def _family(paths: RunPaths) -> list[Path]:
-    """Return the folders of results of the runs that differ from this one in their seed only, and its own."""
     mark = re.compile(r"-seed\d+")  # which load_settings gives a run with another seed than the profile's
     return sorted(f for f in paths.results.parent.glob("*") if mark.sub("", f.name) == mark.sub("", paths.name))
 
 
 def across_seeds(runs: list[RunPaths]) -> pd.DataFrame:
-    """Return mean, standard deviation and range of every metric over the runs of ``runs_with_other_seeds``.
+    """Return split, system, metric, label, seeds (runs that have it), mean, sd (of a sample), lowest and highest.
 
-    Columns split, system, metric, label, seeds (runs that have the value), mean, sd (of a sample), lowest and highest;
-    the last four are empty below ``MINIMUM`` seeds.
+    The last four are empty below ``MINIMUM`` seeds.
     """
     paths = [next(path for name in TABLES if (path := run.results / name).is_file()) for run in runs]
     values = pd.concat([read_metrics(path) for path in paths], ignore_index=True)
@@ -72,10 +67,7 @@ def overall(spread: pd.DataFrame, split: str, metrics: tuple[str, ...] = ("micro
 
 
 def validation_spread(paths: RunPaths, title: str) -> tuple[int, float]:
-    """Return over how many seeds of a run's family a network (its title) was trained, and the range of its best score.
-
-    The score is macro F1 on validation.
-    """
+    """Return over how many seeds a network (its title) was trained, and the range of its best validation macro F1."""
     tables = [pd.read_csv(path) for f in _family(paths) if (path := f / "gat_training.csv").is_file()]
     best = [table.loc[table["system"] == title, "val_macro_f1"].max() for table in tables]
     return len(best), float(max(best) - min(best)) if best else float("nan")

@@ -14,13 +14,10 @@ SWEEP_LOW, SWEEP_HIGH = 0.10, 0.95  # paper section 2.1
 
 @dataclass(frozen=True)
 class Threshold:
-    """The probability at and above which a label is predicted, and the split on which it was chosen.
-
-    ``chosen_on`` is ``published`` for a constant taken from the paper or its code.
-    """
+    """The probability at and above which a label is predicted, and the split on which it was chosen."""
 
     value: float
-    chosen_on: str
+    chosen_on: str  # ``published`` for a constant taken from the paper or its code
 
     def on(self, split: str) -> float:
         """Return the value for use on ``split``; LeakError if it was chosen on that very split, or on a part of it."""
@@ -35,10 +32,7 @@ def threshold_grid(step: float = 0.05) -> np.ndarray:
 
 
 def threshold_sweep(y: np.ndarray, prob: np.ndarray, step: float = 0.05) -> pd.DataFrame:
-    """Return macro F1, micro F1 and accuracy at every threshold of the sweep from [B, K] labels and probabilities.
-
-    Macro F1 is over the labels that have a protein, as in ``metrics.scores``, and 0 where none has.
-    """
+    """Return macro F1, micro F1 and accuracy at every threshold of the sweep from [B, K] labels and probabilities."""
     grid, truth = threshold_grid(step), np.asarray(y, dtype=bool)[None]
     pred = np.asarray(prob)[None] >= grid[:, None, None]  # [thresholds, B, K]
     tp, wrong = (pred & truth).sum(axis=1), (pred ^ truth).sum(axis=1)  # [thresholds, K]

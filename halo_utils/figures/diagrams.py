@@ -1,4 +1,4 @@
-"""Fig. 1-3 of the paper as diagrams drawn by code: boxes, arrows and the numbers of a run; the paper's by default."""
+"""Fig. 1-3 of the paper as diagrams drawn by code: boxes, arrows and the numbers of a run."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -40,7 +40,7 @@ def _draw(boxes: Boxes, arrows: list[str], title: str, width: float, height: flo
     return fig
 
 
-def figure_1(confident: float = 0.55) -> Figure:
+def figure_1(confident: float) -> Figure:
     """Draw HALO as a whole: sequence model, graph model, gate."""
     boxes: Boxes = {
         "sequence": (0, 2, "protein sequence", DATA),
@@ -58,14 +58,7 @@ def figure_1(confident: float = 0.55) -> Figure:
 
 
 def figure_2(
-    backbone: str = "ESM-2 650M",
-    *,
-    max_tokens: int = 1024,
-    trainable_layers: int | str = 2,
-    pooling: str = "attention pooling\nover residues",
-    hidden: int = 0,
-    composition: int = 0,
-    loss: str = "focal loss, gamma 2",
+    backbone: str, max_tokens: int, trainable_layers: int | str, pooling: str, hidden: int, composition: int, loss: str
 ) -> Figure:
     """Draw the sequence model: backbone, the tokens it reads, its last layers that learn (or ``all``), pooling, head.
 
@@ -91,15 +84,7 @@ def figure_2(
     return _draw(boxes, arrows, f"Sequence model ({loss})", 8.2, 4.5 if composition else 3.3)
 
 
-def figure_3(
-    *,
-    cutoff_angstrom: float = 10.0,
-    layers: int = 4,
-    heads: int = 4,
-    hidden: int = 128,
-    weights: str = "fixed",
-    loss: str = "focal loss, gamma 2",
-) -> Figure:
+def figure_3(cutoff_angstrom: float, layers: int, heads: int, hidden: int, weights: str, loss: str) -> Figure:
     """Draw the graph model with its cut-off in angstrom, layers, heads of ``hidden`` channels, weights and loss."""
     boxes: Boxes = {
         "coord": (0, 2.6, "C-alpha coordinates\n× w_coord", DATA),

@@ -11,12 +11,11 @@ from halo_utils.figures.style import BLUE, COLOURS, GREEN, GREY, ORANGE, VERMILI
 
 
 def _error_bars(rows: pd.DataFrame) -> np.ndarray:
-    """Return how far the ends of the intervals lie from the values, [2, rows], as matplotlib's error bars want them."""
+    """Return how far the ends of the intervals lie from the values, [2, rows]."""
     return np.abs(rows[["ci_low", "ci_high"]].to_numpy().T - rows["value"].to_numpy())
 
 
 def _percent_range(first: float, last: float) -> str:
-    """Return a range of shares such as ``40–45%``."""
     return f"{first:.0%}–{last:.0%}".replace("%–", "–")
 
 
@@ -64,11 +63,8 @@ def reliability_diagram(table: pd.DataFrame, error: float, title: str) -> Figure
 def sweep_curve(sweep: pd.DataFrame, chosen: float, title: str) -> Figure:
     """Draw macro F1, micro F1 and accuracy over the thresholds of the sweep."""
     fig, ax = new_figure(7.5, 4.3)
-    for column, name, colour, marker in (
-        ("macro_f1", "macro F1", BLUE, "o"),
-        ("micro_f1", "micro F1", ORANGE, "s"),
-        ("accuracy", "subset accuracy", GREEN, "^"),
-    ):
+    names = {"macro_f1": "macro F1", "micro_f1": "micro F1", "accuracy": "subset accuracy"}
+    for (column, name), colour, marker in zip(names.items(), (BLUE, ORANGE, GREEN), "os^", strict=True):
         ax.plot(sweep["threshold"], sweep[column], color=colour, marker=marker, label=name)
     ax.axvline(chosen, color="black", linestyle="--", label=f"chosen: {chosen:.2f}")
     ax.set(xlabel="threshold", ylabel="validation score", ylim=(0, 1), title=title)
@@ -129,12 +125,8 @@ def weight_heatmap(grid: pd.DataFrame, title: str) -> Figure:
 def gate_changes(counts: pd.DataFrame, title: str) -> Figure:
     """Draw, per location, the labels the gate was asked about and whether they were true."""
     locations, (fig, ax) = list(pd.unique(counts["location"])), new_figure(10.0, 4.8)
-    kinds = (
-        ("agreed", "kept, GAT agrees", GREEN),
-        ("no_structure", "kept, no structure", GREY),
-        ("vetoed", "removed by the GAT", VERMILION),
-    )
-    for i, (code, name, colour) in enumerate(kinds):
+    kinds = {"agreed": "kept, GAT agrees", "no_structure": "kept, no structure", "vetoed": "removed by the GAT"}
+    for i, ((code, name), colour) in enumerate(zip(kinds.items(), (GREEN, GREY, VERMILION), strict=True)):
         rows = counts[counts["decision"] == code].set_index("location").reindex(locations)
         x, false = np.arange(len(locations)) + (i - 1) * 0.27, rows["labels"] - rows["true"]
         ax.bar(x, rows["true"], 0.25, color=colour, label=f"{name}: true label")

@@ -35,10 +35,7 @@ def save(fig: Figure, folder: Path, name: str) -> Path:
 
 
 def show_figure(fig: Figure, folder: Path, name: str, alt: str) -> None:
-    """Save a figure as png and svg, display it in the notebook, and close it.
-
-    ``alt`` is what it shows, for readers who cannot see it; it is the text of the output where no image can be.
-    """
+    """Save a figure as png and svg, display it with the text ``alt`` for who cannot see it, and close it."""
     save(fig, folder, name)
     image = BytesIO()
     fig.savefig(image, format="png", dpi="figure", metadata={"Software": None})
