@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from halo_utils.evaluation.bootstrap import resample_weights
+from halo_utils.evaluation.metrics import resample_weights
 from halo_utils.evaluation.thresholds import SWEEP_LOW
 
 TOLERANCE = 1e-9  # of edges, which are sums of steps
@@ -77,7 +77,7 @@ class PredictedRanges:
 def predicted_ranges(y: np.ndarray, prob: np.ndarray, threshold: float, **resampling: Any) -> PredictedRanges:
     """Return the accuracy of [B, K] labels per range; one below ``threshold`` is not predicted and counts nowhere.
 
-    ``resampling`` is resamples, seed and families of ``bootstrap.resample_weights``.
+    ``resampling`` is resamples, seed and families of ``metrics.resample_weights``.
     """
     steps = np.round(np.arange(SWEEP_LOW, 1.0001, 0.05), 2)
     edges = np.r_[threshold, steps[steps > threshold + TOLERANCE]]

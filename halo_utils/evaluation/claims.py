@@ -15,7 +15,6 @@ LEAST_ASKED = 100
 # Smallest difference that counts, as a share of the paper's, so that it scales with the metric. A convention: what is
 # less than a quarter of the effect that was claimed is another effect, however surely it is not zero.
 RELEVANT = 0.25
-SEEDS = 1  # trainings behind each system of a run
 
 
 class Claim(NamedTuple):
@@ -137,7 +136,7 @@ def check_claims(
         row["asked"] = None if veto is None else veto["asked"]
         row["relevant"] = pd.NA if np.isnan(paper) else abs(numbers[0]) >= RELEVANT * abs(paper)
         seeds = "" if verdict.startswith("not ") or not applies else " (one seed)"
-        rows.append(row | {"seeds": SEEDS, "verdict": verdict, "reason": reason + seeds})
+        rows.append(row | {"seeds": 1, "verdict": verdict, "reason": reason + seeds})
     return pd.DataFrame(rows).astype({"asked": "Int64", "relevant": "boolean"})
 
 

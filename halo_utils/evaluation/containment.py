@@ -27,12 +27,9 @@ def by_containment(
 ) -> pd.DataFrame:
     """Return accuracy and micro F1 of systems against the share of 6-mers that one seen protein has in common.
 
-    ``edges`` are the increasing ends of the ranges of ``containment`` in the dataset table, first 0, last 1;
-    ``options`` are ``step`` of the threshold sweep and ``resamples`` and ``seed`` of the intervals.
-
-    Returns:
-        Rows of ``CURVE_COLUMNS`` per test split and system. The range is ``inside`` low and high, or ``below``: all
-        proteins under high. Ranges without a protein have no row.
+    ``edges`` are the ends of the ranges of ``containment`` in the table, first 0, last 1; ``options`` are ``step`` of
+    the sweep, ``resamples`` and ``seed``. Rows are ``CURVE_COLUMNS`` per test split and system; the range is ``inside``
+    low and high, or ``below``: all proteins under high.
     """
     rows = []
     for share, scored in _systems(table, predictions, dataset, "containment", **options):
@@ -50,12 +47,8 @@ def without_near_duplicates(
 ) -> pd.DataFrame:
     """Return metrics of systems with and without the proteins that have a near duplicate in what was seen.
 
-    ``column`` holds the share of 6-mers in one protein of what was seen, by default of the pre-training corpus;
-    ``options`` as in ``by_containment``.
-
-    Returns:
-        Rows of ``WITHOUT_COLUMNS`` per test split and system, difference is without minus all and the interval that
-        of ``without``; no rows where the column is not known or nothing remains.
+    ``column`` is the share of 6-mers in one protein of what was seen. Rows are ``WITHOUT_COLUMNS`` per test split and
+    system, none where the column is not known or nothing remains; the interval is that of ``without``.
     """
     rows = [pd.DataFrame(columns=WITHOUT_COLUMNS)]
     for share, scored in _systems(table, predictions, dataset, column, **options):

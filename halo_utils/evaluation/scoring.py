@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from halo_utils.core.errors import DataError
-from halo_utils.evaluation.bootstrap import evaluate, paired_difference
+from halo_utils.evaluation.metrics import evaluate, paired_difference
 from halo_utils.evaluation.systems import TITLES, in_order
 from halo_utils.evaluation.test_sets import EvaluationSet, evaluation_set, held_out_views
 from halo_utils.evaluation.thresholds import Threshold, choose_label_thresholds, choose_threshold
@@ -28,7 +28,7 @@ def tune(table: pd.DataFrame, predictions: pd.DataFrame, dataset: str, step: flo
 def measure(
     view: EvaluationSet, system: str, pred: np.ndarray, prob: np.ndarray, threshold: Threshold, **bootstrap: int
 ) -> pd.DataFrame:
-    """Return ``bootstrap.evaluate`` of one system on one set; LeakError if the threshold was chosen on this set."""
+    """Return ``metrics.evaluate`` of one system on one set; LeakError if the threshold was chosen on this set."""
     columns = {"dataset": view.dataset, "split": view.name, "system": system, "threshold": threshold.on(view.name)}
     return evaluate(view.y, pred, prob, view.locations, families=view.families, **bootstrap, **columns)
 
@@ -57,7 +57,7 @@ def measure_label_thresholds(
 
 
 def compare(view: EvaluationSet, first: Named, second: Named, **bootstrap: int) -> pd.DataFrame:
-    """Return first minus second on one set, see ``bootstrap.paired_difference``."""
+    """Return first minus second on one set, see ``metrics.paired_difference``."""
     options = {"families": view.families, **bootstrap}
     table = paired_difference(view.y, first[1:], second[1:], view.locations, **options)
     macro_over = len(view.locations) - len(view.absent)

@@ -15,24 +15,18 @@ VETO_METRICS = ("micro_f1", "macro_f1", "accuracy", "jaccard", "macro_precision"
 METRICS = VETO_METRICS[:3]
 
 
-def _label_scores(y: np.ndarray, pred: np.ndarray) -> list[float]:
-    """Return ``VETO_METRICS`` of [B, K] bool labels and predictions, as ``metrics.scores`` defines them."""
-    both, either = y & pred, y | pred
-    tp, predicted, true = both.sum(axis=0), pred.sum(axis=0), y.sum(axis=0)  # [K]
-    wrong, averaged = predicted + true - 2 * tp, true > 0
-    macro = [ratio(tp, n)[averaged].mean() for n in (predicted, true)]
-    exact, jaccard = (y == pred).all(axis=1).mean(), ratio(both.sum(axis=1), either.sum(axis=1)).mean()
-    return [float(f1_score(tp.sum(), wrong.sum())), f1_score(tp, wrong)[averaged].mean(), exact, jaccard, *macro]
-
-
 def veto_scores(y: np.ndarray, decision: np.ndarray, dropped: np.ndarray) -> dict[str, np.ndarray]:
     """Return ``VETO_METRICS``, [R] each, of labels and decisions [B, K] where ``dropped`` [R, A] are vetoed."""
-    truth, predicted, asked = np.asarray(y, dtype=bool), decision != Decision.NEGATIVE, asked_labels(decision)
-    rows = []
+    truth, asked, rows = np.asarray(y, dtype=bool), asked_labels(decision), []
+    true, averaged = truth.sum(axis=0), truth.any(axis=0)  # [K]
     for row in dropped:
-        kept = predicted.copy()
-        kept[tuple(asked[row].T)] = False
-        rows.append(_label_scores(truth, kept))
+        pred = decision != Decision.NEGATIVE
+        pred[tuple(asked[row].T)] = False
+        both, predicted = truth & pred, pred.sum(axis=0)
+        tp, jaccard = both.sum(axis=0), ratio(both.sum(axis=1), (truth | pred).sum(axis=1)).mean()
+        wrong, macro = predicted + true - 2 * tp, [ratio(tp, n)[averaged].mean() for n in (predicted, true)]
+        f1 = float(f1_score(tp.sum(), wrong.sum())), f1_score(tp, wrong)[averaged].mean()
+        rows.append([*f1, (truth == pred).all(axis=1).mean(), jaccard, *macro])
     return dict(zip(VETO_METRICS, np.array(rows).T, strict=True))
 
 

@@ -29,11 +29,9 @@ class EvaluationSet:
     def join(self, predictions: pd.DataFrame, columns: list[str] | None = None) -> np.ndarray:
         """Return the predictions of these proteins in this order, [B, K]; DataError where a protein has none."""
         indexed = predictions.set_index("accession", verify_integrity=True)[columns or self.locations]
-        missing = sorted(set(self.accessions) - set(indexed.index))
-        if missing:
-            raise DataError(
-                f"{len(missing)} proteins of {self.name} such as {missing[0]} have no prediction: predict them again"
-            )
+        if missing := sorted(set(self.accessions) - set(indexed.index)):
+            proteins = f"{len(missing)} proteins of {self.name} such as {missing[0]}"
+            raise DataError(f"{proteins} have no prediction: predict them again")
         return indexed.loc[self.accessions].to_numpy()
 
 

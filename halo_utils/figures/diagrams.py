@@ -1,7 +1,6 @@
 """Fig. 1-3 of the paper as diagrams drawn by code: boxes, arrows and the numbers of a run."""
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
@@ -13,17 +12,6 @@ LONGEST_LINE = 22  # characters that fit a box; longer lines, such as the name o
 Boxes = dict[str, tuple[float, float, str, str]]
 
 
-def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], text: str = "") -> None:
-    """Draw an arrow between box borders: up or down when boxes share a column, else sideways."""
-    (x0, y0), (x1, y1) = start, end
-    up = np.sign(y1 - y0) * (BOX_HEIGHT / 2 + 0.08) if abs(x0 - x1) < 0.1 else 0
-    right = 0 if up else np.sign(x1 - x0) * (BOX_WIDTH / 2 + 0.08)
-    tail, head = (x0 + right, y0 + up), (x1 - right, y1 - up)
-    ax.annotate("", head, tail, arrowprops={"arrowstyle": "-|>", "color": "#333333", "shrinkA": 0, "shrinkB": 0})
-    middle = ((tail[0] + head[0]) / 2, (tail[1] + head[1]) / 2 + 0.08)
-    ax.text(*middle, text, ha="center", va="bottom", fontsize=FONT, color="#333333")
-
-
 def _draw(boxes: Boxes, arrows: list[str], title: str, width: float, height: float) -> Figure:
     """Draw boxes, and arrows given as ``start end`` and the words beside them."""
     fig, ax = new_figure(width, height)
@@ -33,7 +21,13 @@ def _draw(boxes: Boxes, arrows: list[str], title: str, width: float, height: flo
         size = FONT * min(1, LONGEST_LINE / max(map(len, text.splitlines())))
         ax.text(x, y, text, ha="center", va="center", fontsize=size)
     for start, end, *words in map(str.split, arrows):
-        _arrow(ax, boxes[start][:2], boxes[end][:2], " ".join(words))
+        (x0, y0, *_), (x1, y1, *_) = boxes[start], boxes[end]
+        up = np.sign(y1 - y0) * (BOX_HEIGHT / 2 + 0.08) if abs(x0 - x1) < 0.1 else 0  # boxes of one column
+        right = 0 if up else np.sign(x1 - x0) * (BOX_WIDTH / 2 + 0.08)
+        tail, head = (x0 + right, y0 + up), (x1 - right, y1 - up)
+        ax.annotate("", head, tail, arrowprops={"arrowstyle": "-|>", "color": "#333333", "shrinkA": 0, "shrinkB": 0})
+        middle = ((tail[0] + head[0]) / 2, (tail[1] + head[1]) / 2 + 0.08)
+        ax.text(*middle, " ".join(words), ha="center", va="bottom", fontsize=FONT, color="#333333")
     xs, ys, *_ = zip(*boxes.values(), strict=True)
     ax.set(xlim=(min(xs) - 1.5, max(xs) + 1.5), ylim=(min(ys) - 0.8, max(ys) + 0.8), aspect="equal", title=title)
     ax.axis("off")

@@ -15,10 +15,6 @@ def _error_bars(rows: pd.DataFrame) -> np.ndarray:
     return np.abs(rows[["ci_low", "ci_high"]].to_numpy().T - rows["value"].to_numpy())
 
 
-def _percent_range(first: float, last: float) -> str:
-    return f"{first:.0%}–{last:.0%}".replace("%–", "–")
-
-
 def confidence_ranges(bins: pd.DataFrame, gate: float, title: str, threshold: float = 0.0) -> Figure:
     """Draw Fig. 4: total and wrong predictions per confidence range (bars) and accuracy with intervals (line).
 
@@ -29,7 +25,7 @@ def confidence_ranges(bins: pd.DataFrame, gate: float, title: str, threshold: fl
     x = np.arange(len(bins))
     ax.bar(x - 0.2, bins["total"], 0.4, color=BLUE, label="predictions")
     ax.bar(x + 0.2, bins["wrong"], 0.4, color=ORANGE, label="wrong predictions", hatch="//", edgecolor="white")
-    names = [_percent_range(high, low) for low, high in zip(bins["low"], bins["high"], strict=True)]
+    names = [f"{100 * high:.0f}–{low:.0%}" for low, high in zip(bins["low"], bins["high"], strict=True)]
     ax.set_xticks(x, names, rotation=45, ha="right")
     ax.set(xlabel="confidence range of the fine-tuned ESM model", ylabel="predicted labels", title=title)
     line = ax.twinx()
@@ -186,7 +182,7 @@ def containment_curve(curve: pd.DataFrame, title: str) -> Figure:
             look = {"color": COLOURS[i], "marker": "os^"[i % 3], "capsize": 3}
             look["label"] = TITLES[system] if ax is fig.axes[0] else None
             ax.errorbar(x, values["value"], _error_bars(values), **look)
-        names = [f"{_percent_range(r.low, r.high)}\n{r.n:,}" for r in ticks.itertuples()]
+        names = [f"{100 * r.low:.0f}–{r.high:.0%}\n{r.n:,}" for r in ticks.itertuples()]
         ax.set_xticks(range(len(ticks)), names, fontsize=10)
         ax.set(xlabel="6-mers in one seen protein; proteins", ylabel="micro F1", ylim=(0, 1.02), title=str(split))
     fig.suptitle(title)

@@ -12,9 +12,8 @@ from halo_utils.training.predict import predict
 def ladder(esm: EsmSettings) -> dict[str, EsmSettings]:
     """Return the settings on the way from the paper's sequence model to ours, ours left out; empty where they agree.
 
-    The first step has the paper's pooling, head and loss (section 2.1) and our learning rates, schedule and epochs;
-    every other adds one thing to the one before: our loss, then our pooling and hidden layer, then (ours) the network
-    on composition.
+    The first step has the paper's pooling, head and loss (section 2.1) and our learning rates, schedule and epochs; the
+    others add our loss, then our pooling and hidden layer; ours adds the network on composition.
     """
     plain = HeadSettings(learning_rate=esm.head.learning_rate)
     steps = {

@@ -51,9 +51,9 @@ def _seen_in_pretraining(settings: Settings, table: pd.DataFrame) -> np.ndarray:
 
     folder = settings.paths.work / "pretrain"  # where a pre-training of this run has the same token array
     folder.mkdir(parents=True, exist_ok=True)
+    sequences, model = list(table.loc[asked, "sequence"]), REPOSITORY / settings.backbone.source
     try:
-        model = REPOSITORY / settings.backbone.source
-        share[asked] = corpus_containment(list(table.loc[asked, "sequence"]), model, folder)
+        share[asked] = corpus_containment(sequences, model, folder)
     except DataError as error:
         print(f"near duplicates in the pre-training corpus are not counted: {error}")
     return share

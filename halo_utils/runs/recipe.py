@@ -32,11 +32,6 @@ def backbone_arguments(settings: Settings) -> dict[str, Any]:
     return {"source": chosen.source, "revision": chosen.revision, "shape": shape, "seed": settings.seed}
 
 
-def backbone(settings: Settings) -> EsmModel:
-    """Return the profile's ESM-2."""
-    return load_esm2(**backbone_arguments(settings))
-
-
 def sequence_model(settings: Settings, esm2: EsmModel, data: SequenceData) -> nn.Module:
     """Return the profile's sequence model before fine-tuning: the paper's, or ours for small backbones."""
     L.seed_everything(settings.seed, verbose=False)
@@ -69,7 +64,7 @@ def train_sequence_model(settings: Settings, table: pd.DataFrame) -> tuple[Seque
         with_composition=esm.head.composition > 0,
         seed=settings.seed,
     )
-    model = sequence_model(settings, backbone(settings), data)
+    model = sequence_model(settings, load_esm2(**backbone_arguments(settings)), data)
     encoder = (model.model if isinstance(model, RarityOffset) else model).encoder
     data.trunk = cache_trunk(encoder, data, settings.source.work / "trunk.npy", settings.compute.precision)
     return data, fit(

@@ -61,7 +61,6 @@ def _loss(gamma: float, balance: float) -> str:
 
 
 def _backbone(settings: Settings) -> str:
-    """Return where the backbone comes from, what of it learns, and what it reads of a protein."""
     group, name, layers = settings.backbone, backbone_name(settings.backbone.source), settings.backbone.trainable_layers
     facts = REPOSITORY / group.source / "facts.json"  # of a backbone that notebook A1 trained
     origin = f"{name} with pre-trained weights (`{group.source}`)"
@@ -116,14 +115,13 @@ def sequence_model(settings: Settings) -> str:
 
 def graph_model(settings: Settings) -> str:
     """Return what notebook 04 trains: layers, loss, and epochs."""
-    gat = settings.gat
+    gat, focal = settings.gat, settings.gat.focal
     return (
         f"Each network has {count(gat.layers, 'layer')} with {count(gat.heads, 'head')} of {gat.hidden} channels,"
-        f" dropout {gat.dropout:g}, and the mean over the residues at the end."
-        f" {_loss(gat.focal.gamma, gat.focal.balance)} Every label has a"
-        f" learnable threshold. AdamW, learning rate {gat.learning_rate:g}, weight decay {gat.weight_decay:g}, at most"
-        f" {count(gat.epochs, 'epoch')}; training stops after {count(gat.patience, 'epoch')} without a better macro F1"
-        " on validation."
+        f" dropout {gat.dropout:g}, and the mean over the residues at the end. {_loss(focal.gamma, focal.balance)}"
+        f" Every label has a learnable threshold. AdamW, learning rate {gat.learning_rate:g}, weight decay"
+        f" {gat.weight_decay:g}, at most {count(gat.epochs, 'epoch')}; training stops after"
+        f" {count(gat.patience, 'epoch')} without a better macro F1 on validation."
     )
 
 
