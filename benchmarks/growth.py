@@ -23,7 +23,7 @@ from benchmarks import cases
 from benchmarks.cases import Row
 from halo_utils.core.paths import REPOSITORY
 from halo_utils.core.residue_store import write_store
-from halo_utils.evaluation.bootstrap import evaluate
+from halo_utils.evaluation.metrics import evaluate
 from halo_utils.models.esm_classifier import EsmClassifier
 from halo_utils.models.gat import GatClassifier
 from halo_utils.models.losses import FocalLoss

@@ -39,7 +39,6 @@ seed: int = -1  # seed of data, weights and resampling
 import pandas as pd
 from IPython.display import Markdown, display
 
-from halo_utils.commands import summary
 from halo_utils.config import load_settings
 from halo_utils.core.files import write_csv
 from halo_utils.data import kmers, splits
@@ -192,7 +191,7 @@ if len(across := seeds.overall(spread, main_set)):
 compared = [scoring.read_metrics(paths.results / f"differences_{name}.csv") for name in ("gat", "halo")]
 differences = pd.concat(compared, ignore_index=True)
 vetoes = pd.read_csv(paths.results / "random_veto.csv")
-weights = next(r["weights"] for r in summary.provenance(paths) if r["notebook"].startswith("04"))
+weights = next(r["weights"] for r in provenance.records(paths) if r["notebook"].startswith("04"))
 ledger = claims.check_claims(differences, main_set, source, vetoes=vetoes, weights=weights)
 write_csv(paths.results / "claims.csv", ledger)
 columns = ["claim", "where", "metric", "paper", "ours", "ci_low", "ci_high", "verdict", "reason"]

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from halo_utils.commands.summary import provenance
 from halo_utils.core.paths import RunPaths
 from halo_utils.data.kmers import ALMOST_EQUAL, NEAR_DUPLICATE, identity
 from halo_utils.data.splits import CLEAN
@@ -12,6 +11,7 @@ from halo_utils.evaluation import seeds
 from halo_utils.evaluation.published import CROSS_VALIDATED, LUO_SETS, METRIC_TITLES, published_columns, published_table
 from halo_utils.evaluation.scoring import read_metrics
 from halo_utils.evaluation.systems import SYSTEMS, TITLES, in_order
+from halo_utils.runs.provenance import records
 from tools.statements import _corpus_shares, model_sizes
 
 COLUMNS = (
@@ -118,7 +118,7 @@ def corpus_table(runs: Sequence[RunPaths]) -> str:
     """Return the table of a backbone's model card: evaluation proteins with a relative in its training data."""
     rows = [
         [
-            str(provenance(run)[0]["profile"]["data"]["dataset"]),
+            str(records(run)[0]["profile"]["data"]["dataset"]),
             str(r.set),
             f"{r.proteins:,}",
             f"{r.corpus_near_duplicates:,.0f} ({r.corpus_near_duplicate_share:.1%})",

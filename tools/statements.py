@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from halo_utils.commands.summary import provenance
 from halo_utils.core.paths import RunPaths
 from halo_utils.data.kmers import ALMOST_EQUAL, NEAR_DUPLICATE, identity
 from halo_utils.data.splits import CLEAN
@@ -10,7 +9,7 @@ from halo_utils.evaluation.claims import LEAST_ASKED
 from halo_utils.evaluation.published import CROSS_VALIDATED
 from halo_utils.evaluation.scoring import read_metrics
 from halo_utils.evaluation.systems import SYSTEMS, TITLES
-from halo_utils.runs import wording
+from halo_utils.runs import provenance, wording
 
 
 def model_sizes(paths: RunPaths) -> dict[str, str]:
@@ -18,7 +17,7 @@ def model_sizes(paths: RunPaths) -> dict[str, str]:
 
     A graph network is counted alone: it reads the sequence model's residues, not its head. A gate joins both.
     """
-    records = {record["notebook"][:2]: record for record in provenance(paths)}
+    records = {record["notebook"][:2]: record for record in provenance.records(paths)}
     source = str(records["02"]["profile"]["backbone"]["source"])
     name = "random weights" if source == "random" else source.rsplit("/", 1)[-1]
     esm = {s: f"{name} with head, {n / 1e6:.2f} M" for s, n in records["02"]["parameters"].items()}
@@ -93,7 +92,7 @@ def _crossing(row: pd.Series) -> str:
 
 def run_facts(paths: RunPaths) -> str:
     """Return one paragraph on what made the results of a run."""
-    records = provenance(paths)
+    records = provenance.records(paths)
     profile, hardware = records[0]["profile"], records[1]["hardware"]
     counts = pd.read_csv(paths.results / "audit_labels.csv").set_index("location").loc["all proteins"]
     structures = pd.read_csv(paths.results / "audit_structures.csv")

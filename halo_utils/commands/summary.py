@@ -1,16 +1,10 @@
 """What a run found, in a few lines: seconds and memory per notebook, headline metrics; ``make run`` prints it."""
 
-import json
-
 from halo_utils.core.paths import RunPaths, shown
 from halo_utils.evaluation.published import METRIC_TITLES
 from halo_utils.evaluation.scoring import read_metrics
 from halo_utils.evaluation.systems import TITLES
-
-
-def provenance(paths: RunPaths) -> list[dict[str, object]]:
-    """Return the provenance records of a run in notebook order."""
-    return [json.loads(p.read_text(encoding="utf-8")) for p in sorted((paths.results / "provenance").glob("*.json"))]
+from halo_utils.runs.provenance import records
 
 
 def run_summary(paths: RunPaths) -> str:
@@ -18,7 +12,7 @@ def run_summary(paths: RunPaths) -> str:
     metrics = read_metrics(paths.results / "metrics.csv")
     split = metrics["split"].iloc[0]
     lines = [f"{paths.name}: {shown(paths.results)} holds the tables, {shown(paths.figures)} the figures"]
-    for record in provenance(paths):
+    for record in records(paths):
         lines.append(f"  {record['notebook']:<26}{record['seconds']:>7} s {record['peak_memory_mb']:>6} MB")
     if metrics["dataset"].iloc[0] == "synthetic":
         lines.append("The proteins are synthetic: the values show that the pipeline works, not how HALO does.")

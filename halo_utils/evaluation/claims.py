@@ -1,10 +1,4 @@
-"""The paper's claims, each with what it says, where, and what our run says about it.
-
-"Reproduced" asks for three things: a paired bootstrap interval that excludes zero in the claimed direction; a
-difference of at least ``RELEVANT`` of the paper's, because with enough proteins any difference excludes zero; and,
-where HALO is the better one, more than random vetoes of equal size gain. Any veto raises precision and subset
-accuracy where many labels of the band are false; only what is beyond that tells of the second opinion.
-"""
+"""The paper's claims, each with what it says, where, and what our run says about it: see ``check_claims``."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,29 +15,18 @@ LEAST_ASKED = 100
 # Smallest difference that counts, as a share of the paper's, so that it scales with the metric. A convention: what is
 # less than a quarter of the effect that was claimed is another effect, however surely it is not zero.
 RELEVANT = 0.25
-SEEDS = 1  # trainings behind each system of a run
 
 
 class Claim(NamedTuple):
-    """One system of ours against another in one metric.
-
-    Attributes:
-        text: the claim in a sentence.
-        metric: metric of the comparison.
-        ours: the two systems, first minus second; ``published.DEEPLOC_COLUMNS`` says which columns they are.
-        table: published table that holds both values.
-        greater: the paper says the first is greater; False says it is not.
-        reason: why the paper's two values do not compare, empty where they do.
-        section: where else in the paper the claim stands.
-    """
+    """One system of ours against another in one metric."""
 
     text: str
     metric: str
-    ours: tuple[str, str]
-    table: int = 2
-    greater: bool = True
-    reason: str = ""
-    section: str = ""
+    ours: tuple[str, str]  # first minus second; ``published.DEEPLOC_COLUMNS`` says which columns they are
+    table: int = 2  # the published one that holds both values
+    greater: bool = True  # the paper says that the first is; False says that it is not
+    reason: str = ""  # why the paper's two values do not compare, where they do not
+    section: str = ""  # where else in the paper the claim stands
 
 
 NOT_ASKED = "DeepLoc's claim, not asked here"
@@ -66,13 +49,10 @@ CLAIMS = (
 
 
 def _compared(claim: Claim, paper: float, difference: float, low: float, high: float) -> tuple[str, str]:
-    """Return verdict and reason of a difference with its interval."""
-    agrees, sure = (difference > 0) == claim.greater, low > 0 or high < 0
-    bar = RELEVANT * abs(paper)
-    small = abs(difference) < bar and (sure or max(abs(low), abs(high)) < bar)
+    agrees, sure, bar = (difference > 0) == claim.greater, low > 0 or high < 0, RELEVANT * abs(paper)
     if difference == low == high == 0:
         return "no difference", "no resample differs"
-    if small:
+    if abs(difference) < bar and (sure or max(abs(low), abs(high)) < bar):
         return "no effect of relevant size", f"under {bar:.4f}, {RELEVANT:.0%} of the paper's difference"
     if not sure:
         return f"{'same' if agrees else 'opposite'} direction, not sure", "the interval includes zero"
@@ -87,7 +67,6 @@ def published_pair(claim: Claim) -> list[float | None]:
 
 
 def _gate_verdict(claim: Claim, paper: float, numbers: Sequence[float], veto: pd.Series | None) -> tuple[str, str]:
-    """Return verdict and reason of a difference between HALO and its sequence model, held against random vetoes."""
     if veto is None:
         return "not measured", "no comparison with a random veto"
     band, asked, vetoed = (int(veto[name]) for name in ("band", "asked", "vetoed"))
@@ -99,8 +78,8 @@ def _gate_verdict(claim: Claim, paper: float, numbers: Sequence[float], veto: pd
         return f"not testable here: 0 of {asked:,} asked labels vetoed", "the gate changed nothing"
     verdict, reason = _compared(claim, paper, *numbers)
     if verdict not in ("reproduced", "contradicted") or numbers[0] < 0:
-        by_itself = " (any veto lowers recall)" if claim.metric.endswith("recall") else ""
-        return verdict, reason + by_itself
+        return verdict, reason + " (any veto lowers recall)" * claim.metric.endswith("recall")
+    # Any veto raises precision and subset accuracy where many labels of the band are false.
     gain, most = veto["halo"] - veto["esm"], veto["random_high"] - veto["esm"]
     random = f"random vetoes of {vetoed:,} of the {asked:,} asked labels gain up to {most:+.4f} (97.5 %)"
     if gain > most + 1e-9:
@@ -111,15 +90,6 @@ def _gate_verdict(claim: Claim, paper: float, numbers: Sequence[float], veto: pd
 def _verdict(
     claim: Claim, paper: float, numbers: Sequence[float], veto: pd.Series | None, weights: Sequence[float] | None
 ) -> tuple[str, str]:
-    """Return verdict and reason of a claim that is about this run's data set.
-
-    Args:
-        claim: the claim.
-        paper: published difference.
-        numbers: our difference, ends of its interval.
-        veto: row of ``second_opinions.beside_random_veto`` for the metric.
-        weights: of coordinates, embedding and biochemistry.
-    """
     if np.isnan(numbers[0]):
         return "not measured", ""
     if claim.reason:
@@ -141,21 +111,14 @@ def check_claims(
     vetoes: pd.DataFrame | None = None,
     weights: Sequence[float] | None = None,
 ) -> pd.DataFrame:
-    """Return the claims ledger on one test set.
+    """Return the claims ledger on one test set from the tables of ``scoring.compare``, one under the other.
 
-    Args:
-        differences: tables of ``scoring.compare``, one under the other.
-        split: test set to read.
-        dataset: data set of the run; a claim is about the data of its table.
-        vetoes: from ``second_opinions.beside_random_veto`` on that set; without it no claim about HALO has a verdict.
-        weights: chosen weights of coordinates, embedding and biochemistry, None where unknown.
-
-    Returns:
-        Columns claim, where, metric, paper (published difference), ours, ci_low, ci_high, asked (labels the second
-        opinion decided, for claims about HALO), relevant (whether our difference is at least ``RELEVANT`` of the
-        paper's), seeds, verdict, reason. A claim whose comparison is not in ``differences`` gets the verdict
-        ``not measured``. ``paper`` is empty where the published values do not compare with each other, or are about
-        other proteins than the run's.
+    "Reproduced" asks for an interval that excludes zero in the claimed direction, a difference of ``RELEVANT`` of the
+    paper's, and, where HALO is the better one, more than random vetoes of equal size gain. ``vetoes`` is
+    ``second_opinions.beside_random_veto`` on that set, without which no claim about HALO has a verdict; ``weights`` are
+    those chosen of coordinates, embedding and biochemistry. The columns are claim, where, metric, paper (difference,
+    empty where it does not compare), ours, ci_low, ci_high, asked (labels the second opinion decided), relevant (at
+    least ``RELEVANT`` of the paper's), seeds, verdict, reason.
     """
     measured = differences[(differences["split"] == split) & (differences["label"].fillna("") == "")]
     keys = ["metric", "first", "second"]
@@ -173,23 +136,15 @@ def check_claims(
         row["asked"] = None if veto is None else veto["asked"]
         row["relevant"] = pd.NA if np.isnan(paper) else abs(numbers[0]) >= RELEVANT * abs(paper)
         seeds = "" if verdict.startswith("not ") or not applies else " (one seed)"
-        rows.append(row | {"seeds": SEEDS, "verdict": verdict, "reason": reason + seeds})
+        rows.append(row | {"seeds": 1, "verdict": verdict, "reason": reason + seeds})
     return pd.DataFrame(rows).astype({"asked": "Int64", "relevant": "boolean"})
 
 
 def check_confidence(ranges: PredictedRanges, gate: float, accuracy: float) -> pd.DataFrame:
     """Return the two statements of section 2.3 about Fig. 4, checked on the labels our model predicts.
 
-    They are read range by range, so both are reproduced exactly where ``ranges.crossing`` is ``gate`` without doubt.
-
-    Args:
-        ranges: from ``calibration.predicted_ranges``.
-        gate: the paper's confidence, 0.55.
-        accuracy: the paper's accuracy, 0.60.
-
-    Returns:
-        Columns claim, where, ours (accuracy of the range that decides: the best one below, the worst one above),
-        ci_low, ci_high, predictions, verdict.
+    They are read range by range: both are reproduced exactly where ``ranges.crossing`` is ``gate`` without doubt.
+    ``ours`` is the accuracy of the range that decides: the best one below, the worst one above.
     """
     rows = []
     for (worst, count), text, reached in (

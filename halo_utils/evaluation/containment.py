@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,33 +19,20 @@ WITHOUT = ("accuracy", "micro_f1", "macro_f1")
 KEYS = ["split", "system", "metric"]
 CURVE_COLUMNS = [*KEYS, "range", "low", "high", "value", "ci_low", "ci_high", "n"]
 WITHOUT_COLUMNS = [*KEYS, "all", "n", "without", "ci_low", "ci_high", "n_without", "difference"]
+Predictions = dict[str, pd.DataFrame]  # system -> its probabilities outside train
 
 
 def by_containment(
-    table: pd.DataFrame,
-    predictions: dict[str, pd.DataFrame],
-    dataset: str,
-    edges: Sequence[float] = EDGES,
-    *,
-    step: float = 0.05,
-    **bootstrap: int,
+    table: pd.DataFrame, predictions: Predictions, dataset: str, edges: Sequence[float] = EDGES, **options: Any
 ) -> pd.DataFrame:
     """Return accuracy and micro F1 of systems against the share of 6-mers that one seen protein has in common.
 
-    Args:
-        table: dataset table with the column ``containment``, see ``audit.seen_before``.
-        predictions: system -> its probabilities outside train; each predicts at its validation threshold.
-        dataset: data set of the table.
-        edges: increasing ends of the ranges of containment, first 0, last 1.
-        step: distance of two thresholds of the sweep.
-        **bootstrap: ``resamples`` and ``seed`` of the intervals.
-
-    Returns:
-        Rows of ``CURVE_COLUMNS`` per test split and system. The range is ``inside`` low and high, or ``below``: all
-        proteins under high. Ranges without a protein have no row.
+    ``edges`` are the ends of the ranges of ``containment`` in the table, first 0, last 1; ``options`` are ``step`` of
+    the sweep, ``resamples`` and ``seed``. Rows are ``CURVE_COLUMNS`` per test split and system; the range is ``inside``
+    low and high, or ``below``: all proteins under high.
     """
     rows = []
-    for share, scored in _systems(table, predictions, dataset, "containment", step, bootstrap):
+    for share, scored in _systems(table, predictions, dataset, "containment", **options):
         for low, high in pairwise(edges):
             under = share < high if high < edges[-1] else np.ones(len(share), dtype=bool)
             for name, start, keep in (("inside", low, under & (share >= low)), ("below", edges[0], under)):
@@ -55,30 +43,15 @@ def by_containment(
 
 
 def without_near_duplicates(
-    table: pd.DataFrame,
-    predictions: dict[str, pd.DataFrame],
-    dataset: str,
-    column: str = "corpus_containment",
-    *,
-    step: float = 0.05,
-    **bootstrap: int,
+    table: pd.DataFrame, predictions: Predictions, dataset: str, column: str = "corpus_containment", **options: Any
 ) -> pd.DataFrame:
     """Return metrics of systems with and without the proteins that have a near duplicate in what was seen.
 
-    Args:
-        table: dataset table with the containment column.
-        predictions: system -> its probabilities outside train; each predicts at its validation threshold.
-        dataset: data set of the table.
-        column: share of 6-mers in one protein of what was seen; by default of the pre-training corpus.
-        step: distance of two thresholds of the sweep.
-        **bootstrap: ``resamples`` and ``seed`` of the intervals.
-
-    Returns:
-        Rows of ``WITHOUT_COLUMNS`` per test split and system, difference is without minus all and the interval that
-        of ``without``; no rows where the column is not known or nothing remains.
+    ``column`` is the share of 6-mers in one protein of what was seen. Rows are ``WITHOUT_COLUMNS`` per test split and
+    system, none where the column is not known or nothing remains; the interval is that of ``without``.
     """
     rows = [pd.DataFrame(columns=WITHOUT_COLUMNS)]
-    for share, scored in _systems(table, predictions, dataset, column, step, bootstrap):
+    for share, scored in _systems(table, predictions, dataset, column, **options):
         if (far := share < NEAR_DUPLICATE).any():  # False where it is not known
             everything, rest = scored(np.ones_like(far)), scored(far)
             everything = everything.rename(columns={"value": "all"})[[*KEYS, "all", "n"]]
@@ -89,31 +62,20 @@ def without_near_duplicates(
 
 
 def _systems(
-    table: pd.DataFrame,
-    predictions: dict[str, pd.DataFrame],
-    dataset: str,
-    column: str,
-    step: float,
-    bootstrap: dict[str, int],
+    table: pd.DataFrame, predictions: Predictions, dataset: str, column: str, step: float = 0.05, **bootstrap: int
 ) -> Iterator[tuple[np.ndarray, Callable[[np.ndarray], pd.DataFrame]]]:
     """Yield, per test split and system, a column of its proteins [B] and what turns a mask [B] into overall metrics."""
     thresholds = {system: tune(table, stored, dataset, step) for system, stored in predictions.items()}
-    column_by_accession = table.set_index("accession")[column].astype(float)
+    shares = table.set_index("accession")[column].astype(float)
     for name, view in held_out_views(table, dataset).items():
         for system, stored in predictions.items() if name in set(table["split"]) else ():  # subsets are left out
-            scored = partial(_scored, view, system, view.join(stored), thresholds[system], bootstrap)
-            yield column_by_accession.loc[view.accessions].to_numpy(), scored
+            scored = partial(_scored, view, system, view.join(stored), thresholds[system], **bootstrap)
+            yield shares.loc[view.accessions].to_numpy(), scored
 
 
 def _scored(
-    view: EvaluationSet,
-    system: str,
-    prob: np.ndarray,
-    threshold: Threshold,
-    bootstrap: dict[str, int],
-    keep: np.ndarray,
+    view: EvaluationSet, system: str, prob: np.ndarray, threshold: Threshold, keep: np.ndarray, **bootstrap: int
 ) -> pd.DataFrame:
-    """Return the overall metrics of a system on the proteins of a set where ``keep`` [B] is true."""
     pred = prob[keep] >= threshold.on(view.name)
     metrics = measure(restrict(view, keep, "range"), system, pred, prob[keep], threshold, **bootstrap)
     return metrics[metrics["label"] == ""].assign(split=view.name)

@@ -1,18 +1,15 @@
-"""Multi-label metrics of many resamples at once, under weights of proteins; the formulas are those of scikit-learn.
-
-A test holds the two against each other. A label that is never predicted scores 0, one without a protein in the set is
-left out of macro averages: no system can score there. Accuracy is subset accuracy; ranking metrics read probabilities.
-Where every protein has exactly one label, the most probable one is scored too (``accuracy_argmax``,
-``macro_f1_argmax``): it needs no threshold.
-"""
+"""Multi-label metrics with the formulas of scikit-learn, of many resamples at once, and their bootstrap intervals."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 CHUNK = 128  # resamples worked on at once; bounds memory for large test sets
-Scores = dict[tuple[str, str], float]
+Decided = tuple[np.ndarray, np.ndarray]  # what a system says: predicted labels and scores, [B, K] each
+Samples = dict[str, dict[tuple[str, str], np.ndarray]]  # unit that is resampled -> metric -> [R]
 
 
 def ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
@@ -40,13 +37,7 @@ def _mcc(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> np.n
 
 
 def weighted_auc(y: np.ndarray, prob: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the ROC AUC under many weight vectors, [R]; ties count one half.
-
-    Args:
-        y: [B] 0/1, or [B, K] for the micro average over all pairs of protein and label.
-        prob: scores of the same shape.
-        weights: [B, R].
-    """
+    """Return the ROC AUC, [R], of [B] scores, or the micro average of [B, K], under weights [B, R]; ties count half."""
     protein = np.arange(y.size) // (y.size // len(y))
     y, prob = y.ravel() > 0, prob.ravel()
     order = np.argsort(prob[y], kind="stable")
@@ -64,18 +55,13 @@ def weighted_auc(y: np.ndarray, prob: np.ndarray, weights: np.ndarray) -> np.nda
 
 
 def _label_counts(y: np.ndarray, pred: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return true positives, false positives and false negatives under ``w`` [R, B], each [R, K]."""
     return w @ (y * pred), w @ ((1 - y) * pred), w @ (y * (1 - pred))
 
 
 def _chunk_scores(
     y: np.ndarray, pred: np.ndarray, prob: np.ndarray, locations: Sequence[str], w: np.ndarray
 ) -> dict[tuple[str, str], np.ndarray]:
-    """Return the metrics under the weight vectors ``w`` [R, B], each [R].
-
-    Macro averages are over the labels that have a protein in the whole set, in every resample.
-    """
-    w, averaged = w.astype(np.float64), y.any(axis=0)
+    w, averaged = w.astype(np.float64), y.any(axis=0)  # macro averages: labels of the whole set, in every resample
     total, columns = w.sum(axis=1), np.ascontiguousarray(w.T)
     tp, fp, fn = _label_counts(y, pred, w)
     tn = total[:, None] - tp - fp - fn
@@ -105,7 +91,6 @@ def _chunk_scores(
 
 
 def _nanmean(values: np.ndarray) -> np.ndarray:
-    """Return the mean over labels of [R, K], NaN where no label is defined."""
     count = np.isfinite(values).sum(axis=1)
     return np.divide(np.nansum(values, axis=1), count, out=np.full(len(values), np.nan), where=count > 0)
 
@@ -119,17 +104,81 @@ def resampled_scores(
     return {key: np.concatenate([piece[key] for piece in pieces]) for key in pieces[0]}
 
 
-def scores(y: np.ndarray, pred: np.ndarray, prob: np.ndarray, locations: Sequence[str]) -> Scores:
-    """Return every metric of one system.
+def scores(y: np.ndarray, pred: np.ndarray, prob: np.ndarray, locations: Sequence[str]) -> dict[tuple[str, str], float]:
+    """Return (metric, location) -> value of one system, the location empty for metrics over all labels.
 
-    Args:
-        y: [B, K] 0/1 labels.
-        pred: [B, K] predicted labels.
-        prob: [B, K] scores for the ranking metrics and argmax.
-        locations: K location names.
-
-    Returns:
-        (metric, location) -> value; the location is empty for metrics over all labels.
+    ``y`` are 0/1 labels, ``pred`` predicted ones, ``prob`` scores for the ranking metrics and argmax, [B, K] each. A
+    label that is never predicted scores 0; one without a protein in the set is left out of macro averages, because no
+    system can score there. ``accuracy`` is of whole subsets. Where every protein has exactly one label, the most
+    probable one is scored too (``accuracy_argmax``, ``macro_f1_argmax``): it needs no threshold.
     """
     once = resampled_scores(y, pred, prob, locations, np.ones((1, len(y))))
     return {key: float(values[0]) for key, values in once.items()}
+
+
+def resample_weights(n: int, resamples: int = 1000, seed: int = 7, families: np.ndarray | None = None) -> np.ndarray:
+    """Return how often each of B = ``n`` proteins is drawn, [R, B] float32.
+
+    With ``families`` [B] it is how often its family is drawn: members of one family are right or wrong together.
+    """
+    members = np.arange(n) if families is None else np.unique(families, return_inverse=True)[1]  # [B] unit drawn
+    units, rng = int(members.max()) + 1, np.random.default_rng([seed, 50])
+    return rng.multinomial(units, np.full(units, 1.0 / units), size=resamples).astype(np.float32)[:, members]
+
+
+def _samples(y: np.ndarray, system: Decided, locations: Sequence[str], families: Any = None, **draws: int) -> Samples:
+    drawn = {"proteins": resample_weights(len(y), **draws)}
+    if families is not None and len(np.unique(families)) < len(y):
+        drawn["families"] = resample_weights(len(y), families=families, **draws)
+    return {unit: resampled_scores(y, *system, locations, weights) for unit, weights in drawn.items()}
+
+
+def _row(key: tuple[str, str], samples: Samples, **value: float) -> dict[str, Any]:
+    """Return a row: the metric, its value, the widest of the intervals (2.5 % to 97.5 %), and whose it is."""
+    finite = {unit: drawn[key][np.isfinite(drawn[key])] for unit, drawn in samples.items()}
+    ends = {u: np.percentile(drawn, [2.5, 97.5]) if len(drawn) else [np.nan] * 2 for u, drawn in finite.items()}
+    unit = max(ends, key=lambda name: np.nan_to_num(ends[name][1] - ends[name][0], nan=-1.0))
+    row = {"metric": key[0], "label": key[1]} | value
+    return row | {"ci_low": ends[unit][0], "ci_high": ends[unit][1], "resampled": unit}
+
+
+def evaluate(
+    y: np.ndarray,
+    pred: np.ndarray,
+    prob: np.ndarray,
+    locations: Sequence[str],
+    *,
+    resamples: int = 1000,
+    seed: int = 7,
+    families: np.ndarray | None = None,
+    **columns: object,
+) -> pd.DataFrame:
+    """Return the tidy metrics table of one system on one split; ``y``, ``pred`` and ``prob`` as in ``scores``.
+
+    The 95 % intervals are of ``resamples`` of proteins and of ``families``, [B] the family of each protein (None: each
+    is its own); equal seeds pair the resamples of systems. Columns are metric, label, value, ci_low, ci_high (the wider
+    of the two intervals), resampled (whose it is), the constant ``columns``, n, macro_over (labels averaged), seed.
+    """
+    samples = _samples(y, (pred, prob), locations, families, resamples=resamples, seed=seed)
+    rows = [_row(key, samples, value=value) for key, value in scores(y, pred, prob, locations).items()]
+    counts = {"n": len(y), "macro_over": int(np.any(y, axis=0).sum())}
+    return pd.DataFrame(rows).assign(**columns, **counts, seed=seed)
+
+
+def paired_difference(
+    y: np.ndarray, first: Decided, second: Decided, locations: Sequence[str], **resampling: Any
+) -> pd.DataFrame:
+    """Return first minus second with paired intervals: both systems see the same resamples.
+
+    ``resampling`` and the columns are as in ``evaluate``, with ``difference`` for value; ``p_not_greater`` is the share
+    of those resamples in which the first system is not better.
+    """
+    one, other = (_samples(y, system, locations, **resampling) for system in (first, second))
+    gaps = {unit: {key: drawn - other[unit][key] for key, drawn in one[unit].items()} for unit in one}
+    others, rows = scores(y, *second, locations), []
+    for key, value in scores(y, *first, locations).items():
+        row = _row(key, gaps, difference=value - others[key])
+        gap = gaps[row["resampled"]][key]
+        gap = gap[np.isfinite(gap)]
+        rows.append(row | {"p_not_greater": float(np.mean(gap <= 0)) if len(gap) else np.nan})
+    return pd.DataFrame(rows)

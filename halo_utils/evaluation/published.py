@@ -8,8 +8,6 @@ from halo_utils.core.paths import REFERENCE
 from halo_utils.data.locations import canonical
 from halo_utils.evaluation.systems import TITLES
 
-# The paper writes "ROC AUC" without saying which average; its released code computes the micro average.
-PUBLISHED_METRIC = {"roc_auc": "roc_auc_micro"}
 # Columns of Table 3 that are quoted from five-fold cross-validation on Swiss-Prot (github.com/TviNet/DeepLoc-2.0:
 # "Compute metrics on the SwissProt CV dataset"), with thresholds of their own.
 CROSS_VALIDATED = ("DeepLoc 1.0", "DeepLoc 2.0 (ESM1b)", "DeepLoc 2.0 (ProtT5)")
@@ -36,21 +34,12 @@ def _read(name: str) -> pd.DataFrame:
 
 
 def published_table(number: int) -> pd.DataFrame:
-    """Return a table of the paper in tidy form.
-
-    Args:
-        number: 1 to 4.
-
-    Returns:
-        Columns metric, label, system, published; rows in the paper's order, cells printed as a dash left out.
-
-    Source: Tables 1-4 of the paper, transcribed digit by digit into ``data/reference``.
-    """
+    """Return metric, label, system, published of Table 1 to 4, in the paper's order, cells with a dash left out."""
     wide = _read(f"table{number}")
-    wide = wide.assign(label=wide["label"].map(canonical), metric=wide["metric"].replace(PUBLISHED_METRIC))
-    # Melted row by row, so that a row that only some systems have keeps its place.
+    # The paper writes "ROC AUC" without saying which average; its released code computes the micro average.
+    wide = wide.assign(label=wide["label"].map(canonical), metric=wide["metric"].replace("roc_auc", "roc_auc_micro"))
     tidy = wide.melt(["metric", "label"], var_name="system", value_name="published", ignore_index=False)
-    tidy = tidy.sort_index(kind="stable")
+    tidy = tidy.sort_index(kind="stable")  # row by row, so that a row that only some systems have keeps its place
     tidy["published"] = pd.to_numeric(tidy["published"], errors="coerce")
     return tidy.dropna(subset="published").reset_index(drop=True)
 
@@ -61,16 +50,7 @@ def text_value(name: str) -> float:
 
 
 def published_columns(dataset: str, split: str) -> dict[int, dict[str, str]]:
-    """Return what the paper publishes about a test set; the one place that decides what a run is compared with.
-
-    Args:
-        dataset: synthetic, deeploc2 or luo2024. The synthetic demo is compared with DeepLoc's tables as a rehearsal.
-        split: name of the test set.
-
-    Returns:
-        Number of a table -> published column -> our system, "" for a column without counterpart. Empty where the
-        paper has nothing about the set.
-    """
+    """Return number of a table about a test set -> its columns -> our system, "" for one without counterpart."""
     if dataset == "luo2024":
         return {4: {f"HALO_{split}": "halo", f"RF_{split}": "", f"MLP_{split}": ""}} if split in LUO_SETS else {}
     return DEEPLOC_COLUMNS if split == "test" else {}
@@ -86,60 +66,31 @@ def compared_with(number: int, dataset: str, split: str) -> str:
 
 
 COMPARED = ["metric", "label", "system", "published", "ours", "ci_low", "ci_high", "difference"]
-
-
-def beside_published(number: int, metrics: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
-    """Put our metrics of one set beside columns of a published table, in the paper's order.
-
-    Args:
-        number: table of the paper.
-        metrics: tidy metrics of one evaluation set.
-        columns: published column -> our system, "" for a column that stands alone; others are left out.
-
-    Returns:
-        The columns ``COMPARED``; the difference is ours minus published.
-    """
-    table = published_table(number)
-    table = table[table["system"].isin(list(columns))]
-    ours = metrics[["metric", "label", "system", "value", "ci_low", "ci_high"]]
-    ours = ours.rename(columns={"value": "ours", "system": "key"})
-    keys = ["metric", "label", "key"]
-    merged = table.assign(key=table["system"].map(columns)).merge(ours, how="left", on=keys)
-    return merged.assign(difference=merged["ours"] - merged["published"])[COMPARED]
+PARTS = ("published", "ours [95\u00a0%]", "difference")  # no-break spaces: cells stay on one line
 
 
 def beside_paper(
     number: int, metrics: pd.DataFrame, dataset: str, split: str, systems: tuple[str, ...]
 ) -> pd.DataFrame:
-    """Put our systems beside a table of the paper, or alone where the table has no column for them on this set.
+    """Put our systems beside a table of the paper as ``COMPARED``, for its metrics and in its order.
 
-    Args:
-        number: table of the paper; its metrics are the rows.
-        metrics: tidy metrics of a run.
-        dataset: data set of the run.
-        split: test set.
-        systems: ours, in the order to be shown.
-
-    Returns:
-        As ``beside_published``; systems without a published column follow, with ``published`` empty.
+    The difference is ours minus published. Systems without a column follow, with ``published`` empty.
     """
-    metrics = metrics[metrics["split"] == split]
-    columns = published_columns(dataset, split).get(number, {})
-    table = beside_published(number, metrics, {c: s for c, s in columns.items() if not s or s in systems})
-    alone = metrics[metrics["metric"].isin(set(published_table(number)["metric"]))].rename(columns={"value": "ours"})
+    ours = metrics[metrics["split"] == split].rename(columns={"value": "ours"})
+    columns, table = published_columns(dataset, split).get(number, {}), published_table(number)
+    alone = ours[ours["metric"].isin(table["metric"])]
     left = [s for s in systems if s not in columns.values()]
     rest = [alone[alone["system"] == s].assign(system=TITLES[s]).reindex(columns=COMPARED) for s in left]
+    table = table[table["system"].isin([c for c, s in columns.items() if not s or s in systems])]
+    table = table.assign(key=table["system"].map(columns)).merge(
+        ours.rename(columns={"system": "key"}), how="left", on=["metric", "label", "key"]
+    )
+    table = table.assign(difference=table["ours"] - table["published"])[COMPARED]
     return pd.concat([rows for rows in (table, *rest) if len(rows)], ignore_index=True)
 
 
-PARTS = ("published", "ours [95\u00a0%]", "difference")  # no-break spaces: cells stay on one line
-
-
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a compared table as a reader wants it: a row per metric; published, ours, difference per system.
-
-    A part that a system has no value for, such as ours beside DeepLoc 1.0, has no column.
-    """
+    """Return a compared table for reading: a row per metric, and per system those of ``PARTS`` that have a value."""
     rows: dict[str, dict[tuple[str, str], str]] = {}
     for row in table.itertuples():
         cells = rows.setdefault(f"MCC {row.label}" if row.metric == "mcc" else METRIC_TITLES[row.metric], {})
@@ -156,12 +107,8 @@ def precision_bounds() -> pd.DataFrame:
     """Return how large the macro precisions of Table 4 can be where an undefined precision counts as 0.
 
     A location with MCC 0 is never predicted (or no better than by chance), so its precision is undefined (or as small
-    as its frequency). ``zero_division`` decides what enters the mean: with 0, the mean of K cannot exceed the share of
-    the other locations.
-
-    Returns:
-        Columns system, locations (K), mcc_zero, published, bound (with ``zero_division=0``), possible,
-        published_less_ones (the published value without the ones that ``zero_division=1`` adds).
+    as its frequency). With ``zero_division=0`` the mean cannot exceed the share of the other locations, ``bound``;
+    ``published_less_ones`` is the published value without the ones that ``zero_division=1`` adds.
     """
     values = published_table(4).set_index(["metric", "system"])["published"]
     precision, mcc = values["macro_precision"], values["mcc"]
@@ -174,9 +121,8 @@ def precision_bounds() -> pd.DataFrame:
 def accuracy_sentence() -> str:
     """Return why the accuracies of Table 4 do not compare, with HALO's in the terms of the others.
 
-    RF's and MLP's cannot be subset accuracies: with 4.45 % of the proteins wrong, the MCC of Nucleus, a third of S,
-    could not fall under 0.89, and RF's is 0.73. Each protein of S has one location, so one that is wrong has one wrong
-    label (none predicted, or one too many) or two (another one predicted), which bounds HALO's mean of the ten.
+    RF's cannot be subset accuracy: with 4.45 % of the proteins wrong, its MCC of Nucleus could not fall to 0.73. Each
+    protein of S has one location, so one that is wrong has one or two wrong labels, which bounds HALO's mean of ten.
     """
     table = published_table(4)
     values = table[table["label"] == ""].set_index(["metric", "system"])["published"]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from halo_utils.core.errors import DataError
-from halo_utils.evaluation.bootstrap import evaluate, paired_difference
+from halo_utils.evaluation.metrics import evaluate, paired_difference
 from halo_utils.evaluation.systems import TITLES, in_order
 from halo_utils.evaluation.test_sets import EvaluationSet, evaluation_set, held_out_views
 from halo_utils.evaluation.thresholds import Threshold, choose_label_thresholds, choose_threshold
@@ -16,6 +16,7 @@ HEADLINE = (
     "accuracy", "accuracy_argmax", "jaccard", "micro_f1", "macro_f1", "macro_precision", "macro_recall",
     "roc_auc_micro", "mcc_overall",
 )  # fmt: skip
+Named = tuple[str, np.ndarray, np.ndarray]  # a system, its predicted labels and scores, [B, K] each
 
 
 def tune(table: pd.DataFrame, predictions: pd.DataFrame, dataset: str, step: float = 0.05) -> Threshold:
@@ -27,19 +28,7 @@ def tune(table: pd.DataFrame, predictions: pd.DataFrame, dataset: str, step: flo
 def measure(
     view: EvaluationSet, system: str, pred: np.ndarray, prob: np.ndarray, threshold: Threshold, **bootstrap: int
 ) -> pd.DataFrame:
-    """Return the tidy metrics of one system on one set, with intervals; see ``bootstrap.evaluate``.
-
-    Args:
-        view: the set.
-        system: name in ``systems.SYSTEMS``.
-        pred: [B, K] predicted labels.
-        prob: [B, K] probabilities or gate scores.
-        threshold: what the labels were predicted with.
-        **bootstrap: ``resamples`` (1000) and ``seed`` (7) of the intervals.
-
-    Raises:
-        LeakError: if the threshold was chosen on this set.
-    """
+    """Return ``metrics.evaluate`` of one system on one set; LeakError if the threshold was chosen on this set."""
     columns = {"dataset": view.dataset, "split": view.name, "system": system, "threshold": threshold.on(view.name)}
     return evaluate(view.y, pred, prob, view.locations, families=view.families, **bootstrap, **columns)
 
@@ -67,25 +56,16 @@ def measure_label_thresholds(
     return chosen, pd.concat(parts, ignore_index=True)
 
 
-def compare(
-    view: EvaluationSet,
-    first: tuple[str, np.ndarray, np.ndarray],
-    second: tuple[str, np.ndarray, np.ndarray],
-    **bootstrap: int,
-) -> pd.DataFrame:
-    """Return first minus second on one set, see ``bootstrap.paired_difference``; each is (name, pred, prob)."""
-    systems = (first[1:], second[1:])
-    table = paired_difference(view.y, *systems, view.locations, families=view.families, **bootstrap)
+def compare(view: EvaluationSet, first: Named, second: Named, **bootstrap: int) -> pd.DataFrame:
+    """Return first minus second on one set, see ``metrics.paired_difference``."""
+    options = {"families": view.families, **bootstrap}
+    table = paired_difference(view.y, first[1:], second[1:], view.locations, **options)
     macro_over = len(view.locations) - len(view.absent)
     return table.assign(split=view.name, first=first[0], second=second[0], n=len(view.y), macro_over=macro_over)
 
 
 def read_metrics(path: Path) -> pd.DataFrame:
-    """Return a metrics or differences table; the empty label of overall metrics stays an empty string.
-
-    Raises:
-        DataError: if there is none.
-    """
+    """Return a metrics or differences table, DataError if there is none; the label of overall metrics stays empty."""
     if not path.is_file():
         raise DataError(f"{path.name} not found: measure the systems of this run first")
     return pd.read_csv(path).fillna({"label": ""})
@@ -93,20 +73,14 @@ def read_metrics(path: Path) -> pd.DataFrame:
 
 def macro_sentence(views: Iterable[EvaluationSet]) -> str:
     """Return which locations the macro averages of these sets leave out, because no protein of the set is there."""
-    named = [
-        f"{view.name} over {len(view.locations) - len(view.absent)} of {len(view.locations)} locations, as none of its"
-        f" proteins is in {', '.join(view.absent)}"
-        for view in views
-        if view.absent
-    ]
+    sizes = [(view.name, len(view.locations), view.absent) for view in views if view.absent]
+    text = "{} over {} of {} locations, as none of its proteins is in {}"
+    named = [text.format(name, number - len(absent), number, ", ".join(absent)) for name, number, absent in sizes]
     return f"Macro averages are taken on {'; on '.join(named)}." if named else "Macro averages are over all locations."
 
 
 def headline(metrics: pd.DataFrame, split: str) -> pd.DataFrame:
-    """Return a small table of the overall metrics of every system on one set, by title, for reading.
-
-    The accuracy of the most probable label is there where every protein of the set has one label.
-    """
+    """Return a small table of the overall metrics of every system on one set, by title, for reading."""
     chosen = metrics[(metrics["split"] == split) & metrics["metric"].isin(HEADLINE)]
     wide = chosen.pivot(index="system", columns="metric", values="value")
     return wide.loc[in_order(wide.index), [name for name in HEADLINE if name in wide]].rename(index=TITLES)

@@ -12,35 +12,21 @@ from halo_utils.evaluation.test_sets import EvaluationSet
 from halo_utils.models.gate import Decision, GateResult, Rule, asked_labels, halo_gate, random_veto
 
 VETO_METRICS = ("micro_f1", "macro_f1", "accuracy", "jaccard", "macro_precision", "macro_recall")
-DRAWS = 1000  # random vetoes
-METRICS = ("micro_f1", "macro_f1", "accuracy")
-MAY_BE_ASKED, ALL = "labels with a structure", "all labels in the band"
-
-
-def _label_scores(y: np.ndarray, pred: np.ndarray) -> list[float]:
-    """Return ``VETO_METRICS`` of [B, K] bool labels and predictions, as ``metrics.scores`` defines them."""
-    both, either = y & pred, y | pred
-    tp, predicted, true = both.sum(axis=0), pred.sum(axis=0), y.sum(axis=0)  # [K]
-    wrong, averaged = predicted + true - 2 * tp, true > 0
-    macro = [ratio(tp, n)[averaged].mean() for n in (predicted, true)]
-    exact, jaccard = (y == pred).all(axis=1).mean(), ratio(both.sum(axis=1), either.sum(axis=1)).mean()
-    return [float(f1_score(tp.sum(), wrong.sum())), f1_score(tp, wrong)[averaged].mean(), exact, jaccard, *macro]
+METRICS = VETO_METRICS[:3]
 
 
 def veto_scores(y: np.ndarray, decision: np.ndarray, dropped: np.ndarray) -> dict[str, np.ndarray]:
-    """Return ``VETO_METRICS`` under many vetoes, [R] each.
-
-    Args:
-        y: [B, K] 0/1 labels.
-        decision: [B, K] values of ``Decision``.
-        dropped: [R, A] from ``random_veto``, or any other choice among ``asked_labels``.
-    """
-    truth, predicted, asked = np.asarray(y, dtype=bool), decision != Decision.NEGATIVE, asked_labels(decision)
-    rows = []
+    """Return ``VETO_METRICS``, [R] each, of labels and decisions [B, K] where ``dropped`` [R, A] are vetoed."""
+    truth, asked, rows = np.asarray(y, dtype=bool), asked_labels(decision), []
+    true, averaged = truth.sum(axis=0), truth.any(axis=0)  # [K]
     for row in dropped:
-        kept = predicted.copy()
-        kept[tuple(asked[row].T)] = False
-        rows.append(_label_scores(truth, kept))
+        pred = decision != Decision.NEGATIVE
+        pred[tuple(asked[row].T)] = False
+        both, predicted = truth & pred, pred.sum(axis=0)
+        tp, jaccard = both.sum(axis=0), ratio(both.sum(axis=1), (truth | pred).sum(axis=1)).mean()
+        wrong, macro = predicted + true - 2 * tp, [ratio(tp, n)[averaged].mean() for n in (predicted, true)]
+        f1 = float(f1_score(tp.sum(), wrong.sum())), f1_score(tp, wrong)[averaged].mean()
+        rows.append([*f1, (truth == pred).all(axis=1).mean(), jaccard, *macro])
     return dict(zip(VETO_METRICS, np.array(rows).T, strict=True))
 
 
@@ -58,20 +44,12 @@ def _veto_auc(y: np.ndarray, esm_prob: np.ndarray, result: GateResult, dropped: 
 
 
 def beside_random_veto(
-    y: np.ndarray, esm_prob: np.ndarray, result: GateResult, draws: int = DRAWS, seed: int = 0
+    y: np.ndarray, esm_prob: np.ndarray, result: GateResult, draws: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
-    """Return the gate's metrics beside those of the sequence model and of random vetoes of equal size.
+    """Return the gate's metrics beside those of the sequence model, [B, K], and of ``draws`` random vetoes of its size.
 
-    Args:
-        y: [B, K] 0/1 labels.
-        esm_prob: [B, K] probabilities of the sequence model.
-        result: the gate's.
-        draws: random vetoes.
-        seed: seed of the draws.
-
-    Returns:
-        Columns metric, halo, esm, random_mean, random_low, random_high (2.5 % and 97.5 %), band (labels inside the
-        band), asked, vetoed; a row per metric of ``VETO_METRICS``, and the micro ROC AUC.
+    Columns metric, halo, esm, random_mean, random_low, random_high (2.5 % and 97.5 %), band (labels inside the band),
+    asked, vetoed; a row per metric of ``VETO_METRICS``, and the micro ROC AUC.
     """
     decision = result.decision
     vetoed = (decision == Decision.VETOED)[tuple(asked_labels(decision).T)]  # [A]
@@ -109,24 +87,14 @@ def second_opinions(
 ) -> pd.DataFrame:
     """Return the metrics of the gate with other second opinions, and of the mean of the two models' probabilities.
 
-    Args:
-        table: dataset table; thresholds come from its validation proteins.
-        view: the test set.
-        predictions: of ``esm``, ``gat_weighted`` (with ``has_structure``) and ``composition``.
-        confident: upper edge of the gate's band.
-        rule: rule of the gate.
-        step: distance of two thresholds of the sweep.
-        **bootstrap: ``resamples`` and ``seed`` of the intervals.
-
-    Returns:
-        Columns asks about (labels of proteins with a structure, or all in the band), second opinion, asked, vetoed, n,
-        and of every metric of ``METRICS`` its value, ``<metric>_low`` and ``<metric>_high``. The mean of probabilities
-        is no veto: it decides every label of the proteins it may be asked about, at a threshold of its own.
+    ``predictions`` are of ``esm``, ``gat_weighted`` (with ``has_structure``) and ``composition``; thresholds come from
+    validation. Columns asks about (labels of proteins with a structure, or all in the band), second opinion, asked,
+    vetoed, n, and of every metric of ``METRICS`` its value, ``<metric>_low`` and ``<metric>_high``. The mean is no
+    veto: it decides every label of the proteins it may be asked about, at a threshold of its own.
     """
     esm, gat = predictions["esm"], predictions["gat_weighted"]
-    columns = list(esm.columns.drop(["accession", "split"]))
-    both = esm[columns], gat.set_index("accession").loc[esm["accession"], columns]
-    mean = esm.assign(**dict(zip(columns, np.mean([p.to_numpy() for p in both], axis=0).T, strict=True)))
+    mean, columns = esm.copy(), list(esm.columns.drop(["accession", "split"]))
+    mean[columns] = (esm[columns] + gat.set_index("accession").loc[esm["accession"], columns].to_numpy()) / 2
     predictions = {name: predictions[name] for name in ("esm", "gat_weighted", "composition")} | {"mean": mean}
     thresholds = {name: tune(table, stored, view.dataset, step) for name, stored in predictions.items()}
     prob = {name: view.join(stored) for name, stored in predictions.items()}
@@ -140,20 +108,19 @@ def second_opinions(
     }
     numbers = {"esm_threshold": thresholds["esm"].on(view.name), "gat_threshold": 0.5, "confident": confident}
     structure, rows = view.join(gat, ["has_structure"])[:, 0].astype(bool), []
-    for asks_about, may_ask in {MAY_BE_ASKED: structure, ALL: np.ones_like(structure)}.items():
+    asked_about = {"labels with a structure": structure, "all labels in the band": np.ones_like(structure)}
+    for asks_about, may_ask in asked_about.items():
         outcomes = {}
         for name, keeps in opinions.items():
             result = halo_gate(prob["esm"], keeps.astype(float), may_ask, **numbers, rule=rule)
-            vetoed = int((result.decision == Decision.VETOED).sum())
-            outcomes[name] = (result.labels, result.score, len(asked_labels(result.decision)), vetoed)
-        alone = outcomes["none (fine-tuned ESM)"][0]
-        joined = np.where(may_ask[:, None], pred["mean"], alone)
+            counts = len(asked_labels(result.decision)), int((result.decision == Decision.VETOED).sum())
+            outcomes[name] = (result.labels, result.score, *counts)
+        joined = np.where(may_ask[:, None], pred["mean"], outcomes["none (fine-tuned ESM)"][0])
         outcomes["mean of ESM and GAT"] = (joined, prob["mean"], np.nan, np.nan)
         for name, (labels, score, asked, vetoed) in outcomes.items():
-            measured = measure(view, name, labels, score, thresholds["esm"], **bootstrap)
-            values = measured.set_index("metric")[["value", "ci_low", "ci_high"]]
+            found = measure(view, name, labels, score, thresholds["esm"], **bootstrap).set_index("metric")
             row = {"asks about": asks_about, "second opinion": name, "asked": asked, "vetoed": vetoed, "n": len(view.y)}
-            for metric in METRICS:
-                row |= dict(zip((metric, f"{metric}_low", f"{metric}_high"), values.loc[metric], strict=True))
+            for metric, ends in found.loc[list(METRICS), ["value", "ci_low", "ci_high"]].iterrows():
+                row |= dict(zip((metric, f"{metric}_low", f"{metric}_high"), ends, strict=True))
             rows.append(row)
     return pd.DataFrame(rows)

@@ -10,39 +10,29 @@ from halo_utils.evaluation.published import METRIC_TITLES
 from halo_utils.evaluation.scoring import read_metrics
 from halo_utils.evaluation.systems import TITLES, in_order
 
-MARK = re.compile(r"-seed\d+")  # part of the name that load_settings gives a run with another seed than the profile's
-KEYS = ["split", "system", "metric", "label"]
 SPREAD = ["mean", "sd", "lowest", "highest"]
 MINIMUM = 3  # seeds; the spread of fewer says nothing
 TABLES = ("metrics.csv", "metrics_sequence.csv")  # of a whole run, or of its notebook 02 alone
 
 
 def runs_with_other_seeds(paths: RunPaths) -> list[RunPaths]:
-    """Return the runs of this family that have metrics, this one included, in order of their names.
-
-    A run that ended with notebook 02 counts: it holds the sequence models and the composition baseline.
-    """
+    """Return the runs of this family that have metrics, if only of notebook 02, this one included, by name."""
     return [RunPaths(folder.name) for folder in _family(paths) if any((folder / name).is_file() for name in TABLES)]
 
 
 def _family(paths: RunPaths) -> list[Path]:
-    """Return the folders of results of the runs that differ from this one in their seed only, and its own."""
-    family = MARK.sub("", paths.name)
-    return sorted(f for f in paths.results.parent.glob("*") if MARK.sub("", f.name) == family)
+    mark = re.compile(r"-seed\d+")  # which load_settings gives a run with another seed than the profile's
+    return sorted(f for f in paths.results.parent.glob("*") if mark.sub("", f.name) == mark.sub("", paths.name))
 
 
 def across_seeds(runs: list[RunPaths]) -> pd.DataFrame:
-    """Return mean, standard deviation and range of every metric over runs.
+    """Return split, system, metric, label, seeds (runs that have it), mean, sd (of a sample), lowest and highest.
 
-    Args:
-        runs: from ``runs_with_other_seeds``; at least one.
-
-    Returns:
-        Columns split, system, metric, label, seeds (runs that have the value), mean, sd (of a sample), lowest and
-        highest; the last four are empty below ``MINIMUM`` seeds.
+    The last four are empty below ``MINIMUM`` seeds.
     """
     paths = [next(path for name in TABLES if (path := run.results / name).is_file()) for run in runs]
-    values = pd.concat([read_metrics(path) for path in paths], ignore_index=True).groupby(KEYS, sort=False)["value"]
+    values = pd.concat([read_metrics(path) for path in paths], ignore_index=True)
+    values = values.groupby(["split", "system", "metric", "label"], sort=False)["value"]
     spread = values.agg(["count", "mean", "std", "min", "max"]).set_axis(["seeds", *SPREAD], axis=1).reset_index()
     spread[SPREAD] = spread[SPREAD].where(spread["seeds"] >= MINIMUM)
     return spread
@@ -77,12 +67,7 @@ def overall(spread: pd.DataFrame, split: str, metrics: tuple[str, ...] = ("micro
 
 
 def validation_spread(paths: RunPaths, title: str) -> tuple[int, float]:
-    """Return over how many seeds of a run's family a network was trained, and the range of its best validation score.
-
-    Args:
-        paths: any run of the family.
-        title: the network as ``gat_training.csv`` names it.
-    """
+    """Return over how many seeds a network (its title) was trained, and the range of its best validation macro F1."""
     tables = [pd.read_csv(path) for f in _family(paths) if (path := f / "gat_training.csv").is_file()]
     best = [table.loc[table["system"] == title, "val_macro_f1"].max() for table in tables]
     return len(best), float(max(best) - min(best)) if best else float("nan")

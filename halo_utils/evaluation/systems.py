@@ -5,21 +5,13 @@ from typing import NamedTuple
 
 
 class System(NamedTuple):
-    """A way to predict the locations of a protein.
+    """A way to predict the locations of a protein."""
 
-    Attributes:
-        name: key of its predictions, metrics and differences.
-        title: what readers see.
-        family: ``baseline``, ``sequence``, ``graph``, or ``joined`` where two models decide together.
-        made_by: the notebook that writes its predictions or metrics.
-        short: whether the smaller tables show it too.
-    """
-
-    name: str
+    name: str  # key of its predictions, metrics and differences
     title: str
-    family: str
-    made_by: str
-    short: bool = False
+    family: str  # baseline, sequence, graph, or joined where two models decide together
+    made_by: str  # the notebook that writes its predictions or metrics
+    short: bool = False  # whether the smaller tables show it too
 
 
 SYSTEMS = [

@@ -12,23 +12,14 @@ from halo_utils.data.splits import evaluation_sets, held_out_sets, label_matrix
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """The proteins a system is measured on.
+    """The proteins a system is measured on."""
 
-    Attributes:
-        name: split or subset.
-        dataset: data set it belongs to.
-        accessions: [B].
-        y: [B, K] int8 labels.
-        locations: the K locations that can be measured on it.
-        families: [B] int, proteins with the same number are relatives and are resampled together.
-    """
-
-    name: str
+    name: str  # split or subset
     dataset: str
-    accessions: np.ndarray
-    y: np.ndarray
-    locations: list[str]
-    families: np.ndarray
+    accessions: np.ndarray  # [B]
+    y: np.ndarray  # [B, K] int8 labels
+    locations: list[str]  # the K that can be measured on it
+    families: np.ndarray  # [B] int, proteins with the same number are relatives and are resampled together
 
     @property
     def absent(self) -> list[str]:
@@ -36,17 +27,11 @@ class EvaluationSet:
         return [name for name, n in zip(self.locations, self.y.sum(axis=0), strict=True) if n == 0]
 
     def join(self, predictions: pd.DataFrame, columns: list[str] | None = None) -> np.ndarray:
-        """Return the predictions of these proteins in this order, [B, K], joined by accession.
-
-        Raises:
-            DataError: if a protein has no prediction.
-        """
+        """Return the predictions of these proteins in this order, [B, K]; DataError where a protein has none."""
         indexed = predictions.set_index("accession", verify_integrity=True)[columns or self.locations]
-        missing = sorted(set(self.accessions) - set(indexed.index))
-        if missing:
-            raise DataError(
-                f"{len(missing)} proteins of {self.name} such as {missing[0]} have no prediction: predict them again"
-            )
+        if missing := sorted(set(self.accessions) - set(indexed.index)):
+            proteins = f"{len(missing)} proteins of {self.name} such as {missing[0]}"
+            raise DataError(f"{proteins} have no prediction: predict them again")
         return indexed.loc[self.accessions].to_numpy()
 
 
@@ -57,11 +42,7 @@ def restrict(view: EvaluationSet, keep: np.ndarray, what: str) -> EvaluationSet:
 
 
 def evaluation_set(table: pd.DataFrame, name: str, dataset: str) -> EvaluationSet:
-    """Return the proteins of a split or subset of the dataset table.
-
-    Raises:
-        DataError: if the table is from before families were stored.
-    """
+    """Return the proteins of a split or subset of the dataset table; DataError if it has no families yet."""
     if "family" not in table:
         raise DataError("the dataset table has no column family: prepare the data again")
     proteins, locations = table[evaluation_sets(table)[name]], list(supported(dataset, name))

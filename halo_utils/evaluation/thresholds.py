@@ -14,22 +14,13 @@ SWEEP_LOW, SWEEP_HIGH = 0.10, 0.95  # paper section 2.1
 
 @dataclass(frozen=True)
 class Threshold:
-    """A decision threshold and the split it was chosen on.
-
-    Attributes:
-        value: probability at and above which a label is predicted.
-        chosen_on: name of the split, or ``published`` for a constant taken from the paper or its code.
-    """
+    """The probability at and above which a label is predicted, and the split on which it was chosen."""
 
     value: float
-    chosen_on: str
+    chosen_on: str  # ``published`` for a constant taken from the paper or its code
 
     def on(self, split: str) -> float:
-        """Return the value for use on ``split``.
-
-        Raises:
-            LeakError: if the threshold was chosen on that very split, or on a part of it.
-        """
+        """Return the value for use on ``split``; LeakError if it was chosen on that very split, or on a part of it."""
         if split.split(", ")[0] == self.chosen_on:
             raise LeakError(f"the threshold {self.value} was chosen on {split!r}: evaluate it on another split")
         return self.value
@@ -41,17 +32,7 @@ def threshold_grid(step: float = 0.05) -> np.ndarray:
 
 
 def threshold_sweep(y: np.ndarray, prob: np.ndarray, step: float = 0.05) -> pd.DataFrame:
-    """Return macro F1, micro F1 and accuracy at every threshold of the sweep.
-
-    Args:
-        y: [B, K] 0/1 labels.
-        prob: [B, K] probabilities, computed once; the network is not run again.
-        step: distance of two thresholds.
-
-    Returns:
-        One row per threshold; macro F1 is over the labels that have a protein, as in ``metrics.scores``, and 0 where
-        none has.
-    """
+    """Return macro F1, micro F1 and accuracy at every threshold of the sweep from [B, K] labels and probabilities."""
     grid, truth = threshold_grid(step), np.asarray(y, dtype=bool)[None]
     pred = np.asarray(prob)[None] >= grid[:, None, None]  # [thresholds, B, K]
     tp, wrong = (pred & truth).sum(axis=1), (pred ^ truth).sum(axis=1)  # [thresholds, K]
@@ -76,5 +57,4 @@ def choose_label_thresholds(
     y: np.ndarray, prob: np.ndarray, locations: Sequence[str], chosen_on: str, step: float = 0.05
 ) -> dict[str, Threshold]:
     """Return the F1 optimal threshold of every location; an extension, the paper has one for all."""
-    columns = ((name, [k]) for k, name in enumerate(locations))
-    return {name: choose_threshold(y[:, k], prob[:, k], chosen_on, step) for name, k in columns}
+    return {name: choose_threshold(y[:, [k]], prob[:, [k]], chosen_on, step) for k, name in enumerate(locations)}

@@ -1,12 +1,10 @@
-"""Fig. 1-3 of the paper as diagrams drawn by code: boxes, arrows and the numbers of a run; the paper's by default."""
+"""Fig. 1-3 of the paper as diagrams drawn by code: boxes, arrows and the numbers of a run."""
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from halo_utils.figures.style import STYLE
+from halo_utils.figures.style import new_figure
 
 DATA, FROZEN, LEARNS, RESULT = "#dbe9f6", "#e6e6e6", "#fde3c8", "#d5ecd9"
 BOX_WIDTH, BOX_HEIGHT, FONT = 2.6, 0.95, 12
@@ -14,39 +12,29 @@ LONGEST_LINE = 22  # characters that fit a box; longer lines, such as the name o
 Boxes = dict[str, tuple[float, float, str, str]]
 
 
-def _box(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
-    corner, look = (x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2), {"facecolor": colour, "edgecolor": "#444444"}
-    ax.add_patch(FancyBboxPatch(corner, BOX_WIDTH, BOX_HEIGHT, boxstyle="round,pad=0.06", **look))
-    size = FONT * min(1, LONGEST_LINE / max(len(line) for line in text.splitlines()))
-    ax.text(x, y, text, ha="center", va="center", fontsize=size)
-
-
-def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], text: str = "") -> None:
-    """Draw an arrow between box borders: up or down when boxes share a column, else sideways."""
-    (x0, y0), (x1, y1) = start, end
-    up = np.sign(y1 - y0) * (BOX_HEIGHT / 2 + 0.08) if abs(x0 - x1) < 0.1 else 0
-    right = 0 if up else np.sign(x1 - x0) * (BOX_WIDTH / 2 + 0.08)
-    tail, head = (x0 + right, y0 + up), (x1 - right, y1 - up)
-    ax.annotate("", head, tail, arrowprops={"arrowstyle": "-|>", "color": "#333333", "shrinkA": 0, "shrinkB": 0})
-    middle = ((tail[0] + head[0]) / 2, (tail[1] + head[1]) / 2 + 0.08)
-    ax.text(*middle, text, ha="center", va="bottom", fontsize=FONT, color="#333333")
-
-
-def _draw(boxes: Boxes, arrows: list[str], title: str, size: tuple[float, float]) -> Figure:
+def _draw(boxes: Boxes, arrows: list[str], title: str, width: float, height: float) -> Figure:
     """Draw boxes, and arrows given as ``start end`` and the words beside them."""
-    plt.rcParams.update(STYLE)
-    fig, ax = plt.subplots(figsize=size, layout="constrained")
+    fig, ax = new_figure(width, height)
     for x, y, text, colour in boxes.values():
-        _box(ax, x, y, text, colour)
+        corner, look = (x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2), {"facecolor": colour, "edgecolor": "#444444"}
+        ax.add_patch(FancyBboxPatch(corner, BOX_WIDTH, BOX_HEIGHT, boxstyle="round,pad=0.06", **look))
+        size = FONT * min(1, LONGEST_LINE / max(map(len, text.splitlines())))
+        ax.text(x, y, text, ha="center", va="center", fontsize=size)
     for start, end, *words in map(str.split, arrows):
-        _arrow(ax, boxes[start][:2], boxes[end][:2], " ".join(words))
-    xs, ys = zip(*[(b[0], b[1]) for b in boxes.values()], strict=True)
+        (x0, y0, *_), (x1, y1, *_) = boxes[start], boxes[end]
+        up = np.sign(y1 - y0) * (BOX_HEIGHT / 2 + 0.08) if abs(x0 - x1) < 0.1 else 0  # boxes of one column
+        right = 0 if up else np.sign(x1 - x0) * (BOX_WIDTH / 2 + 0.08)
+        tail, head = (x0 + right, y0 + up), (x1 - right, y1 - up)
+        ax.annotate("", head, tail, arrowprops={"arrowstyle": "-|>", "color": "#333333", "shrinkA": 0, "shrinkB": 0})
+        middle = ((tail[0] + head[0]) / 2, (tail[1] + head[1]) / 2 + 0.08)
+        ax.text(*middle, " ".join(words), ha="center", va="bottom", fontsize=FONT, color="#333333")
+    xs, ys, *_ = zip(*boxes.values(), strict=True)
     ax.set(xlim=(min(xs) - 1.5, max(xs) + 1.5), ylim=(min(ys) - 0.8, max(ys) + 0.8), aspect="equal", title=title)
     ax.axis("off")
     return fig
 
 
-def figure_1(confident: float = 0.55) -> Figure:
+def figure_1(confident: float) -> Figure:
     """Draw HALO as a whole: sequence model, graph model, gate."""
     boxes: Boxes = {
         "sequence": (0, 2, "protein sequence", DATA),
@@ -60,18 +48,11 @@ def figure_1(confident: float = 0.55) -> Figure:
     }
     arrows = ["gate labels yes", "agree drop no", "agree labels yes"]
     arrows += ["sequence esm", "esm gate", "structure gat", "esm gat", "gat agree", "gate agree"]
-    return _draw(boxes, arrows, "HALO: the sequence model decides when confident, else both must agree", (10.5, 3.3))
+    return _draw(boxes, arrows, "HALO: the sequence model decides when confident, else both must agree", 10.5, 3.3)
 
 
 def figure_2(
-    backbone: str = "ESM-2 650M",
-    *,
-    max_tokens: int = 1024,
-    trainable_layers: int | str = 2,
-    pooling: str = "attention pooling\nover residues",
-    hidden: int = 0,
-    composition: int = 0,
-    loss: str = "focal loss, gamma 2",
+    backbone: str, max_tokens: int, trainable_layers: int | str, pooling: str, hidden: int, composition: int, loss: str
 ) -> Figure:
     """Draw the sequence model: backbone, the tokens it reads, its last layers that learn (or ``all``), pooling, head.
 
@@ -94,18 +75,10 @@ def figure_2(
         boxes["protein"] = (6.8, -3.2, "composition of the\nwhole protein", DATA)
         boxes["composition"] = (3.4, -3.2, f"composition network,\n{composition} units", LEARNS)
         arrows += ["protein composition", "composition head"]
-    return _draw(boxes, arrows, f"Sequence model ({loss})", (8.2, 4.5) if composition else (8.2, 3.3))
+    return _draw(boxes, arrows, f"Sequence model ({loss})", 8.2, 4.5 if composition else 3.3)
 
 
-def figure_3(
-    *,
-    cutoff_angstrom: float = 10.0,
-    layers: int = 4,
-    heads: int = 4,
-    hidden: int = 128,
-    weights: str = "fixed",
-    loss: str = "focal loss, gamma 2",
-) -> Figure:
+def figure_3(cutoff_angstrom: float, layers: int, heads: int, hidden: int, weights: str, loss: str) -> Figure:
     """Draw the graph model with its cut-off in angstrom, layers, heads of ``hidden`` channels, weights and loss."""
     boxes: Boxes = {
         "coord": (0, 2.6, "C-alpha coordinates\n× w_coord", DATA),
@@ -118,4 +91,4 @@ def figure_3(
         "loss": (7.4, 0, f"{loss},\nlearnable thresholds", LEARNS),
     }
     arrows = ["coord nodes", "esm nodes", "bio nodes", "nodes gat", "edges gat", "gat pool", "pool loss"]
-    return _draw(boxes, arrows, f"Weighted graph attention model (weights: {weights})", (9.0, 3.9))
+    return _draw(boxes, arrows, f"Weighted graph attention model (weights: {weights})", 9.0, 3.9)

@@ -1,6 +1,5 @@
 """Figures of one run: data in, matplotlib figure out."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -8,18 +7,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from halo_utils.evaluation.systems import TITLES
-from halo_utils.figures.style import (
-    BLUE,
-    COLOURS,
-    GREEN,
-    GREY,
-    ORANGE,
-    STYLE,
-    VERMILION,
-    error_bars,
-    new_figure,
-    percent_range,
-)
+from halo_utils.figures.style import BLUE, COLOURS, GREEN, GREY, ORANGE, VERMILION, new_figure
+
+
+def _error_bars(rows: pd.DataFrame) -> np.ndarray:
+    """Return how far the ends of the intervals lie from the values, [2, rows]."""
+    return np.abs(rows[["ci_low", "ci_high"]].to_numpy().T - rows["value"].to_numpy())
 
 
 def confidence_ranges(bins: pd.DataFrame, gate: float, title: str, threshold: float = 0.0) -> Figure:
@@ -32,14 +25,14 @@ def confidence_ranges(bins: pd.DataFrame, gate: float, title: str, threshold: fl
     x = np.arange(len(bins))
     ax.bar(x - 0.2, bins["total"], 0.4, color=BLUE, label="predictions")
     ax.bar(x + 0.2, bins["wrong"], 0.4, color=ORANGE, label="wrong predictions", hatch="//", edgecolor="white")
-    names = [percent_range(high, low) for low, high in zip(bins["low"], bins["high"], strict=True)]
+    names = [f"{100 * high:.0f}–{low:.0%}" for low, high in zip(bins["low"], bins["high"], strict=True)]
     ax.set_xticks(x, names, rotation=45, ha="right")
     ax.set(xlabel="confidence range of the fine-tuned ESM model", ylabel="predicted labels", title=title)
     line = ax.twinx()
     line.spines["right"].set_visible(True)
     filled = bins[bins["accuracy"].notna()].rename(columns={"accuracy": "value"})
     look = {"color": "black", "marker": "o", "capsize": 3, "label": "accuracy, 95 % interval"}
-    line.errorbar(x[filled.index], filled["value"], error_bars(filled), **look)
+    line.errorbar(x[filled.index], filled["value"], _error_bars(filled), **look)
     line.axhline(0.6, color=GREY, linestyle=":", label="60 % accuracy")
     for name, value, colour in (("gate", gate, GREEN), ("threshold", threshold, VERMILION)):
         edge = np.flatnonzero(np.isclose(bins["low"], value))
@@ -66,11 +59,8 @@ def reliability_diagram(table: pd.DataFrame, error: float, title: str) -> Figure
 def sweep_curve(sweep: pd.DataFrame, chosen: float, title: str) -> Figure:
     """Draw macro F1, micro F1 and accuracy over the thresholds of the sweep."""
     fig, ax = new_figure(7.5, 4.3)
-    for column, name, colour, marker in (
-        ("macro_f1", "macro F1", BLUE, "o"),
-        ("micro_f1", "micro F1", ORANGE, "s"),
-        ("accuracy", "subset accuracy", GREEN, "^"),
-    ):
+    names = {"macro_f1": "macro F1", "micro_f1": "micro F1", "accuracy": "subset accuracy"}
+    for (column, name), colour, marker in zip(names.items(), (BLUE, ORANGE, GREEN), "os^", strict=True):
         ax.plot(sweep["threshold"], sweep[column], color=colour, marker=marker, label=name)
     ax.axvline(chosen, color="black", linestyle="--", label=f"chosen: {chosen:.2f}")
     ax.set(xlabel="threshold", ylabel="validation score", ylim=(0, 1), title=title)
@@ -80,8 +70,7 @@ def sweep_curve(sweep: pd.DataFrame, chosen: float, title: str) -> Figure:
 
 def training_curves(histories: dict[str, pd.DataFrame], title: str) -> Figure:
     """Draw losses and validation macro F1 per epoch, one colour per model."""
-    plt.rcParams.update(STYLE)
-    fig, (left, right) = plt.subplots(1, 2, figsize=(10, 5.0), layout="constrained")
+    fig, (left, right) = new_figure(10, 5.0, panels=2)
     for (name, history), colour in zip(histories.items(), COLOURS, strict=False):
         left.plot(history["epoch"], history["train_loss"], color=colour)
         left.plot(history["epoch"], history["val_loss"], color=colour, linestyle="--")
@@ -98,13 +87,9 @@ def training_curves(histories: dict[str, pd.DataFrame], title: str) -> Figure:
 
 
 def mcc_per_label(metrics: pd.DataFrame, published: pd.DataFrame, systems: dict[str, str], title: str) -> Figure:
-    """Draw MCC per location: ours with intervals (filled) beside the published values (open).
+    """Draw MCC per location of one test set: ours with intervals (filled) beside the published values (open).
 
-    Args:
-        metrics: tidy metrics of one test set.
-        published: tidy published table.
-        systems: our system -> published column, "" where the paper has none.
-        title: title of the figure.
+    ``systems`` is our system -> column of the tidy published table, "" where the paper has none.
     """
     mcc, paper = (table[table["metric"] == "mcc"].set_index("label") for table in (metrics, published))
     locations, (fig, ax) = list(pd.unique(mcc.index)), new_figure(10.5, 5.0)
@@ -113,7 +98,7 @@ def mcc_per_label(metrics: pd.DataFrame, published: pd.DataFrame, systems: dict[
         x = np.arange(len(locations)) + (i - (len(systems) - 1) / 2) * width
         rows = mcc[mcc["system"] == system].reindex(locations)
         look = {"fmt": "o", "color": COLOURS[i], "capsize": 3, "label": f"{TITLES[system]}, ours"}
-        ax.errorbar(x, rows["value"], error_bars(rows), **look)
+        ax.errorbar(x, rows["value"], _error_bars(rows), **look)
         if column:
             values = paper.loc[paper["system"] == column, "published"].reindex(locations)
             ax.plot(x, values, "D", markerfacecolor="none", markeredgecolor=COLOURS[i], label=f"{column}, paper")
@@ -136,12 +121,8 @@ def weight_heatmap(grid: pd.DataFrame, title: str) -> Figure:
 def gate_changes(counts: pd.DataFrame, title: str) -> Figure:
     """Draw, per location, the labels the gate was asked about and whether they were true."""
     locations, (fig, ax) = list(pd.unique(counts["location"])), new_figure(10.0, 4.8)
-    kinds = (
-        ("agreed", "kept, GAT agrees", GREEN),
-        ("no_structure", "kept, no structure", GREY),
-        ("vetoed", "removed by the GAT", VERMILION),
-    )
-    for i, (code, name, colour) in enumerate(kinds):
+    kinds = {"agreed": "kept, GAT agrees", "no_structure": "kept, no structure", "vetoed": "removed by the GAT"}
+    for i, ((code, name), colour) in enumerate(zip(kinds.items(), (GREEN, GREY, VERMILION), strict=True)):
         rows = counts[counts["decision"] == code].set_index("location").reindex(locations)
         x, false = np.arange(len(locations)) + (i - 1) * 0.27, rows["labels"] - rows["true"]
         ax.bar(x, rows["true"], 0.25, color=colour, label=f"{name}: true label")
@@ -172,7 +153,7 @@ def score_bars(headline: pd.DataFrame, metrics: pd.DataFrame, split: str, title:
         chosen = metrics[(metrics["split"] == split) & (metrics["metric"] == metric)]
         rows = chosen.set_index("system").loc[systems]
         ax.barh(y + offset, rows["value"], 0.34, color=colour, label=metric.replace("_f1", " F1"))
-        ax.errorbar(rows["value"], y + offset, xerr=error_bars(rows), fmt="none", color="black", capsize=3)
+        ax.errorbar(rows["value"], y + offset, xerr=_error_bars(rows), fmt="none", color="black", capsize=3)
     ax.set_yticks(y, headline.index)
     ax.set(xlim=(0, 1), xlabel="F1, 95 % interval", title=title)
     fig.legend(loc="outside lower center", ncols=2)
@@ -190,24 +171,18 @@ def pretraining_figure(history: pd.DataFrame, unigram: float, title: str) -> Fig
 
 
 def containment_curve(curve: pd.DataFrame, title: str) -> Figure:
-    """Draw micro F1 against the share of 6-mers in one seen protein, one panel per test set.
-
-    Args:
-        curve: rows ``inside`` of ``containment.by_containment`` of several systems and test sets.
-        title: title of the figure.
-    """
-    plt.rcParams.update(STYLE)
+    """Draw ``containment.by_containment``: micro F1 against the share of 6-mers in one seen protein, per test set."""
     inside = curve[(curve["range"] == "inside") & (curve["metric"] == "micro_f1")]
     panels = list(inside.groupby("split", sort=False))
-    fig, axes = plt.subplots(1, len(panels), figsize=(6.5 * len(panels), 5.0), layout="constrained", squeeze=False)
-    for ax, (split, rows) in zip(axes[0], panels, strict=True):
+    fig, axes = new_figure(6.5 * len(panels), 5.0, len(panels))
+    for ax, (split, rows) in zip(np.atleast_1d(axes), panels, strict=True):
         ticks = rows.drop_duplicates("low").sort_values("low")
         for i, (system, values) in enumerate(rows.groupby("system", sort=False)):
             x = np.searchsorted(ticks["low"], values["low"]) + 0.12 * (i - 1)
             look = {"color": COLOURS[i], "marker": "os^"[i % 3], "capsize": 3}
-            label = TITLES[system] if ax is axes[0, 0] else None
-            ax.errorbar(x, values["value"], error_bars(values), label=label, **look)
-        names = [f"{percent_range(r.low, r.high)}\n{r.n:,}" for r in ticks.itertuples()]
+            look["label"] = TITLES[system] if ax is fig.axes[0] else None
+            ax.errorbar(x, values["value"], _error_bars(values), **look)
+        names = [f"{100 * r.low:.0f}–{r.high:.0%}\n{r.n:,}" for r in ticks.itertuples()]
         ax.set_xticks(range(len(ticks)), names, fontsize=10)
         ax.set(xlabel="6-mers in one seen protein; proteins", ylabel="micro F1", ylim=(0, 1.02), title=str(split))
     fig.suptitle(title)

@@ -3,13 +3,11 @@
 from base64 import b64encode
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
-import pandas as pd
 import seaborn as sns
 from IPython.display import display
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from halo_utils.core.files import atomic_path
@@ -22,20 +20,10 @@ STYLE = {
 }  # fmt: skip
 
 
-def new_figure(width: float = 8.0, height: float = 4.5) -> tuple[Figure, Axes]:
-    """Return an empty figure of ``width`` by ``height`` inches with one pair of axes."""
+def new_figure(width: float, height: float, panels: int = 1) -> tuple[Figure, Any]:
+    """Return an empty figure of ``width`` by ``height`` inches with axes, an array of them for several panels."""
     plt.rcParams.update(STYLE)
-    return plt.subplots(figsize=(width, height), layout="constrained")
-
-
-def error_bars(rows: pd.DataFrame) -> np.ndarray:
-    """Return how far the ends of the intervals lie from the values, [2, rows], as matplotlib's error bars want them."""
-    return np.abs(rows[["ci_low", "ci_high"]].to_numpy().T - rows["value"].to_numpy())
-
-
-def percent_range(first: float, last: float) -> str:
-    """Return a range of shares such as ``40–45%``."""
-    return f"{first:.0%}–{last:.0%}".replace("%–", "–")
+    return plt.subplots(1, panels, figsize=(width, height), layout="constrained")
 
 
 def save(fig: Figure, folder: Path, name: str) -> Path:
@@ -47,14 +35,7 @@ def save(fig: Figure, folder: Path, name: str) -> Path:
 
 
 def show_figure(fig: Figure, folder: Path, name: str, alt: str) -> None:
-    """Save a figure as png and svg, display it in the notebook with its alternative text, and close it.
-
-    Args:
-        fig: the figure.
-        folder: where ``name.png`` and ``name.svg`` go.
-        name: file name without suffix.
-        alt: what the figure shows, for readers who cannot see it; it is the text of the output where no image can be.
-    """
+    """Save a figure as png and svg, display it with the text ``alt`` for who cannot see it, and close it."""
     save(fig, folder, name)
     image = BytesIO()
     fig.savefig(image, format="png", dpi="figure", metadata={"Software": None})

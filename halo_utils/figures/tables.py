@@ -16,23 +16,16 @@ CAPTION = {"selector": "caption", "props": [("caption-side", "top"), ("text-alig
 def styled(table: pd.DataFrame, caption: str = "", digits: int = 3, names: dict[str, str] | None = None) -> Styler:
     """Return a table as a reader wants it; the same table is the same HTML on every machine.
 
-    Args:
-        table: any table. An index that says something (not a plain 0, 1, 2 ...) becomes its first columns.
-        caption: a line above the table.
-        digits: decimals of numbers that are not whole.
-        names: column -> heading, where it is neither a metric or system nor its own name without underscores.
+    An index that says something (not a plain 0, 1, 2 ...) becomes its first columns. ``digits`` are decimals; ``names``
+    is column -> heading, where that is neither a metric or system nor its own name without underscores.
     """
     if not isinstance(table.index, pd.RangeIndex):
         headings = [name or "" for name in table.index.names]
         table = table.rename_axis(index=headings if len(headings) > 1 else headings[0]).reset_index()
     known = METRIC_TITLES | TITLES
-    cells = {
-        column: table[column].map(lambda key: known.get(key, key.replace("_", " ")))
-        for column in NAMED
-        if column in table
-    }
-    headings = known | (names or {})
-    table = table.assign(**cells).rename(columns=lambda name: headings.get(name, str(name).replace("_", " ")))
+    cells = {c: table[c].map(lambda key: known.get(key, key.replace("_", " "))) for c in NAMED if c in table}
+    known = known | (names or {})
+    table = table.assign(**cells).rename(columns=lambda name: known.get(name, str(name).replace("_", " ")))
     table.columns = table.columns.set_names([None] * table.columns.nlevels)
     uuid = f"{zlib.crc32(repr([caption, *table.columns]).encode()):08x}"
     shown = Styler(table, uuid=uuid, caption=caption or None, cell_ids=False).hide(axis="index")

@@ -21,20 +21,12 @@ def save_table(settings: Settings, table: pd.DataFrame) -> Path:
 
 
 def load_table(settings: Settings) -> pd.DataFrame:
-    """Return the dataset table that notebook 01 wrote.
-
-    Raises:
-        DataError: if notebook 01 has not run for this profile, or its table is damaged.
-    """
+    """Return the dataset table that notebook 01 wrote; DataError if it has not run, or the table is damaged."""
     return read_parquet(settings.source.dataset, _first("01_data_preparation", settings))
 
 
 def example_protein(table: pd.DataFrame) -> str:
-    """Return the accession of the protein that the notebooks follow.
-
-    It is the first of the main test set that has a structure and several locations, as far as there is one: structure
-    goes before locations.
-    """
+    """Return the protein that notebooks follow, the first of the main test set with structure and several locations."""
     proteins = table[evaluation_sets(table)[held_out_sets(table)[0]]]
     labels = proteins.drop(columns=[*COMMON_COLUMNS, *AUDIT_COLUMNS], errors="ignore")
     merits = proteins.assign(several=labels.sum(axis=1) > 1, structure=proteins.get("structure", False))
@@ -43,11 +35,7 @@ def example_protein(table: pd.DataFrame) -> str:
 
 
 def load_structures(settings: Settings, table: pd.DataFrame) -> ResidueStore:
-    """Return the store of whole structures, see ``structures.store``.
-
-    Raises:
-        DataError: if notebook 01 has not parsed the structures of this table, or the store is damaged.
-    """
+    """Return the store of whole structures; DataError if notebook 01 has not made this table's, or it is damaged."""
     try:
         return structure_store(settings.source.work / "structures.npy", table)
     except DataError as error:
@@ -55,11 +43,7 @@ def load_structures(settings: Settings, table: pd.DataFrame) -> ResidueStore:
 
 
 def load_embeddings(settings: Settings, name: str) -> ResidueStore:
-    """Return a residue store of the sequence model, ``pretrained`` or ``finetuned``.
-
-    Raises:
-        DataError: if the notebook that makes it has not run.
-    """
+    """Return a residue store of the sequence model, ``pretrained`` or ``finetuned``; DataError if there is none."""
     path = settings.source.work / f"{name}.npy"
     if not path.is_file():
         raise DataError(f"{shown(path)} not found: {_first('02_esm_finetuning', settings)}")
@@ -72,11 +56,7 @@ def save_predictions(settings: Settings, system: str, predictions: pd.DataFrame)
 
 
 def load_predictions(settings: Settings, system: str) -> pd.DataFrame:
-    """Return the probabilities of a system.
-
-    Raises:
-        DataError: if the notebook that makes them has not run.
-    """
+    """Return the probabilities of a system; DataError if the notebook that makes them has not run."""
     return read_parquet(settings.source.predictions(system), _first(BY_NAME[system].made_by, settings))
 
 

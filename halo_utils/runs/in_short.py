@@ -1,8 +1,4 @@
-"""The last paragraph of every notebook, written from the results of this run.
-
-Tables are those that the notebook wrote: ``metrics`` and ``differences`` of ``scoring``, ``deviations`` of ``wording``;
-``split`` is the main test set.
-"""
+"""The last paragraph of every notebook, from the tables it wrote; ``split`` is the main test set."""
 
 import pandas as pd
 
@@ -12,32 +8,27 @@ from halo_utils.data.locations import locations
 from halo_utils.evaluation.published import text_value
 from halo_utils.runs.wording import GAT, NOT_STATED, SEQUENCE, count, percent, reading
 
-MARK = "**In short.**"
 TITLES = {"micro_f1": "micro F1", "macro_f1": "macro F1"}
 SYNTHETIC = "The proteins are synthetic: the numbers show that the procedure works, not how good HALO is."
 
 
 def _paragraph(settings: Settings, *sentences: str) -> str:
-    """Return the sentences as one paragraph; synthetic proteins are called that."""
-    return " ".join([MARK, *filter(None, sentences), *([SYNTHETIC] if settings.is_synthetic else [])])
+    return " ".join(["**In short.**", *filter(None, sentences), *([SYNTHETIC] if settings.is_synthetic else [])])
 
 
 def _score(metrics: pd.DataFrame, split: str, system: str) -> str:
-    """Return micro and macro F1 of a system on a set, with intervals."""
     rows = metrics[(metrics["split"] == split) & (metrics["system"] == system)].set_index("metric")
     text = "{title} {value:.3f} [{ci_low:.3f}, {ci_high:.3f}]"
     return " and ".join(text.format(title=title, **rows.loc[metric]) for metric, title in TITLES.items())
 
 
 def _gap(differences: pd.DataFrame, first: str, second: str) -> str:
-    """Return the difference of two systems in micro and macro F1, with intervals."""
     rows = differences[(differences["first"] == first) & (differences["second"] == second)].set_index("metric")
     text = "{difference:+.3f} [{ci_low:+.3f}, {ci_high:+.3f}]"
     return " and ".join(f"{text.format(**rows.loc[metric])} in {title}" for metric, title in TITLES.items())
 
 
 def _apart(deviations: pd.DataFrame, model: str) -> str:
-    """Return how many settings of a model are not what the paper states."""
     number = int(((deviations["model"] == model) & (deviations["paper"] != NOT_STATED)).sum())
     if not number:
         return f"The {model} has every setting that the paper states."
@@ -77,16 +68,7 @@ def in_short_02(
 
 
 def in_short_03(settings: Settings, crossings: pd.DataFrame, error: float, inside: int, true: int, split: str) -> str:
-    """Return where confidence can be relied on.
-
-    Args:
-        settings: profile.
-        crossings: columns ``where`` and ``reliable above`` (NaN where no range is), the paper's row first.
-        error: expected calibration error.
-        inside: labels in the band of the gate.
-        true: how many of them are true.
-        split: test set.
-    """
+    """Return where confidence is reliable; ``inside`` labels of the band, ``true`` ones, the calibration ``error``."""
     rows = zip(crossings["where"], crossings["reliable above"], strict=True)
     words = "; ".join(f"{where} {'none' if pd.isna(value) else f'{100 * value:.0f} %'}" for where, value in rows)
     share = f", {percent(true / inside)} of them true" if inside else ""
@@ -120,22 +102,13 @@ def in_short_04(
 
 
 def chosen_weights(weights: tuple[float, ...], grid: pd.DataFrame, seeds: tuple[int, float]) -> str:
-    """Return the weights that are used and whether the grid tells them from the noise of training.
-
-    Args:
-        weights: of coordinates, embedding and biochemistry.
-        grid: with the column ``val_macro_f1``, a row per pair of weights; empty where none was run.
-        seeds: from ``seeds.validation_spread``: number of seeds, and the range of the same score over them.
-    """
+    """Return the weights and whether the grid tells them from noise; ``seeds`` from ``seeds.validation_spread``."""
     used = f"Its weights of coordinates, embedding and biochemistry are {', '.join(f'{w:g}' for w in weights)}"
     if grid.empty:
         return f"{used}."
-    scores, (number, noise) = grid["val_macro_f1"], seeds
-    spread = scores.max() - scores.min()
-    text = (
-        f"{used}, the best of {count(len(grid), 'pair')} whose macro F1 on validation runs from {scores.min():.3f} to"
-        f" {scores.max():.3f}"
-    )
+    (low, high), (number, noise) = grid["val_macro_f1"].agg(["min", "max"]), seeds
+    spread, pairs = high - low, count(len(grid), "pair")
+    text = f"{used}, the best of {pairs} whose macro F1 on validation runs from {low:.3f} to {high:.3f}"
     if number < 2:
         return f"{text}; one seed does not tell whether this spread of {spread:.3f} is more than noise."
     verdict = "more" if spread > noise else "no more"
@@ -161,8 +134,5 @@ def in_short_06(settings: Settings, ledger: pd.DataFrame, runs: int, split: str)
     """Return how the paper's claims fared; ``runs`` differ in their seed, this one included."""
     kinds = ledger["verdict"].str.split(":").str[0].value_counts()
     verdicts = "; ".join(f"{verdict} ({number})" for verdict, number in kinds.items())
-    return _paragraph(
-        settings,
-        f"{count(len(ledger), 'claim')} of the paper, checked on {split} of {settings.title} with"
-        f" {count(runs, 'seed')}: {verdicts}.",
-    )
+    claims, where = count(len(ledger), "claim"), f"{split} of {settings.title} with {count(runs, 'seed')}"
+    return _paragraph(settings, f"{claims} of the paper, checked on {where}: {verdicts}.")

@@ -8,15 +8,12 @@ from halo_utils.runs.recipe import train_sequence_model
 from halo_utils.training.fit import parameter_counts
 from halo_utils.training.predict import predict
 
-STEPS = {"all": None, "paper": 1, "none": 0}  # how many of the first ones a profile trains
-
 
 def ladder(esm: EsmSettings) -> dict[str, EsmSettings]:
     """Return the settings on the way from the paper's sequence model to ours, ours left out; empty where they agree.
 
-    The first step has the paper's pooling, head and loss (section 2.1) and our learning rates, schedule and epochs;
-    every other adds one thing to the one before: our loss, then our pooling and hidden layer, then (ours) the network
-    on composition.
+    The first step has the paper's pooling, head and loss (section 2.1) and our learning rates, schedule and epochs; the
+    others add our loss, then our pooling and hidden layer; ours adds the network on composition.
     """
     plain = HeadSettings(learning_rate=esm.head.learning_rate)
     steps = {
@@ -24,21 +21,17 @@ def ladder(esm: EsmSettings) -> dict[str, EsmSettings]:
         "esm_own_loss": esm.model_copy(update={"head": plain}),
         "esm_own_pooling": esm.model_copy(update={"head": esm.head.model_copy(update={"composition": 0})}),
     }
-    different: dict[str, EsmSettings] = {}
+    kept: dict[str, EsmSettings] = {}
     for name, step in steps.items():
-        if step != esm and step not in different.values():
-            different[name] = step
-    return different
+        kept |= {name: step} if step not in (esm, *kept.values()) else {}
+    return kept
 
 
 def climb(settings: Settings, table: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
-    """Train every step of ``ladder`` as the model itself is trained.
-
-    Returns:
-        Predictions outside train and the number of parameters, both by system.
-    """
+    """Train every step of ``ladder`` as the model itself; return predictions and number of parameters by system."""
     predictions, parameters = {}, {}
-    for name, esm in list(ladder(settings.esm).items())[: STEPS[settings.esm.compare_heads]]:
+    trained = {"all": None, "paper": 1, "none": 0}[settings.esm.compare_heads]  # how many of the first ones
+    for name, esm in list(ladder(settings.esm).items())[:trained]:
         data, run = train_sequence_model(settings.model_copy(update={"esm": esm}), table)
         parameters[name] = parameter_counts(run.model)[0]
         predictions[name] = predict(run, data, settings.compute.precision)

@@ -29,18 +29,12 @@ class Inputs:
 
 
 def read_inputs(settings: Settings) -> Inputs:
-    """Read or make the proteins of a profile, draw its subset, and fetch the structures it asks for.
-
-    Raises:
-        DataError: if an input file is missing or malformed, or a split has no protein.
-        DownloadError: if something cannot be fetched.
-    """
+    """Read or make the proteins of a profile, draw its subset, and fetch the structures it asks for."""
     inputs = read_table(settings)
-    table = inputs.table
+    table, folders = inputs.table, inputs.structures
     check_splits(table, settings.title)
-    corpus = _seen_in_pretraining(settings, table)
-    table = table.assign(containment=seen_before(table), corpus_containment=corpus, family=families(table))
-    folders = inputs.structures
+    seen = {"containment": seen_before(table), "corpus_containment": _seen_in_pretraining(settings, table)}
+    table = table.assign(**seen, family=families(table))
     if settings.data.structures == "alphafold" and not settings.is_synthetic:
         target, address = raw_dir() / "structures", registry().structures["alphafold"].address or ""
         print(summarise(fetch_structures(table, folders, target, address), target))
@@ -49,10 +43,7 @@ def read_inputs(settings: Settings) -> Inputs:
 
 
 def _seen_in_pretraining(settings: Settings, table: pd.DataFrame) -> np.ndarray:
-    """Return the largest share of a held-out protein's 6-mers in one protein of the pre-training corpus, [B] float64.
-
-    NaN for training proteins, and for all where the corpus of the backbone is not known or not at hand.
-    """
+    """Return the largest share of a protein's 6-mers in one of the corpus, [B] float64; NaN in train or if unknown."""
     share, asked = np.full(len(table), np.nan), (table["split"] != "train").to_numpy()
     if settings.is_synthetic or settings.backbone.source == "random":
         return share
@@ -60,9 +51,9 @@ def _seen_in_pretraining(settings: Settings, table: pd.DataFrame) -> np.ndarray:
 
     folder = settings.paths.work / "pretrain"  # where a pre-training of this run has the same token array
     folder.mkdir(parents=True, exist_ok=True)
+    sequences, model = list(table.loc[asked, "sequence"]), REPOSITORY / settings.backbone.source
     try:
-        model = REPOSITORY / settings.backbone.source
-        share[asked] = corpus_containment(list(table.loc[asked, "sequence"]), model, folder)
+        share[asked] = corpus_containment(sequences, model, folder)
     except DataError as error:
         print(f"near duplicates in the pre-training corpus are not counted: {error}")
     return share

@@ -1,8 +1,6 @@
-"""What made a result: profile, data, code, packages, hardware, time and memory, as JSON beside it.
+"""What made a result: profile, data, code, packages, hardware, time and memory, as JSON beside it."""
 
-Seconds count from the start of the kernel, imports included.
-"""
-
+import json
 import platform
 import time
 from importlib.metadata import version
@@ -14,6 +12,7 @@ import psutil
 from halo_utils.config import Settings
 from halo_utils.core.files import write_json
 from halo_utils.core.machine import commit, hardware, peak_memory_mb
+from halo_utils.core.paths import RunPaths
 
 PACKAGES = (
     "torch", "transformers", "lightning", "torch-geometric", "numpy", "pandas", "scikit-learn", "biopython", "gemmi",
@@ -21,14 +20,7 @@ PACKAGES = (
 
 
 def record(settings: Settings, notebook: str, data_fingerprint: str, **facts: Any) -> Path:
-    """Write ``provenance/<notebook>.json`` beside the results of a run and return its path.
-
-    Args:
-        settings: profile of the run.
-        notebook: name of the notebook without suffix.
-        data_fingerprint: from ``datasets.fingerprint``.
-        **facts: anything else worth keeping, such as parameter counts.
-    """
+    """Write ``provenance/<notebook>.json`` beside a run's results; seconds count from the start of the kernel."""
     value = {
         "notebook": notebook,
         "profile": settings.model_dump(mode="json"),
@@ -43,3 +35,8 @@ def record(settings: Settings, notebook: str, data_fingerprint: str, **facts: An
         **facts,
     }
     return write_json(settings.paths.results / "provenance" / f"{notebook}.json", value)
+
+
+def records(paths: RunPaths) -> list[dict[str, Any]]:
+    """Return what ``record`` wrote for a run, in notebook order."""
+    return [json.loads(p.read_text(encoding="utf-8")) for p in sorted((paths.results / "provenance").glob("*.json"))]

@@ -24,32 +24,12 @@ from halo_utils.training.fit import Fit, fit
 from halo_utils.training.graph_data import GraphData
 from halo_utils.training.sequence_data import SequenceData
 
-TOKENS, NODES = "esm.tokens_per_batch", "gat.nodes_per_batch"
-
 
 def backbone_arguments(settings: Settings) -> dict[str, Any]:
     """Return the arguments of ``load_esm2`` for the profile's backbone."""
     chosen = settings.backbone
     shape = chosen.random and chosen.random.model_dump()
     return {"source": chosen.source, "revision": chosen.revision, "shape": shape, "seed": settings.seed}
-
-
-def backbone(settings: Settings) -> EsmModel:
-    """Return the profile's ESM-2."""
-    return load_esm2(**backbone_arguments(settings))
-
-
-def sequence_data(settings: Settings, table: pd.DataFrame) -> SequenceData:
-    """Return the proteins of a table as the profile's sequence model reads them."""
-    return SequenceData(
-        table,
-        DATASETS[settings.data.dataset].locations,
-        max_tokens=settings.backbone.max_tokens,
-        truncation=settings.backbone.truncation,
-        tokens_per_batch=settings.esm.tokens_per_batch,
-        with_composition=settings.esm.head.composition > 0,
-        seed=settings.seed,
-    )
 
 
 def sequence_model(settings: Settings, esm2: EsmModel, data: SequenceData) -> nn.Module:
@@ -72,10 +52,22 @@ def with_offset(model: nn.Module, balance: float, data: Any) -> nn.Module:
     return RarityOffset(model, balance * log_odds(label_matrix(train, data.locations)))
 
 
-def finetune(settings: Settings, model: nn.Module, data: SequenceData) -> Fit:
-    """Fine-tune a sequence model as the profile says."""
+def train_sequence_model(settings: Settings, table: pd.DataFrame) -> tuple[SequenceData, Fit]:
+    """Fine-tune the profile's sequence model, from data to the best epoch."""
     esm = settings.esm
-    return fit(
+    data = SequenceData(
+        table,
+        DATASETS[settings.data.dataset].locations,
+        max_tokens=settings.backbone.max_tokens,
+        truncation=settings.backbone.truncation,
+        tokens_per_batch=esm.tokens_per_batch,
+        with_composition=esm.head.composition > 0,
+        seed=settings.seed,
+    )
+    model = sequence_model(settings, load_esm2(**backbone_arguments(settings)), data)
+    encoder = (model.model if isinstance(model, RarityOffset) else model).encoder
+    data.trunk = cache_trunk(encoder, data, settings.source.work / "trunk.npy", settings.compute.precision)
+    return data, fit(
         model,
         FocalLoss(esm.focal.gamma, esm.focal.alpha),
         data,
@@ -88,27 +80,12 @@ def finetune(settings: Settings, model: nn.Module, data: SequenceData) -> Fit:
         rates=dict.fromkeys(("pooling", "head", "composition"), esm.head.learning_rate or esm.learning_rate),
         compute=settings.compute,
         seed=settings.seed,
-        budget=TOKENS,
+        budget="esm.tokens_per_batch",
     )
 
 
-def train_sequence_model(settings: Settings, table: pd.DataFrame) -> tuple[SequenceData, Fit]:
-    """Fine-tune the profile's sequence model, from data to the best epoch."""
-    data = sequence_data(settings, table)
-    model = sequence_model(settings, backbone(settings), data)
-    encoder = (model.model if isinstance(model, RarityOffset) else model).encoder
-    data.trunk = cache_trunk(encoder, data, settings.source.work / "trunk.npy", settings.compute.precision)
-    return data, finetune(settings, model, data)
-
-
 def graph_data(settings: Settings, table: pd.DataFrame, embeddings: str) -> GraphData:
-    """Return the proteins of a table as residue graphs.
-
-    Args:
-        settings: the profile.
-        table: dataset table.
-        embeddings: ``pretrained`` or ``finetuned``, a residue store of notebook 02.
-    """
+    """Return the proteins of a table as residue graphs on the ``pretrained`` or ``finetuned`` embeddings."""
     structures = load_structures(settings, table)
     return GraphData(
         table,
@@ -126,15 +103,7 @@ def graph_data(settings: Settings, table: pd.DataFrame, embeddings: str) -> Grap
 def train_gat(
     settings: Settings, data: GraphData, weights: Weights, *, learned: bool = False, epochs: int | None = None
 ) -> Fit:
-    """Train one graph network as the profile says, with early stopping on validation macro F1.
-
-    Args:
-        settings: the profile.
-        data: its graphs.
-        weights: weights of coordinates, embedding and biochemistry.
-        learned: train them from these starting values.
-        epochs: fewer epochs than the profile's, for the weight grid.
-    """
+    """Train one graph network as the profile says; ``weights`` are starting values where they are ``learned``."""
     gat, k = settings.gat, len(data.locations)
     L.seed_everything(settings.seed, verbose=False)
     model = GatClassifier(data.widths, k, gat.layers, gat.heads, gat.hidden, gat.dropout, weights, learned)
@@ -149,5 +118,5 @@ def train_gat(
         patience=gat.patience,
         compute=settings.compute,
         seed=settings.seed,
-        budget=NODES,
+        budget="gat.nodes_per_batch",
     )

@@ -30,12 +30,11 @@ NOT_OF_THE_MODEL = ("compare_heads", "revision")  # which rows a table gets; wha
 # The paper tells neither the size of a batch in these units nor the combinations of weights that it tested.
 UNSTATED = ("tokens_per_batch", "nodes_per_batch", "weights.grid_coord", "weights.grid_bio", "weights.grid_epochs")
 NOT_STATED = "not stated"
-OFFSET = ", with {:g} of each label's log-odds added to its logit"
 
 
 def count(number: int, noun: str) -> str:
     """Return ``1 epoch`` or ``4 epochs``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def percent(share: float) -> str:
@@ -51,75 +50,61 @@ def backbone_name(source: str) -> str:
     return f"ESM-2 {published[1]}" if published else source.rstrip("/").rsplit("/", 1)[-1]
 
 
-def layers_that_learn(layers: int | str) -> str:
-    """Return what of a backbone learns, such as ``the last 2 layers``."""
-    if layers in ("all", 0):
-        return "all of it" if layers == "all" else "nothing"
-    return "the last layer" if layers == 1 else f"the last {layers} layers"
-
-
 def loss_words(gamma: float) -> str:
     """Return the name of the loss; without focusing it is not called focal."""
     return f"focal loss, gamma {gamma:g}" if gamma else "binary cross-entropy"
 
 
 def _loss(gamma: float, balance: float) -> str:
-    """Return the loss, and what is added to the logits."""
-    name = loss_words(gamma) + ("" if gamma else " (focal loss without focusing)")
-    return f"The loss is {name}{OFFSET.format(balance) if balance else ''}."
+    offset = f", with {balance:g} of each label's log-odds added to its logit" if balance else ""
+    return f"The loss is {loss_words(gamma)}{'' if gamma else ' (focal loss without focusing)'}{offset}."
 
 
 def _backbone(settings: Settings) -> str:
-    """Return where the backbone comes from, what of it learns, and what it reads of a protein."""
-    group, name = settings.backbone, backbone_name(settings.backbone.source)
+    group, name, layers = settings.backbone, backbone_name(settings.backbone.source), settings.backbone.trainable_layers
     facts = REPOSITORY / group.source / "facts.json"  # of a backbone that notebook A1 trained
     origin = f"{name} with pre-trained weights (`{group.source}`)"
     if group.source == "random":
-        origin = (
-            f"an ESM-2 with random weights ({count(group.random.layers, 'layer')}, {group.random.width} wide): nothing"
-            " is pre-trained, and what the tables call pre-trained embeddings comes from these weights"
-        )
+        shape = f"{count(group.random.layers, 'layer')}, {group.random.width} wide"
+        origin = f"an ESM-2 with random weights ({shape}): nothing is pre-trained, and what the tables call pre-trained"
+        origin += " embeddings comes from these weights"
     elif facts.is_file():
         known = json.loads(facts.read_text(encoding="utf-8"))
-        origin = (
-            f"{name}, an ESM-2 of {known['parameters']:,} parameters, pre-trained by this project on"
-            f" {known['tokens']:,} tokens of masked-language modelling"
-        )
+        origin = f"{name}, an ESM-2 of {known['parameters']:,} parameters, pre-trained by this project on"
+        origin += f" {known['tokens']:,} tokens of masked-language modelling"
+    learns = {"all": "all of it", 0: "nothing", 1: "the last layer"}.get(layers, f"the last {layers} layers")
     read = "its start" if group.truncation == "head" else "both ends, the middle cut out"
     return (
-        f"The backbone is {origin}; what learns of it: {layers_that_learn(group.trainable_layers)}. It reads"
-        f" {group.max_tokens:,} tokens, which are {group.max_tokens - SPECIAL_TOKENS:,} residues; of a longer protein"
-        f" {read}."
+        f"The backbone is {origin}; what learns of it: {learns}. It reads {group.max_tokens:,} tokens, which are"
+        f" {group.max_tokens - SPECIAL_TOKENS:,} residues; of a longer protein {read}."
     )
 
 
 def _head(settings: Settings) -> str:
-    """Return what turns the residues of a protein into logits."""
-    head, pooling = settings.esm.head, "Attention pooling over the residues"
+    head, text = settings.esm.head, "Attention pooling over the residues"
     if head.pooling != "attention":
-        pooling = f"Region attention ({head.channels} channels) over the whole protein and regions at both its ends"
+        text = f"Region attention ({head.channels} channels) over the whole protein and regions at both its ends"
     last = f"a hidden layer of {head.hidden} units" if head.hidden else "a linear layer"
-    dropout = f" (dropout {head.dropout:g})" if head.dropout else ""
-    text = f"{pooling} makes a vector of a protein, and {last} its logits{dropout}."
-    if head.composition:
-        text += (
-            f" A composition network ({head.composition} hidden units) adds logits made from the whole, uncut protein."
-        )
-    return text
+    text += f" makes a vector of a protein, and {last} its logits"
+    text += f" (dropout {head.dropout:g})." if head.dropout else "."
+    if not head.composition:
+        return text
+    units = f"{head.composition} hidden units"
+    return f"{text} A composition network ({units}) adds logits made from the whole, uncut protein."
 
 
 def _training(settings: Settings) -> str:
-    """Return optimizer, schedule and epochs of the sequence model."""
     esm = settings.esm
-    rate = f"{esm.learning_rate:g}"
-    rate += f" ({esm.head.learning_rate:g} above the backbone)" if esm.head.learning_rate else ""
-    falls = "the rate rises during a short warm-up and then falls linearly to zero"
+    head = f" ({esm.head.learning_rate:g} above the backbone)" if esm.head.learning_rate else ""
+    falls = "rises during a short warm-up and then falls linearly to zero"
     if esm.schedule == "plateau":
         step = "halved" if esm.plateau_factor == 0.5 else f"multiplied by {esm.plateau_factor:g}"
         patience = count(esm.plateau_patience, "epoch")
-        falls = f"the rate is {step} when the validation loss has not fallen for more than {patience}"
-    epochs = count(esm.epochs, "epoch")
-    return f"AdamW, learning rate {rate}, weight decay {esm.weight_decay:g}, {epochs}; {falls}."
+        falls = f"is {step} when the validation loss has not fallen for more than {patience}"
+    return (
+        f"AdamW, learning rate {esm.learning_rate:g}{head}, weight decay {esm.weight_decay:g},"
+        f" {count(esm.epochs, 'epoch')}; the rate {falls}."
+    )
 
 
 def sequence_model(settings: Settings) -> str:
@@ -130,22 +115,21 @@ def sequence_model(settings: Settings) -> str:
 
 def graph_model(settings: Settings) -> str:
     """Return what notebook 04 trains: layers, loss, and epochs."""
-    gat = settings.gat
+    gat, focal = settings.gat, settings.gat.focal
     return (
         f"Each network has {count(gat.layers, 'layer')} with {count(gat.heads, 'head')} of {gat.hidden} channels,"
-        f" dropout {gat.dropout:g}, and the mean over the residues at the end."
-        f" {_loss(gat.focal.gamma, gat.focal.balance)} Every label has a"
-        f" learnable threshold. AdamW, learning rate {gat.learning_rate:g}, weight decay {gat.weight_decay:g}, at most"
-        f" {count(gat.epochs, 'epoch')}; training stops after {count(gat.patience, 'epoch')} without a better macro F1"
-        " on validation."
+        f" dropout {gat.dropout:g}, and the mean over the residues at the end. {_loss(focal.gamma, focal.balance)}"
+        f" Every label has a learnable threshold. AdamW, learning rate {gat.learning_rate:g}, weight decay"
+        f" {gat.weight_decay:g}, at most {count(gat.epochs, 'epoch')}; training stops after"
+        f" {count(gat.patience, 'epoch')} without a better macro F1 on validation."
     )
 
 
 def sequence_diagram(settings: Settings) -> dict[str, Any]:
     """Return the arguments of ``diagrams.figure_2`` for a run."""
     group, head = settings.backbone, settings.esm.head
-    pooling = (
-        "attention pooling\nover residues" if head.pooling == "attention" else "region attention,\nwhole and both ends"
+    pooling = {"attention": "attention pooling\nover residues"}.get(
+        head.pooling, "region attention,\nwhole and both ends"
     )
     return {
         "backbone": backbone_name(group.source), "max_tokens": group.max_tokens, "pooling": pooling,
@@ -184,10 +168,10 @@ def reading(share: pd.DataFrame, split: str) -> str:
         f" {percent(row['cut'])} of the {split} proteins and leaves {percent(row['residues_read'])} of their residues;"
         f" the {row['paper_tokens'] - SPECIAL_TOKENS:,} residues of the paper would cut {percent(row['paper_cut'])}."
     )
-    if row["structures"]:
-        structures = count(row["structures"], "structure")
-        text += f" Of the contacts in their {structures} {percent(row['contacts_read'])} remain."
-    return text
+    if not row["structures"]:
+        return text
+    structures = count(row["structures"], "structure")
+    return f"{text} Of the contacts in their {structures} {percent(row['contacts_read'])} remain."
 
 
 def settings_by_name(group: BaseModel, prefix: str = "") -> dict[str, Any]:
@@ -200,7 +184,6 @@ def settings_by_name(group: BaseModel, prefix: str = "") -> dict[str, Any]:
 
 
 def _shown(value: Any, name: str = "") -> str:
-    """Return a setting as a reader wants it."""
     if value is None:
         return "–"
     if name == "source":
@@ -213,15 +196,9 @@ def _shown(value: Any, name: str = "") -> str:
 
 
 def deviations(settings: Settings) -> pd.DataFrame:
-    """Return every setting of the two models that is not the paper's.
-
-    The paper's values are the defaults of the settings (sections 2.1 and 2.2), and of the backbone those of the profile
-    ``paper``, because a backbone has no default.
-
-    Returns:
-        Columns model, setting, paper, this run.
-    """
+    """Return every setting of the two models that is not the paper's: model, setting, paper, this run."""
     rows, columns = [], ["model", "setting", "paper", "this run"]
+    # The paper's values are the defaults (sections 2.1 and 2.2); a backbone has none.
     groups = [(SEQUENCE, settings.backbone, load_settings("paper").backbone)]
     groups += [(SEQUENCE, settings.esm, type(settings.esm)()), (GAT, settings.gat, type(settings.gat)())]
     for model, group, published in groups:

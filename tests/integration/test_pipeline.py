@@ -21,7 +21,7 @@ from halo_utils.config import load_settings
 from halo_utils.core.errors import DataError, SettingsError
 from halo_utils.core.paths import REPOSITORY, RunPaths
 from halo_utils.data.locations import DEEPLOC
-from halo_utils.embeddings.esm2 import SplitEsm2
+from halo_utils.embeddings.esm2 import SplitEsm2, load_esm2
 from halo_utils.evaluation import scoring
 from halo_utils.evaluation.claims import LEAST_ASKED
 from halo_utils.models.gat import GatClassifier
@@ -131,7 +131,7 @@ def test_embeddings_before_and_after_fine_tuning_are_told_apart(
     tiny_profile: Path, root: Path, proteome: Inputs
 ) -> None:
     settings = load_settings(str(tiny_profile))
-    pretrained, path = SplitEsm2(recipe.backbone(settings)), root / "pretrained.npy"
+    pretrained, path = SplitEsm2(load_esm2(**recipe.backbone_arguments(settings))), root / "pretrained.npy"
     data, run = recipe.train_sequence_model(settings, proteome.table)
     before = embed(pretrained, data, path)
     content, written = before.content, path.stat().st_mtime_ns

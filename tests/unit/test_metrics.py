@@ -14,10 +14,18 @@ from halo_utils.core.files import write_csv
 from halo_utils.core.paths import RunPaths
 from halo_utils.data import kmers
 from halo_utils.data.splits import fingerprint
-from halo_utils.evaluation.bootstrap import evaluate, paired_difference, resample_weights
 from halo_utils.evaluation.calibration import calibration_sentence, confidence_bins, predicted_ranges, reliability
 from halo_utils.evaluation.claims import check_confidence
-from halo_utils.evaluation.metrics import most_probable, one_label_each, resampled_scores, scores, weighted_auc
+from halo_utils.evaluation.metrics import (
+    evaluate,
+    most_probable,
+    one_label_each,
+    paired_difference,
+    resample_weights,
+    resampled_scores,
+    scores,
+    weighted_auc,
+)
 from halo_utils.evaluation.scoring import compare, headline, macro_sentence, measure
 from halo_utils.evaluation.seeds import across_seeds, overall, remark, runs_with_other_seeds
 from halo_utils.evaluation.test_sets import EvaluationSet, evaluation_set, restrict

@@ -127,8 +127,8 @@ ARROWS = {
     "evaluation": LEFT_OF_EVALUATION,
     "training": LEFT_OF_RUNS | {"training"},
     "figures": LEFT_OF_EVALUATION | {"figures"},
-    "runs": LEFT_OF_RUNS | {"training", "runs"},  # a recipe turns settings into calls of training
-    "pretraining": LEFT_OF_RUNS | {"training", "runs", "pretraining"},
+    "pretraining": LEFT_OF_RUNS | {"training", "pretraining"},
+    "runs": LEFT_OF_RUNS | {"training", "pretraining", "runs"},  # a recipe turns settings into calls of training
     "commands": LEFT_OF_RUNS | {"training", "figures", "runs", "pretraining", "commands"},
     "__main__": LEFT_OF_RUNS | {"training", "figures", "runs", "pretraining", "commands"},
 }

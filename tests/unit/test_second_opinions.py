@@ -5,9 +5,8 @@ import pandas as pd
 import pytest
 
 from halo_utils.data.locations import DEEPLOC
-from halo_utils.evaluation.bootstrap import paired_difference
 from halo_utils.evaluation.claims import CLAIMS, HALO_ESM, LEAST_ASKED, check_claims
-from halo_utils.evaluation.metrics import scores
+from halo_utils.evaluation.metrics import paired_difference, scores
 from halo_utils.evaluation.second_opinions import (
     VETO_METRICS,
     beside_random_veto,
