@@ -1,11 +1,6 @@
 """Profiles: one YAML file each, validated by frozen pydantic models, read once per notebook.
 
-``load_settings("demo", seed=3)`` reads ``halo_utils/profiles/demo.yaml`` and applies the overrides; the path of a YAML
-file works in the place of the name. Values come from the paper (sections 2.1-2.3) unless the profile says otherwise.
-
-A notebook parameter that differs from the profile makes a variation of one notebook: it reads what the earlier
-notebooks of the run without it wrote (``source_run``) and writes under a name of its own (``run_name``), so that no
-later notebook takes it for the run. What shall reach every notebook belongs into a profile.
+Values come from the paper (sections 2.1-2.3) unless the profile says otherwise.
 """
 
 from operator import attrgetter
@@ -106,11 +101,7 @@ def profile_names() -> list[str]:
 
 
 def profile_path(profile: str) -> Path:
-    """Return the YAML file of a profile name or of a path to one.
-
-    Raises:
-        SettingsError: if it is neither.
-    """
+    """Return the YAML file of a profile name or of a path to one."""
     path = PROFILES / f"{profile}.yaml"
     path = path if path.exists() else Path(profile)
     if not (path.suffix in {".yaml", ".yml"} and path.is_file()):
@@ -124,6 +115,11 @@ def load_settings(
 ) -> Settings:
     """Read a profile and apply overrides; an empty string, -1 or None leaves the profile's value.
 
+    A notebook parameter (``VARIATIONS``) that differs from the profile makes a variation of one notebook: it reads what
+    the earlier notebooks of the run without it wrote (``source_run``) and writes under a name of its own
+    (``run_name``), so that no later notebook takes it for the run. What shall reach every notebook belongs into a
+    profile.
+
     Args:
         profile: name of a shipped profile or path of a YAML file.
         dataset: data set to use instead of the profile's.
@@ -132,11 +128,7 @@ def load_settings(
         **others: a parameter of ``VARIATIONS``, such as ``gate_rule="sequence_only"``, or a group of settings,
             ``gate={"rule": "sequence_only"}``, whose values replace the profile's without another name.
 
-    Returns:
-        The validated settings; ``run_name`` is derived from data set, profile, size, variation and seed.
-
-    Raises:
-        SettingsError: if the file, a key or a value is not valid; the message lists every problem.
+    Raises: SettingsError: if the file, a key or a value is not valid; the message lists every problem.
     """
     path = profile_path(profile)
     raw = _read_profile(path)

@@ -30,9 +30,6 @@ def fetch(settings: Settings, only: Sequence[str], structures_from: str, fasta: 
         only: some of ``PARTS`` or names of files; empty for all parts.
         structures_from: alphafold, huggingface, foldcomp, or the path of a folder, tar or zip.
         fasta: fetch the structures of these proteins, not of the profile's.
-
-    Raises:
-        HaloError: if something cannot be fetched.
     """
     parts = set(only or PARTS) & set(PARTS)
     for name in [*set(only).difference(PARTS), *(DATASETS[settings.data.dataset].files if "tables" in parts else ())]:

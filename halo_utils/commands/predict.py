@@ -80,11 +80,7 @@ class LocationPredictor(nn.Module, PyTorchModelHubMixin):
 
 
 def load_predictor(folder: Path) -> LocationPredictor:
-    """Return a predictor from its directory, in float32 and evaluation mode.
-
-    Raises:
-        DataError: if the directory is not one that ``save_pretrained`` wrote.
-    """
+    """Return a predictor from its directory, in float32 and evaluation mode; DataError if it is none."""
     try:
         with redirect_stdout(None):  # the hub's mixin prints
             return LocationPredictor.from_pretrained(folder, local_files_only=True).eval().requires_grad_(False)
@@ -96,18 +92,10 @@ def load_predictor(folder: Path) -> LocationPredictor:
 
 
 def locate_proteins(folder: Path, sequences: dict[str, str]) -> pd.DataFrame:
-    """Predict the locations of proteins with a fine-tuned sequence model.
+    """Return locations of proteins, name -> residues, found by the fine-tuned sequence model of a directory.
 
-    Args:
-        folder: directory of the model.
-        sequences: name -> sequence of residues.
-
-    Returns:
-        One row per protein, in the given order: accession, a probability per location, and ``predicted``, the
-        locations at or above the model's threshold joined by ``; ``.
-
-    Raises:
-        DataError: if a name or sequence is not valid, or the directory is not a model.
+    One row per protein, in the given order: accession, a probability per location, and ``predicted``, the locations at
+    or above the model's threshold joined by ``; ``. DataError if a name, a sequence or the directory is not valid.
     """
     for name, residues in sequences.items():
         check_protein("sequences", name, residues)

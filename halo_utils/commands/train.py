@@ -12,17 +12,10 @@ MODELS = ("esm", "gat", "pair")
 
 
 def train(settings: Settings, model: str, pair: int | None = None, output: Path | None = None) -> None:
-    """Train one model of a profile where its notebook looks for it.
+    """Train one model of a profile where its notebook looks for it; the validation score goes to ``output`` as JSON.
 
-    Args:
-        settings: the profile.
-        model: ``esm``, the sequence model; ``gat``, the graph network at the profile's fixed weights; ``pair``, one
-            pair of the weight grid, as a job of its own.
-        pair: position in the grid, from 0.
-        output: JSON file for the validation score.
-
-    Raises:
-        SettingsError: if there is no such model or pair.
+    ``model`` is ``esm``, the sequence model; ``gat``, the graph network at the profile's fixed weights; or ``pair``,
+    position ``pair`` of the weight grid, from 0, as a job of its own.
     """
     weights = settings.gat.weights
     if model not in MODELS:

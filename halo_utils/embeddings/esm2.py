@@ -1,8 +1,4 @@
-"""ESM-2 backbones: loading, tokens, and the split into a frozen trunk and a trainable top.
-
-Loading goes through Hugging Face's ``from_pretrained`` for hub ids and local directories alike; the named
-source ``random`` makes the same architecture with random weights. Source: Lin et al. 2023.
-"""
+"""ESM-2 backbones (Lin et al. 2023): loading, tokens, and the split into a frozen trunk and a trainable top."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -25,11 +21,7 @@ VOCABULARY_SIZE = 33
 
 
 def esm2_config(layers: int, width: int, heads: int, ffn_ratio: int = 4, init_std: float = 0.02) -> EsmConfig:
-    """Return an ESM-2 configuration of the given shape: rotary positions, no dropout, token dropout.
-
-    Raises:
-        SettingsError: if the width is not a multiple of twice the heads, which rotary positions need.
-    """
+    """Return an ESM-2 configuration: rotary positions, no dropout, token dropout; SettingsError for an odd shape."""
     if width % (2 * heads):
         raise SettingsError(
             f"backbone width {width} must be a multiple of twice its heads ({heads}), for rotary positions"
@@ -56,7 +48,7 @@ def esm2_config(layers: int, width: int, heads: int, ffn_ratio: int = 4, init_st
 def load_esm2(
     source: str, *, revision: str | None = None, shape: Mapping[str, Any] | None = None, seed: int = 7
 ) -> EsmModel:
-    """Return an ESM-2 in evaluation mode, float32, without a pooler.
+    """Return an ESM-2 in evaluation mode, float32, without a pooler; a SettingsError says what cannot be loaded.
 
     Args:
         source: Hugging Face hub id, local Hugging Face directory (absolute, or relative to the repository), or
@@ -64,9 +56,6 @@ def load_esm2(
         revision: commit of the hub repository.
         shape: arguments of ``esm2_config``, needed for ``random``.
         seed: seed of the random weights; unused for pre-trained ones.
-
-    Raises:
-        SettingsError: if a hub id or directory cannot be loaded; the message names it and the remedies.
     """
     if source == "random":
         if shape is None:
@@ -89,11 +78,9 @@ def load_esm2(
 
 
 def backbone_folder(source: str) -> Path | None:
-    """Return the local directory that ``source`` names, or None for a hub id.
+    """Return the local directory that ``source`` names, or None for a hub id; SettingsError if it is incomplete.
 
-    Raises:
-        SettingsError: if it is a directory without config.json or without weights as safetensors; pickled weights
-            are never read.
+    Weights must be safetensors; pickled ones are never read.
     """
     folder = REPOSITORY / source
     if not folder.is_dir():
@@ -133,46 +120,24 @@ def tokenize(sequences: Sequence[str]) -> list[Tensor]:
 
 
 def pad(tokens: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return proteins as one rectangle, and where it holds tokens.
-
-    Args:
-        tokens: B tensors, [T_b] int64 tokens or [T_b, D] states.
-
-    Returns:
-        [B, T] or [B, T, D], zeros beyond a protein's end, and the token mask [B, T] bool.
-    """
+    """Return B proteins, [T_b] tokens or [T_b, D] states, as [B, T] or [B, T, D] with zeros, and their mask [B, T]."""
     lengths = torch.tensor([len(t) for t in tokens])
     padded = pad_sequence(list(tokens), batch_first=True)
     return padded, torch.arange(padded.shape[1])[None] < lengths[:, None]
 
 
 def residues_of(states: Tensor, token_mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the states of residues, [B, L, D], and the residue mask [B, L]: <cls> and <eos> are left out.
-
-    Args:
-        states: [B, T, D] states of tokens, T = L + 2.
-        token_mask: [B, T] bool.
-    """
+    """Return states [B, L, D] and mask [B, L] of residues from those of T = L + 2 tokens: without <cls> and <eos>."""
     return states[:, 1:-1], token_mask[:, 2:]  # a residue's next token is there: another residue or <eos>
 
 
 class SplitEsm2(nn.Module):
     """ESM-2 as a frozen trunk and a top that learns; one after the other they are the whole model, bit for bit.
 
-    The trunk keeps the embeddings and the first layers; the top holds the last ``trainable_layers`` layers and the
-    last norm. Exact because ESM-2 uses no dropout and adds rotary positions inside every layer. What a frozen trunk
-    gives is computed once per protein and kept (``training.embed``).
-
-    Args:
-        esm2: whole backbone; copied, not changed.
-        trainable_layers: layers of the top, or ``all``, which also lets the embeddings learn.
-
-    Attributes:
-        width: channels D of a residue's state.
-        trunk_is_frozen: whether the trunk has nothing to learn.
-
-    Raises:
-        SettingsError: if there are fewer layers than asked for.
+    The trunk keeps the embeddings and the first layers; the top holds the last ``trainable_layers`` layers and the last
+    norm. Exact because ESM-2 uses no dropout and adds rotary positions inside every layer. What a frozen trunk gives is
+    computed once per protein and kept (``training.embed``). ``width`` is D; ``trainable_layers`` may be ``all``, which
+    lets the embeddings learn too and leaves no trunk frozen. ``esm2`` is copied, not changed.
     """
 
     def __init__(self, esm2: EsmModel, trainable_layers: int | str = 2) -> None:

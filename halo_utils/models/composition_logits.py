@@ -9,13 +9,9 @@ DROPOUT = 0.2
 
 
 class CompositionLogits(nn.Module):
-    """A small network on shares of amino acids; its logits are added to those of a head.
+    """A small network on shares of amino acids, which adds to the logits of a head. Not in the paper.
 
-    Attention picks residues and forgets how many there are of each.
-
-    Args:
-        n_locations: K.
-        hidden: units of the hidden layer.
+    It knows what truncation has cut out, and how many residues there are of each, which attention forgets.
     """
 
     def __init__(self, n_locations: int, hidden: int = 128) -> None:

@@ -8,13 +8,7 @@ from halo_utils.models.pooling import AttentionPooling
 
 
 class EsmClassifier(nn.Module):
-    """Fine-tuned ESM-2: its last layers learn, attention pools the residues, one linear layer gives the logits.
-
-    Args:
-        esm2: whole backbone; copied, not changed.
-        n_locations: K.
-        trainable_layers: encoder layers that learn, or ``all`` (embeddings included).
-    """
+    """Fine-tuned ESM-2, whose last ``trainable_layers`` learn, attention pooling and one linear layer for K logits."""
 
     def __init__(self, esm2: EsmModel, n_locations: int, trainable_layers: int | str = 2) -> None:
         super().__init__()
@@ -23,11 +17,6 @@ class EsmClassifier(nn.Module):
         self.head = nn.Linear(self.encoder.width, n_locations)
 
     def forward(self, tokens: Tensor, token_mask: Tensor) -> Tensor:
-        """Return logits, [B, K].
-
-        Args:
-            tokens: [B, T] int64, or [B, T, D] float32 output of the frozen trunk.
-            token_mask: [B, T] bool, true where there is a token.
-        """
+        """Return logits, [B, K], from tokens [B, T] or trunk states [B, T, D], and their mask [B, T] bool."""
         states, residue_mask = residues_of(self.encoder(tokens, token_mask), token_mask)  # [B, L, D], [B, L]
         return self.head(self.pooling(states, residue_mask))

@@ -1,7 +1,6 @@
 """The graph attention network of HALO and its weighted node features (section 2.2, Fig. 3).
 
-Layer pattern from the released model class: GATConv layers with concatenated heads, batch norm, ELU and dropout,
-a last single-head layer that gives K values per node, mean pooling over nodes.
+Layer pattern of the released class: GATConv with concatenated heads, batch norm, ELU, dropout; mean over nodes.
 """
 
 import torch
@@ -14,12 +13,9 @@ Weights = tuple[float, float, float]  # of coordinates, embedding and biochemist
 
 
 class FeatureWeights(nn.Module):
-    """Multiplies the three groups of node features by one weight each.
+    """Multiplies the three groups of node features, ``widths`` channels each, by one weight each.
 
-    Args:
-        widths: channels of coordinates, embedding and biochemistry.
-        weights: starting values, not negative; the released checkpoint is named for the default.
-        learned: train them; they stay positive through a softplus and cannot start at exactly 0.
+    ``learned`` weights are trained; they stay positive through a softplus and cannot start at exactly 0.
     """
 
     def __init__(self, widths: tuple[int, int, int], weights: Weights = (0.5, 1.0, 0.5), learned: bool = False) -> None:
@@ -42,17 +38,9 @@ class FeatureWeights(nn.Module):
 
 
 class GatClassifier(nn.Module):
-    """Graph attention network over residues; the defaults are the paper's.
+    """Graph attention network over residues; the defaults are the paper's, and D = 320 of the 8M ESM-2.
 
-    Args:
-        widths: channels of coordinates, embedding and biochemistry; 320 fits the 8M ESM-2.
-        n_locations: K.
-        layers: GATConv layers, the last one included.
-        heads: attention heads of all but the last layer.
-        hidden: channels per head.
-        dropout: share of channels left out after every hidden layer in training.
-        weights: weights of the three groups of features.
-        learned_weights: train the weights.
+    ``layers`` counts the last one, which has a single head; ``hidden`` is channels per head.
     """
 
     def __init__(

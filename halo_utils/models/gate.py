@@ -1,7 +1,6 @@
-"""HALO's gate: the sequence model decides when confident, the graph model is asked when it is not.
+"""HALO's gate: the sequence model decides when confident, the graph model is asked when it is not (section 2.3).
 
-Arithmetic on two probability matrices, nothing else. Source: paper section 2.3; released code, HALO.py of commit
-498afbb, for the rule ``released_code``.
+The rule ``released_code`` is that of HALO.py, commit 498afbb, of the released code.
 """
 
 from collections.abc import Sequence
@@ -35,8 +34,8 @@ class GateResult:
         labels: [B, K] bool, final labels.
         decision: [B, K] int8, values of ``Decision``.
         score: [B, K] float64 for ranking metrics: the sequence probability, and for a vetoed label a value below
-            the sequence threshold that grows with the graph model's probability. The paper reports a ROC AUC
-            for HALO without saying on what; this choice keeps the ranking consistent with the labels.
+            the sequence threshold that grows with the graph model's probability. The paper reports a ROC AUC for
+            HALO without saying on what; this choice keeps the ranking consistent with the labels.
     """
 
     labels: np.ndarray
@@ -66,9 +65,6 @@ def halo_gate(
         rule: ``paper``: a label is uncertain below ``confident``. ``released_code``: all labels of a protein are,
             when any of its probabilities lies strictly between 0.40 and 0.50; the code's constants replace the
             thresholds. ``sequence_only``: none is.
-
-    Raises:
-        ValueError: if shapes differ.
     """
     esm_prob, gat_prob, has_structure = np.asarray(esm_prob), np.asarray(gat_prob), np.asarray(has_structure, bool)
     if esm_prob.shape != gat_prob.shape or has_structure.shape != esm_prob.shape[:1]:
@@ -94,11 +90,7 @@ def halo_gate(
 
 
 def decision_counts(decision: np.ndarray, y: np.ndarray, locations: Sequence[str]) -> pd.DataFrame:
-    """Return, per location and decision, the labels decided and how many of them are true.
-
-    Returns:
-        Columns location, decision, labels, true; ``negative`` rows count true labels that are missed.
-    """
+    """Return location, decision, labels (decided so) and true (of these); ``negative`` rows count missed labels."""
     rows = []
     for k, location in enumerate(locations):
         for code in Decision:
@@ -113,18 +105,10 @@ def asked_labels(decision: np.ndarray) -> np.ndarray:
 
 
 def random_veto(decision: np.ndarray, draws: int = 1000, seed: int = 0) -> np.ndarray:
-    """Return random vetoes of the size of the gate's: as many asked labels dropped, each set equally likely.
+    """Return ``draws`` random vetoes as large as the gate's, [R, A] bool: whether each of ``asked_labels`` is dropped.
 
-    Any veto can raise precision and subset accuracy, because labels in the band are often false; what a second
-    opinion knows is what it gains beyond these.
-
-    Args:
-        decision: [B, K] values of ``Decision``.
-        draws: R.
-        seed: seed of the draws.
-
-    Returns:
-        [R, A] bool, whether each of ``asked_labels`` is dropped; all other labels stay as the gate left them.
+    Any veto can raise precision and subset accuracy, because labels in the band are often false; what a second opinion
+    knows is what it gains beyond these.
     """
     asked, vetoed = len(asked_labels(decision)), int((decision == Decision.VETOED).sum())
     order = np.random.default_rng([seed, 60]).random((draws, asked)).argsort(axis=1)

@@ -1,9 +1,6 @@
-"""Pooling of our own for small backbones: convolutions, then attention in ten regions of the protein.
+"""Pooling of our own for small backbones, not in the paper: convolutions, then attention in ten regions.
 
-Not in the paper. After Stärk et al. 2021, "Light attention predicts protein location from the language of life", whose
-Light Attention has one attention per channel over the whole protein. Here there is one attention per region, because a
-small backbone does not know how far a residue is from the ends, and the states are pooled beside what the convolutions
-made of them.
+After Light Attention (Stärk et al. 2021), whose one attention per channel spans the whole protein.
 """
 
 from functools import lru_cache
@@ -25,12 +22,9 @@ CHANNEL_DROPOUT = 0.1
 class RegionAttention(nn.Module):
     """Convolutions along the protein, then attention in every region and a maximum over the protein.
 
-    Args:
-        width: channels D of a residue's state.
-        channels: C of the convolutions.
-
-    Attributes:
-        width: channels W of a protein, R * (C + D) + C for R regions.
+    There is one attention per region, because a small backbone does not know how far a residue is from the ends, and
+    the states are pooled beside what the convolutions made of them: ``width`` W is R * (C + D) + C for R regions, C
+    channels.
     """
 
     def __init__(self, width: int, channels: int = 128) -> None:
@@ -56,10 +50,7 @@ class RegionAttention(nn.Module):
 def outside_regions(residue_mask: Tensor) -> Tensor:
     """Return what is added to the scores of residues, [B, L, R] float32: 0 inside a region, minus infinity outside.
 
-    A protein too short to have a region is pooled whole there.
-
-    Args:
-        residue_mask: [B, L] bool.
+    A protein too short to have a region is pooled whole there. ``residue_mask`` is [B, L] bool.
     """
     parts = [_outside(length) for length in residue_mask.sum(dim=1).tolist()]
     added = pad_sequence(parts, batch_first=True, padding_value=-torch.inf)
@@ -68,7 +59,6 @@ def outside_regions(residue_mask: Tensor) -> Tensor:
 
 @lru_cache(maxsize=2048)
 def _outside(length: int) -> Tensor:
-    """Return ``outside_regions`` of one protein, [length, R]."""
     added = torch.full((length, len(REGIONS)), -torch.inf)
     for column, (start, stop) in enumerate(REGIONS):
         inside = slice(start, stop) if range(length)[start:stop] else slice(None)

@@ -11,14 +11,8 @@ from halo_utils.models.region_attention import RegionAttention
 class RegionClassifier(nn.Module):
     """Fine-tuned ESM-2 under ``RegionAttention`` and a head with a hidden layer, plus ``CompositionLogits``.
 
-    Args:
-        esm2: whole backbone; copied, not changed.
-        n_locations: K.
-        trainable_layers: encoder layers that learn, or ``all``.
-        channels: C of the convolutions.
-        hidden: units of the head's hidden layer.
-        dropout: share of inputs left out before every linear layer of the head in training.
-        composition: units of the network on composition, 0 for none.
+    ``channels`` are the convolutions'; ``dropout`` is before every linear layer of the head; ``composition`` 0 means
+    none.
     """
 
     def __init__(
@@ -40,13 +34,7 @@ class RegionClassifier(nn.Module):
         self.composition = CompositionLogits(n_locations, composition) if composition else None
 
     def forward(self, tokens: Tensor, token_mask: Tensor, composition: Tensor | None = None) -> Tensor:
-        """Return logits, [B, K].
-
-        Args:
-            tokens: [B, T] int64, or [B, T, D] float32 output of the frozen trunk.
-            token_mask: [B, T] bool, true where there is a token.
-            composition: [B, 61] float32 of the whole proteins; unused where the model has no network for it.
-        """
+        """Return logits, [B, K], from what ``EsmClassifier`` reads and, where it counts, composition [B, 61]."""
         states, residue_mask = residues_of(self.encoder(tokens, token_mask), token_mask)
         logits = self.head(self.pooling(states, residue_mask))
         return logits if self.composition is None else logits + self.composition(composition)

@@ -19,11 +19,7 @@ BETAS = (0.9, 0.98)  # of AdamW, as ESM-2
 
 
 class MaskedLanguageModel(nn.Module):
-    """An ESM-2 that predicts the picked tokens of packed crops.
-
-    Args:
-        model: Hugging Face's model; its modules are taken over, so training changes it.
-    """
+    """An ESM-2 that predicts the picked tokens of packed crops; it trains the given model's own modules."""
 
     def __init__(self, model: EsmForMaskedLM) -> None:
         super().__init__()
@@ -36,12 +32,7 @@ class MaskedLanguageModel(nn.Module):
 
 
 class Pretrainer(L.LightningModule):
-    """Trains a masked-language model in rounds; every checkpoint holds the numbers of the rounds before it.
-
-    Args:
-        model: the network.
-        settings: group ``pretrain`` of the profile.
-    """
+    """Trains a masked-language model in rounds; every checkpoint holds the numbers of the rounds before it."""
 
     def __init__(self, model: MaskedLanguageModel, settings: PretrainSettings) -> None:
         super().__init__()

@@ -66,12 +66,7 @@ decision about real proteins beyond what the reported test metrics carry.
 
 
 def card(name: str, facts: dict[str, Any]) -> str:
-    """Return the model card of a backbone.
-
-    Args:
-        name: of the model.
-        facts: from ``pretrain``.
-    """
+    """Return the model card of a backbone from the facts of ``pretrain``."""
     group, machine, start = facts["pretrain"], facts["hardware"], facts.get("started_from")
     files = pd.DataFrame(facts["corpus"])[list(COLUMNS)]
     head = "| " + " | ".join(files.columns) + " |\n|" + "---|" * len(files.columns)
@@ -92,11 +87,7 @@ def card(name: str, facts: dict[str, Any]) -> str:
 def ship(model: EsmForMaskedLM, history: pd.DataFrame, facts: dict[str, Any], folder: Path) -> Path:
     """Write configuration, float16 weights, vocabulary, log and model card; the directory appears when it is complete.
 
-    Args:
-        model: the trained network; it is not changed.
-        history: one row per round.
-        facts: from ``pretrain``.
-        folder: the directory to make, named like the model; one that is there is replaced.
+    It is named like the model; one that is there is replaced. ``model`` is not changed.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:

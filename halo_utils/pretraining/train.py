@@ -36,14 +36,7 @@ WEIGHTS = "model.safetensors"
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What pre-training leaves behind.
-
-    Attributes:
-        model: the trained network, float32, in evaluation mode.
-        history: one row per round: losses, perplexity, accuracy, tokens, seconds.
-        facts: everything the model card says.
-        corpus: what it was trained on.
-    """
+    """The trained network, float32 in evaluation mode, one row per round, all that the card says, and the corpus."""
 
     model: EsmForMaskedLM
     history: pd.DataFrame
@@ -54,14 +47,8 @@ class Pretrained:
 def pretrain(settings: Settings, start: Path | None = None) -> Pretrained:
     """Train a masked-language model as the profile's group ``pretrain`` says, or go on where it stopped.
 
-    Args:
-        settings: the profile.
-        start: directory of an earlier model whose weights to start from, such as one that ``ship`` wrote; None for
-            random weights.
-
-    Raises:
-        DataError: if a file of the corpus is not readable, or ``start`` is not a model of the profile's shape.
-        TrainingError: if the loss is not a number or the memory does not suffice.
+    ``start`` is the directory of an earlier model whose weights to start from; None for random ones. DataError if a
+    file is not readable or ``start`` has another shape; TrainingError if the loss is no number or memory is short.
     """
     group, folder = settings.pretrain, settings.paths.make().work / "pretrain"
     folder.mkdir(exist_ok=True)
@@ -88,11 +75,7 @@ def new_model(settings: Settings) -> EsmForMaskedLM:
 
 
 def earlier_model(settings: Settings, folder: Path) -> EsmForMaskedLM:
-    """Return the model of a directory in float32.
-
-    Raises:
-        DataError: if it is not there or has another shape than the profile says.
-    """
+    """Return the model of a directory in float32; DataError if it is not there or not of the profile's shape."""
     if not (folder / WEIGHTS).is_file():
         raise DataError(f"{shown(folder)} holds no {WEIGHTS}: name a directory that --ship wrote")
     model = EsmForMaskedLM.from_pretrained(folder, dtype=torch.float32)
@@ -124,7 +107,6 @@ def _files(settings: Settings, folder: Path) -> list[Path]:
 
 
 def _loaders(corpus: Corpus, settings: Settings) -> tuple[DataLoader, DataLoader]:
-    """Return the loaders of training and of the held-out proteins."""
     group, seed = settings.pretrain, settings.seed
     train, held_out = (MaskedDataset(corpus.store, corpus.names(role), group.crop, seed) for role in (TRAIN, HELD_OUT))
     rounds = RoundSampler(train.lengths, group.tokens_per_batch, group.steps_per_round, seed)

@@ -18,12 +18,10 @@ def ranks() -> tuple[int, int]:
 
 
 class BudgetBatchSampler(Sampler[list[int]]):
-    """Groups proteins into batches of nearly the same number of tokens or nodes.
+    """Groups proteins of any length into batches of nearly the same number of tokens or nodes.
 
-    Proteins of any length may share a batch, which the encoder packs: a shuffled order is cut into a fixed number of
-    pieces. Lightning asks for the number of batches once, and every epoch has the same. Where several
-    processes train together each takes its share of the pieces; what they take in one step is what a single process
-    with a budget as many times as large would take.
+    An order is cut into a fixed number of pieces: Lightning asks for the number of batches once. What processes that
+    train together take in one step is what one with a budget as many times as large would take.
 
     Args:
         lengths: tokens or nodes per protein, [B].
@@ -80,15 +78,7 @@ class BudgetBatchSampler(Sampler[list[int]]):
 
 @dataclass
 class ProteinBatch:
-    """A batch of proteins for a sequence model.
-
-    Attributes:
-        accessions: the B proteins.
-        y: [B, K] float32 labels.
-        tokens: [B, T] int64, or [B, T, D] float32 output of the frozen trunk.
-        token_mask: [B, T] bool, true where there is a token.
-        composition: [B, 61] float32 of the whole proteins, or None for a model that does not read it.
-    """
+    """B proteins for a sequence model; tokens may be the frozen trunk's states, composition is of whole proteins."""
 
     accessions: list[str]
     y: Tensor

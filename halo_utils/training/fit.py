@@ -31,14 +31,9 @@ WEIGHTS, HISTORY = "best.safetensors", "history.csv"
 
 @dataclass(frozen=True)
 class Fit:
-    """What training leaves behind.
+    """What training leaves behind: model and loss of the best epoch, the first of equals, in evaluation mode.
 
-    Attributes:
-        model: the network with the weights of its best epoch, in evaluation mode.
-        loss: its loss, with learned thresholds where it has some.
-        history: one row per epoch: losses, validation macro F1, learning rate.
-        best_epoch: 1-based epoch with the highest validation macro F1, the first of equals.
-        folder: where weights and history lie.
+    ``history`` has one row per epoch; ``best_epoch`` counts from 1; ``folder`` holds weights and history.
     """
 
     model: nn.Module
@@ -87,9 +82,7 @@ def fit(
         seed: seed of dropout and of the order of proteins.
         budget: name of the profile's value that sets the size of a batch, for messages.
 
-    Raises:
-        TrainingError: if the loss is not a number, the memory does not suffice, or a file does not fit the model.
-        StorageError: if the disk is full or read-only.
+    Raises: TrainingError: if the loss is not a number, the memory does not suffice, or a file does not fit the model.
     """
     compute = compute or ComputeSettings()
     module = LocationModule(model, loss, learning_rate, weight_decay, schedule, plateau, rates, seed)
@@ -172,14 +165,7 @@ def parameter_counts(model: nn.Module) -> tuple[int, int]:
 def make_trainer(
     compute: ComputeSettings, epochs: int, callbacks: list[Callback], gradient_clip: float | None = None
 ) -> L.Trainer:
-    """Return a quiet Lightning trainer for the profile's hardware settings.
-
-    Args:
-        compute: precision, devices, strategy.
-        epochs: most epochs.
-        callbacks: besides the progress bar.
-        gradient_clip: largest norm of a step's gradient, or None for no limit.
-    """
+    """Return a quiet Lightning trainer for the profile's hardware; ``gradient_clip`` is the largest norm of a step."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     for message in ("does not have many workers", "LeafSpec.*is deprecated", "Checkpoint directory.*exists and is not"):
         warnings.filterwarnings("ignore", f".*{message}.*")

@@ -25,9 +25,6 @@ class GraphData(ProteinData):
         truncation: ``head`` or ``head_tail``, as for the embeddings.
         nodes_per_batch: residues per batch and process.
         seed: seed of the order.
-
-    Attributes:
-        widths: channels of the three groups of node features.
     """
 
     def __init__(

@@ -20,18 +20,11 @@ PLATEAU = (3, 0.5)  # epochs without a lower validation loss, and what the rate 
 
 
 class LocationModule(L.LightningModule):
-    """Trains any model that maps a batch with ``.y`` [B, K] to logits [B, K].
+    """Trains a model that maps a batch with ``.y`` [B, K] to logits [B, K], with learnable thresholds of the loss.
 
-    Args:
-        model: the network.
-        loss: focal loss; its learnable thresholds, where it has some, are trained along.
-        learning_rate: AdamW learning rate.
-        weight_decay: AdamW weight decay.
-        schedule: ``plateau`` lowers the rate where the validation loss stalls, ``linear`` raises it for the first
-            steps and then lowers it to zero, None does neither.
-        plateau: (patience in epochs, factor) of ``plateau``.
-        rates: parts of the model with a learning rate of their own: attribute -> rate.
-        seed: seed of what is random in training, which is dropout.
+    ``plateau``, (patience in epochs, factor), lowers the rate where the validation loss stalls; ``linear`` raises it at
+    first and then lowers it to zero. ``rates`` holds attributes of the model with a rate of their own; ``seed`` is
+    dropout's.
     """
 
     # Checkpoints leave frozen weights out (see state_dict), so loading cannot be strict.

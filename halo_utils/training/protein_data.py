@@ -14,15 +14,10 @@ from halo_utils.training.batching import BudgetBatchSampler
 
 
 class ProteinData(L.LightningDataModule):
-    """The proteins of a table in batches under a budget.
+    """The proteins of a table, with the K ``locations`` columns, in batches under a budget of tokens or nodes.
 
-    Args:
-        table: dataset table with accession, sequence, split and the location columns.
-        locations: the K location columns.
-        budget: tokens or nodes per batch and process.
-        collate: makes a batch of what the dataset gives.
-        seed: seed of the order.
-        parts: what else decides about the batches, for the key of what is trained on them.
+    ``collate`` makes a batch of items; ``parts`` is what else decides about batches, for the key of what is trained on
+    them.
     """
 
     def __init__(
@@ -42,7 +37,6 @@ class ProteinData(L.LightningDataModule):
         return np.flatnonzero(self.table["split"].isin(splits) if splits else self.table["split"] != "train")
 
     def loader(self, rows: np.ndarray, *, shuffle: bool = False, shared: bool = False) -> DataLoader:
-        """Return batches of the proteins at the given positions, see ``BudgetBatchSampler``."""
         dataset = self.dataset(rows)
         sampler = BudgetBatchSampler(dataset.lengths, self.budget, shuffle, self.seed, shared=shared)
         return DataLoader(dataset, batch_sampler=sampler, collate_fn=self.collate)
