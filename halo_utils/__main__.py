@@ -100,9 +100,13 @@ def pretrain(
     seed: Seed = -1,
 ) -> None:
     """Pre-train a small ESM-2 as the profile's group pretrain says; called again, it goes on from its last round."""
-    from halo_utils.commands import pretrain as command
+    from halo_utils.pretraining import model_card, train
 
-    command.pretrain(_settings(profile, dataset, max_proteins, seed), start, ship)
+    done = train.pretrain(_settings(profile, dataset, max_proteins, seed), start)
+    if ship:
+        model_card.ship(done.model, done.history, done.facts, ship)
+    facts = done.facts
+    print(f"perplexity {facts['perplexity']} (unigram {facts['unigram_perplexity']}) after {facts['tokens']:,} tokens")
 
 
 @app.command()

@@ -1,7 +1,4 @@
-"""Profiles: one YAML file each, validated by frozen pydantic models, read once per notebook.
-
-Values come from the paper (sections 2.1-2.3) unless the profile says otherwise.
-"""
+"""Profiles: one YAML file each, validated by frozen pydantic models; values are the paper's unless one says not."""
 
 from operator import attrgetter
 from pathlib import Path
@@ -113,22 +110,13 @@ def profile_path(profile: str) -> Path:
 def load_settings(
     profile: str = "demo", *, dataset: str = "", max_proteins: int = -1, seed: int = -1, **others: Any
 ) -> Settings:
-    """Read a profile and apply overrides; an empty string, -1 or None leaves the profile's value.
+    """Read a profile, by name or path, and apply overrides; an empty string, -1 or None leaves the profile's value.
 
-    A notebook parameter (``VARIATIONS``) that differs from the profile makes a variation of one notebook: it reads what
+    ``others`` are parameters of ``VARIATIONS``, or groups such as ``gate={"rule": "sequence_only"}`` whose values
+    replace the profile's. A parameter that differs from the profile makes a variation of one notebook: it reads what
     the earlier notebooks of the run without it wrote (``source_run``) and writes under a name of its own
     (``run_name``), so that no later notebook takes it for the run. What shall reach every notebook belongs into a
-    profile.
-
-    Args:
-        profile: name of a shipped profile or path of a YAML file.
-        dataset: data set to use instead of the profile's.
-        max_proteins: size of the stratified subset instead of the profile's, 0 for all proteins.
-        seed: seed instead of the profile's.
-        **others: a parameter of ``VARIATIONS``, such as ``gate_rule="sequence_only"``, or a group of settings,
-            ``gate={"rule": "sequence_only"}``, whose values replace the profile's without another name.
-
-    Raises: SettingsError: if the file, a key or a value is not valid; the message lists every problem.
+    profile. A SettingsError lists every problem of the file.
     """
     path = profile_path(profile)
     raw = _read_profile(path)

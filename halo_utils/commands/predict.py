@@ -31,17 +31,9 @@ class LocationPredictor(nn.Module, PyTorchModelHubMixin):
     """A fine-tuned sequence model with all that is needed to use it again.
 
     ``save_pretrained(folder)`` writes what was learned, in float16, beside a ``config.json`` of these arguments;
-    ``from_pretrained`` takes a folder or a hub id.
-
-    Args:
-        locations: the K locations.
-        threshold: probability at and above which a location is predicted.
-        chosen_on: split the threshold was chosen on.
-        backbone: arguments of ``load_esm2``.
-        trainable_layers: encoder layers that have learned.
-        head: arguments of ``RegionClassifier`` behind the layers, or None for the paper's head.
-        reading: ``max_tokens`` and ``truncation``.
-        tokens_per_batch: tokens read at a time.
+    ``from_pretrained`` takes a folder or a hub id. A location is predicted at and above ``threshold``, chosen on split
+    ``chosen_on``; ``backbone`` goes to ``load_esm2``, ``head`` to ``RegionClassifier`` (None: the paper's head),
+    ``reading`` (``max_tokens``, ``truncation``) to ``seen_sequences``.
     """
 
     def __init__(

@@ -22,23 +22,15 @@ POLARITY = {
 STAND_INS = {"U": "C", "O": "K", "B": "DN", "Z": "EQ", "X": STANDARD}
 
 
-def charge_at(letter: str, ph: float = PH) -> float:
-    """Return the mean side-chain charge of an amino acid, in elementary charges (Henderson-Hasselbalch)."""
-    if letter in positive_pKs:
-        return 1.0 / (1.0 + 10 ** (ph - positive_pKs[letter]))
-    if letter in negative_pKs:
-        return -1.0 / (1.0 + 10 ** (negative_pKs[letter] - ph))
-    return 0.0
-
-
 def raw_properties() -> dict[str, tuple[float, float, float, float]]:
     """Return hydropathy, charge at pH 7, polarity and residue mass (dalton) of the 20 amino acids.
 
     Source: hydropathy Kyte and Doolittle 1982; pKa Bjellqvist et al. 1993; polarity Grantham 1974; mass IUPAC average
     masses less one water. All but polarity are Biopython's tables.
     """
-    mass = IUPACData.protein_weights
-    return {a: (kd[a], charge_at(a), POLARITY[a], mass[a] - WATER_DALTON) for a in STANDARD}
+    mass, charge = IUPACData.protein_weights, {a: 1.0 / (1.0 + 10 ** (PH - pk)) for a, pk in positive_pKs.items()}
+    charge |= {a: -1.0 / (1.0 + 10 ** (pk - PH)) for a, pk in negative_pKs.items()}  # Henderson-Hasselbalch
+    return {a: (kd[a], charge.get(a, 0.0), POLARITY[a], mass[a] - WATER_DALTON) for a in STANDARD}
 
 
 @cache

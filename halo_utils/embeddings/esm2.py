@@ -50,12 +50,8 @@ def load_esm2(
 ) -> EsmModel:
     """Return an ESM-2 in evaluation mode, float32, without a pooler; a SettingsError says what cannot be loaded.
 
-    Args:
-        source: Hugging Face hub id, local Hugging Face directory (absolute, or relative to the repository), or
-            ``random`` for random weights.
-        revision: commit of the hub repository.
-        shape: arguments of ``esm2_config``, needed for ``random``.
-        seed: seed of the random weights; unused for pre-trained ones.
+    ``source`` is a hub id (at commit ``revision``), a local Hugging Face directory, absolute or relative to the
+    repository, or ``random``: weights of ``seed`` in the ``shape`` that ``esm2_config`` takes.
     """
     if source == "random":
         if shape is None:
@@ -78,10 +74,7 @@ def load_esm2(
 
 
 def backbone_folder(source: str) -> Path | None:
-    """Return the local directory that ``source`` names, or None for a hub id; SettingsError if it is incomplete.
-
-    Weights must be safetensors; pickled ones are never read.
-    """
+    """Return the local directory of ``source``, None for a hub id; SettingsError if it lacks a file or is pickled."""
     folder = REPOSITORY / source
     if not folder.is_dir():
         return None

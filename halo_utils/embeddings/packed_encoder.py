@@ -1,7 +1,4 @@
-"""ESM-2's encoder over packed proteins: those of a batch lie end to end, and no padding is ever computed.
-
-The weights and modules are those of Hugging Face's ``EsmModel`` (Lin et al. 2023); the way through them is our own.
-"""
+"""ESM-2's encoder (Lin et al. 2023) over packed proteins: those of a batch lie end to end, no padding is computed."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -21,8 +18,8 @@ MASK = 32  # id of <mask>
 class PackedEncoder(nn.Module):
     """Layers ``start`` to ``stop`` of an ESM-2, with the embeddings before the first and the norm after the last.
 
-    The model's modules are taken over, not copied. ``compiled`` fuses the arithmetic of a layer with ``torch.compile``;
-    the first batch then takes a minute.
+    Hugging Face's modules are taken over, not copied; the way through them is our own. ``compiled`` fuses the
+    arithmetic of a layer with ``torch.compile``; the first batch then takes a minute.
     """
 
     def __init__(self, model: EsmModel, start: int, stop: int) -> None:
@@ -33,8 +30,10 @@ class PackedEncoder(nn.Module):
         self.embeddings = model.embeddings.word_embeddings if start == 0 else None
         self.norm = model.encoder.emb_layer_norm_after if stop == count else None
         self.heads = model.config.num_attention_heads
-        self.head_width = model.config.hidden_size // self.heads
-        self.register_buffer("frequency", rotary_frequencies(model), persistent=False)
+        # Rotary frequencies, [d / 2] for d channels of a head, are read, not computed: published checkpoints store them
+        # rounded to float16 and were trained with those. Early versions of transformers 5 hold one copy per layer.
+        rotary = getattr(model, "rotary_embeddings", None) or model.encoder.layer[0].attention.self.rotary_embeddings
+        self.register_buffer("frequency", rotary.inv_freq.detach().float().clone(), persistent=False)
 
     def forward(self, x: Tensor, token_mask: Tensor) -> Tensor:
         """Return states [B, T, D], 0 on padding, from tokens [B, T] or states, and their mask [B, T], left-filled."""
@@ -51,8 +50,10 @@ class PackedEncoder(nn.Module):
         angle = position[:, None] * self.frequency  # [N, d / 2]
         turn = torch.cat([angle, angle], dim=1)[:, None]  # [N, 1, d]
         cos, sin = turn.cos(), turn.sin()
+        before, after = compiled_parts() if self.compiled else (before_attention, after_attention)
         for layer in self.layers:
-            x = self._layer(layer, x, cos, sin, lengths)
+            query, key, value = before(layer, x, cos, sin, self.heads)
+            x = after(layer, x, attend(query, key, value, lengths))
         return x if self.norm is None else self.norm(x)
 
     def _embed(self, tokens: Tensor, lengths: Sequence[int]) -> Tensor:
@@ -65,21 +66,6 @@ class PackedEncoder(nn.Module):
         masks = torch.zeros(len(sizes), device=tokens.device).index_add_(0, owner, masked.float())
         scale = (UNMASKED_SHARE / (1 - masks / sizes))[owner]
         return x.masked_fill(masked[:, None], 0.0) * scale[:, None]
-
-    def _layer(self, layer: nn.Module, x: Tensor, cos: Tensor, sin: Tensor, lengths: Sequence[int]) -> Tensor:
-        before, after = compiled_parts() if self.compiled else (before_attention, after_attention)
-        query, key, value = before(layer, x, cos, sin, self.heads)
-        return after(layer, x, attend(query, key, value, lengths))
-
-
-def rotary_frequencies(model: EsmModel) -> Tensor:
-    """Return the model's own rotary frequencies, [d / 2] float32, for d channels of a head.
-
-    They are read and not computed: published checkpoints store them rounded to float16 and were trained with those, and
-    transformers keeps what it loads. Early versions of transformers 5 hold one copy per layer.
-    """
-    rotary = getattr(model, "rotary_embeddings", None) or model.encoder.layer[0].attention.self.rotary_embeddings
-    return rotary.inv_freq.detach().float().clone()
 
 
 def before_attention(

@@ -40,9 +40,8 @@ def read_share(
 ) -> pd.DataFrame:
     """Return how much of its proteins the models read, one row per split; ``report`` is from ``store_structures``.
 
-    Columns are proteins, tokens, truncation, cut (share of proteins that do not fit), residues_read (share of all),
-    paper_tokens and paper_cut (at the paper's tokens), structures, contacts_read (share of those of whole structures,
-    or NaN).
+    Cut and paper_cut are shares of proteins too long for ``max_tokens`` and for the paper's; residues_read and
+    contacts_read are shares of all, NaN without structures.
     """
     size, room = table["sequence"].str.len(), max_tokens - SPECIAL_TOKENS
     matched = table[["accession", "split"]].merge(report[report["status"] == "matched"], validate="1:1")

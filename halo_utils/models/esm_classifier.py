@@ -1,10 +1,27 @@
 """The sequence model of HALO: ESM-2, attention pooling over residues, a linear head (section 2.1, Fig. 2)."""
 
+import torch
 from torch import Tensor, nn
 from transformers import EsmModel
 
 from halo_utils.embeddings.esm2 import SplitEsm2, residues_of
-from halo_utils.models.pooling import AttentionPooling
+
+
+class AttentionPooling(nn.Module):
+    """Softmax over residues, ``a_i = softmax_i(w . h_i + b)``, then the weighted sum ``z = sum_i a_i h_i``."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(width, 1)
+
+    def weights(self, states: Tensor, residue_mask: Tensor) -> Tensor:
+        """Return attention [B, L] float32, of sum 1 and 0 on padding, from states [B, L, D] and their mask [B, L]."""
+        scores = self.score(states)[..., 0].float()  # [B, L]
+        return scores.masked_fill(~residue_mask, -torch.inf).softmax(dim=1)
+
+    def forward(self, states: Tensor, residue_mask: Tensor) -> Tensor:
+        """Return one vector per protein, [B, D], from ``states`` [B, L, D] and ``residue_mask`` [B, L]."""
+        return torch.einsum("bl,bld->bd", self.weights(states, residue_mask).to(states.dtype), states)
 
 
 class EsmClassifier(nn.Module):

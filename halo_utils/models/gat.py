@@ -1,7 +1,4 @@
-"""The graph attention network of HALO and its weighted node features (section 2.2, Fig. 3).
-
-Layer pattern of the released class: GATConv with concatenated heads, batch norm, ELU, dropout; mean over nodes.
-"""
+"""The graph attention network of HALO and its weighted node features (section 2.2, Fig. 3)."""
 
 import torch
 import torch.nn.functional as F
@@ -38,9 +35,10 @@ class FeatureWeights(nn.Module):
 
 
 class GatClassifier(nn.Module):
-    """Graph attention network over residues; the defaults are the paper's, and D = 320 of the 8M ESM-2.
+    """Graph attention network over residues; the defaults are the paper's, the layer pattern is the released class's.
 
-    ``layers`` counts the last one, which has a single head; ``hidden`` is channels per head.
+    ``layers`` counts the last one, which has a single head; ``hidden`` is channels per head; ``widths`` fit the 8M
+    ESM-2.
     """
 
     def __init__(

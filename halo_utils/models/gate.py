@@ -1,7 +1,4 @@
-"""HALO's gate: the sequence model decides when confident, the graph model is asked when it is not (section 2.3).
-
-The rule ``released_code`` is that of HALO.py, commit 498afbb, of the released code.
-"""
+"""HALO's gate: the sequence model decides when confident, the graph model is asked when it is not (section 2.3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,14 +25,11 @@ class Decision(IntEnum):
 
 @dataclass(frozen=True)
 class GateResult:
-    """Outcome of the gate.
+    """Final labels [B, K] bool, the ``Decision`` behind each [B, K] int8, and scores [B, K] float64 for rankings.
 
-    Attributes:
-        labels: [B, K] bool, final labels.
-        decision: [B, K] int8, values of ``Decision``.
-        score: [B, K] float64 for ranking metrics: the sequence probability, and for a vetoed label a value below
-            the sequence threshold that grows with the graph model's probability. The paper reports a ROC AUC for
-            HALO without saying on what; this choice keeps the ranking consistent with the labels.
+    The score is the sequence probability, and for a vetoed label a value below the sequence threshold that grows with
+    the graph model's probability. The paper reports a ROC AUC for HALO without saying on what; this choice keeps the
+    ranking consistent with the labels.
     """
 
     labels: np.ndarray
@@ -55,16 +49,11 @@ def halo_gate(
 ) -> GateResult:
     """Apply the gate; it may remove a label the sequence model predicts, and never adds one.
 
-    Args:
-        esm_prob: [B, K] probabilities of the fine-tuned sequence model.
-        gat_prob: [B, K] probabilities of the graph model, rows of the same proteins.
-        has_structure: [B] bool; a protein without structure runs sequence-only.
-        esm_threshold: the sequence model predicts a label at or above it; lower edge of the band.
-        gat_threshold: the graph model predicts a label at or above it.
-        confident: upper edge of the band, where the sequence model starts to decide alone.
-        rule: ``paper``: a label is uncertain below ``confident``. ``released_code``: all labels of a protein are,
-            when any of its probabilities lies strictly between 0.40 and 0.50; the code's constants replace the
-            thresholds. ``sequence_only``: none is.
+    Both models give [B, K] probabilities of the same proteins and predict a label at or above their thresholds;
+    ``has_structure`` is [B] bool, and a protein without one runs sequence-only. Under the rule ``paper`` a label is
+    uncertain below ``confident``; under ``released_code`` (HALO.py, commit 498afbb) all labels of a protein are, when
+    any of its probabilities lies strictly between 0.40 and 0.50, and the code's constants replace the thresholds; under
+    ``sequence_only`` none is.
     """
     esm_prob, gat_prob, has_structure = np.asarray(esm_prob), np.asarray(gat_prob), np.asarray(has_structure, bool)
     if esm_prob.shape != gat_prob.shape or has_structure.shape != esm_prob.shape[:1]:

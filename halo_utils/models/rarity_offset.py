@@ -1,7 +1,4 @@
-"""Logits that start at how rare a location is. Not in the paper: Menon et al. 2021, "Long-tail learning", eq. 10.
-
-They leave the offset out of predictions, which shifts probabilities; here it stays in.
-"""
+"""Logits that start at how rare a location is. Not in the paper."""
 
 from typing import Any
 
@@ -13,7 +10,8 @@ from torch import Tensor, nn
 class RarityOffset(nn.Module):
     """A classifier with a constant, [K] float32, added to its logits, in training and in prediction alike.
 
-    The network then need not learn that rare locations are rare, and probabilities keep their scale.
+    The network then need not learn that rare locations are rare. Menon et al. 2021, "Long-tail learning via logit
+    adjustment", equation 10, leave the offset out of predictions, which shifts probabilities; here it stays in.
     """
 
     def __init__(self, model: nn.Module, offset: Tensor) -> None:

@@ -1,7 +1,4 @@
-"""Pooling of our own for small backbones, not in the paper: convolutions, then attention in ten regions.
-
-After Light Attention (Stärk et al. 2021), whose one attention per channel spans the whole protein.
-"""
+"""Pooling of our own for small backbones, not in the paper: convolutions, then attention in ten regions."""
 
 from functools import lru_cache
 
@@ -22,9 +19,9 @@ CHANNEL_DROPOUT = 0.1
 class RegionAttention(nn.Module):
     """Convolutions along the protein, then attention in every region and a maximum over the protein.
 
-    There is one attention per region, because a small backbone does not know how far a residue is from the ends, and
-    the states are pooled beside what the convolutions made of them: ``width`` W is R * (C + D) + C for R regions, C
-    channels.
+    After Light Attention (Stärk et al. 2021), which has one attention per channel over the whole protein; a small
+    backbone does not know how far a residue is from the ends. The states are pooled beside what the convolutions made
+    of them: ``width`` W is R * (C + D) + C for R regions, C channels.
     """
 
     def __init__(self, width: int, channels: int = 128) -> None:

@@ -48,10 +48,9 @@ class Corpus:
 
 
 def open_corpus(files: Sequence[Path], folder: Path, held_out: float, seed: int) -> Corpus:
-    """Return the corpus of FASTA files, built in ``folder`` where it is not there; short ones and copies are left out.
+    """Return the corpus of some FASTA files, built in ``folder`` once, without short sequences and exact copies.
 
-    Order of files numbers the proteins; ``held_out`` is the share kept for validation, drawn from ``seed``. DataError
-    if a file is not readable, or nothing remains to train on.
+    The order of the files numbers the proteins; a share ``held_out``, drawn from ``seed``, is kept for validation.
     """
     path, table = folder / "corpus.npy", folder / "corpus.csv"
     key = digest([sha256(file) for file in files], SHORTEST, CACHE_VERSION)
@@ -106,8 +105,7 @@ def _alphabet() -> tuple[np.ndarray, np.ndarray]:
 def trained_on(model: Path, folder: Path) -> Iterator[str]:
     """Return the sequences a shipped model was pre-trained on, one at a time, without its held-out proteins.
 
-    ``model`` is its directory, ``folder`` takes the token array. DataError if that is not known, or the files it read
-    are not at hand as they were.
+    DataError if that is not known, or the files it read are not at hand as they were; ``folder`` takes the token array.
     """
     if not (model / FACTS).is_file():
         raise DataError(f"{model.name} does not say what it was pre-trained on")

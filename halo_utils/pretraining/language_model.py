@@ -69,19 +69,11 @@ class Pretrainer(L.LightningModule):
         loss, right, answers = self._sums.tolist()
         self._sums.zero_()
         self.seconds += time.perf_counter() - self._clock
-        self.rows.append(
-            {
-                "epoch": self.current_epoch + 1,
-                "train_loss": float(self.trainer.callback_metrics["train_loss"]),
-                "val_loss": loss / answers,
-                "val_perplexity": math.exp(loss / answers),
-                "val_accuracy": right / answers,
-                "round": self.current_epoch + 1,
-                "tokens": self.tokens_seen,
-                "seconds": self.seconds,
-                "learning_rate": self.optimizers().param_groups[0]["lr"],
-            }
-        )
+        number, mean = self.current_epoch + 1, loss / answers
+        row = {"epoch": number, "train_loss": float(self.trainer.callback_metrics["train_loss"]), "val_loss": mean}
+        row |= {"val_perplexity": math.exp(mean), "val_accuracy": right / answers, "round": number}
+        row |= {"tokens": self.tokens_seen, "seconds": self.seconds}
+        self.rows.append(row | {"learning_rate": self.optimizers().param_groups[0]["lr"]})
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW under warm-up and linear decay; matrices decay, biases and norms do not."""

@@ -47,8 +47,8 @@ class Pretrained:
 def pretrain(settings: Settings, start: Path | None = None) -> Pretrained:
     """Train a masked-language model as the profile's group ``pretrain`` says, or go on where it stopped.
 
-    ``start`` is the directory of an earlier model whose weights to start from; None for random ones. DataError if a
-    file is not readable or ``start`` has another shape; TrainingError if the loss is no number or memory is short.
+    ``start`` is the directory of an earlier model, of the same shape, whose weights to start from; None for random
+    ones.
     """
     group, folder = settings.pretrain, settings.paths.make().work / "pretrain"
     folder.mkdir(exist_ok=True)

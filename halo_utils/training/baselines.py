@@ -1,7 +1,4 @@
-"""Systems that cost nothing: the nearest training protein's labels, a network on composition, a mean of two systems.
-
-They stand in every table, because a model with attention, or a second opinion, should be read against them.
-"""
+"""Systems that cost nothing, against which attention and second opinions should be read; they stand in every table."""
 
 from collections.abc import Sequence
 

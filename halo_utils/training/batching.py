@@ -1,14 +1,19 @@
 """Batches of proteins under a budget of tokens or nodes, shared among the processes that train together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import lightning as L
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 from torchmetrics.utilities.distributed import gather_all_tensors
+
+from halo_utils.core.files import digest
+from halo_utils.data.splits import fingerprint
 
 
 def ranks() -> tuple[int, int]:
@@ -20,15 +25,10 @@ def ranks() -> tuple[int, int]:
 class BudgetBatchSampler(Sampler[list[int]]):
     """Groups proteins of any length into batches of nearly the same number of tokens or nodes.
 
-    An order is cut into a fixed number of pieces: Lightning asks for the number of batches once. What processes that
-    train together take in one step is what one with a budget as many times as large would take.
-
-    Args:
-        lengths: tokens or nodes per protein, [B].
-        budget: tokens per batch and process; a batch holds at most this and one more protein.
-        shuffle: draw a new order in every epoch; else from short to long.
-        seed: seed of the shuffling; the order is a function of seed and epoch, so a resumed run repeats it.
-        shared: let the processes that train together share the batches; else each takes all of them.
+    An order, new in every epoch with ``shuffle``, else from short to long, is cut into a fixed number of pieces,
+    because Lightning asks for it once; a batch holds at most ``budget`` and one more protein. It is a function of seed
+    and epoch, so a resumed run repeats it. With ``shared``, what processes that train together take in one step is what
+    one with a budget as many times as large would take.
     """
 
     def __init__(
@@ -46,9 +46,6 @@ class BudgetBatchSampler(Sampler[list[int]]):
         """Choose the epoch; Lightning calls this before each one."""
         self.epoch = epoch
 
-    def _ranks(self) -> tuple[int, int]:
-        return ranks() if self.shared else (0, 1)
-
     @property
     def batches(self) -> list[list[int]]:
         """The batches of this process in this epoch, as positions."""
@@ -56,7 +53,7 @@ class BudgetBatchSampler(Sampler[list[int]]):
             order = np.random.default_rng([self.seed, 50, self.epoch]).permutation(len(self.lengths))
         else:
             order = np.argsort(self.lengths, kind="stable")
-        rank, world = self._ranks()
+        rank, world = ranks() if self.shared else (0, 1)
         count = len(self) * world
         middle = np.cumsum(self.lengths[order]) - self.lengths[order] / 2
         piece = (middle * count / self.lengths.sum()).astype(int)  # the piece that holds a protein's middle
@@ -72,7 +69,7 @@ class BudgetBatchSampler(Sampler[list[int]]):
 
     def __len__(self) -> int:
         """Number of batches of every epoch, the same for every process."""
-        _, world = self._ranks()
+        world = ranks()[1] if self.shared else 1
         return max(1, min(-(-int(self.lengths.sum()) // (self.budget * world)), len(self.lengths) // world))
 
 
@@ -97,6 +94,52 @@ class ProteinBatch:
         tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
         moved = {name: value.to(device, non_blocking=non_blocking) for name, value in tensors.items()}
         return ProteinBatch(**{**vars(self), **moved})
+
+
+class ProteinData(L.LightningDataModule):
+    """The proteins of a table, with the K ``locations`` columns, in batches under a budget of tokens or nodes.
+
+    ``collate`` makes a batch of items; ``parts`` is what else decides about batches, for the cache key of a training.
+    """
+
+    def __init__(
+        self, table: pd.DataFrame, locations: Sequence[str], budget: int, collate: Callable, seed: int, *parts: Any
+    ) -> None:
+        super().__init__()
+        self.table, self.locations, self.budget = table, list(locations), budget
+        self.collate, self.seed = collate, seed
+        self.key = digest(fingerprint(table), self.locations, *parts, budget)
+
+    def dataset(self, rows: np.ndarray) -> Dataset:
+        """Return the proteins at the given positions of the table, with their ``lengths``."""
+        raise NotImplementedError
+
+    def rows(self, *splits: str) -> np.ndarray:
+        """Return the positions of the proteins in the named splits, [B]; without names, of all outside train."""
+        return np.flatnonzero(self.table["split"].isin(splits) if splits else self.table["split"] != "train")
+
+    def loader(self, rows: np.ndarray, *, shuffle: bool = False, shared: bool = False) -> DataLoader:
+        """Return batches of the proteins at the given positions, see ``BudgetBatchSampler``."""
+        dataset = self.dataset(rows)
+        sampler = BudgetBatchSampler(dataset.lengths, self.budget, shuffle, self.seed, shared=shared)
+        return DataLoader(dataset, batch_sampler=sampler, collate_fn=self.collate)
+
+    def train_dataloader(self) -> DataLoader:
+        """Return the training proteins in a new order every epoch."""
+        return self.loader(self.rows("train"), shuffle=True, shared=True)
+
+    def val_dataloader(self) -> DataLoader:
+        """Return the validation proteins from short to long."""
+        return self.loader(self.rows("val"), shared=True)
+
+    def predict_dataloader(self) -> DataLoader:
+        """Return every protein outside train from short to long."""
+        return self.loader(self.rows())
+
+    @property
+    def predicted(self) -> pd.DataFrame:
+        """The proteins of ``predict_dataloader`` in table order: accession and split."""
+        return self.table.iloc[self.rows()][["accession", "split"]]
 
 
 def logits_of(model: nn.Module, batch: Any) -> Tensor:

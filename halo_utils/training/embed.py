@@ -23,8 +23,7 @@ DISK_RESERVE = 0.9  # share of the free disk a trunk cache may take
 def cache_trunk(encoder: SplitEsm2, data: SequenceData, path: Path, precision: str = "32-true") -> ResidueStore | None:
     """Return the store of the frozen trunk's states, [T, D] per protein, made once; float16 in ``bf16-mixed``.
 
-    None where there is nothing to keep: everything learns, the trunk has no layer, or the disk is too small, which is
-    said.
+    None where nothing is kept: everything learns, the trunk has no layer, or the disk is too small, which is said.
     """
     if not encoder.trunk_is_frozen or not len(encoder.trunk.layers):
         return None
@@ -48,8 +47,7 @@ def cache_trunk(encoder: SplitEsm2, data: SequenceData, path: Path, precision: s
 def embed(encoder: SplitEsm2, data: SequenceData, path: Path, precision: str = "32-true") -> ResidueStore:
     """Return a model's last hidden states, one row per residue read, [L, D] float16 per protein, made once.
 
-    States of the trunk are taken from its cache where there is one. The key is a digest of the weights, so cells may be
-    run again in any order.
+    The trunk's cached states are used. The key holds the weights, so cells may be run again in any order.
     """
     key = digest("residues", weights_digest(encoder), data.key, resolve(precision), CACHE_VERSION)
     names, lengths = list(data.table["accession"]), [len(t) - SPECIAL_TOKENS for t in data.tokens]

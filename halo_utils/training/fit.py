@@ -60,29 +60,13 @@ def fit(
     seed: int = 7,
     budget: str = "the batch size",
 ) -> Fit:
-    """Train, and return the weights of the best validation macro F1.
+    """Train ``model`` in place, and return the weights of the best validation macro F1; test proteins never come here.
 
-    The folder caches it: below ``folder`` lies one directory per starting point (weights, data, every argument), so
-    what was trained is read back, what was interrupted goes on from Lightning's last checkpoint, and nothing stale is
-    found.
-
-    Args:
-        model: what to train; changed in place.
-        loss: what to minimise.
-        data: ``SequenceData`` or ``GraphData``; training and validation proteins, test proteins never come here.
-        folder: parent of the directory for checkpoints, weights and history.
-        epochs: most epochs.
-        learning_rate: of AdamW.
-        weight_decay: of AdamW.
-        schedule: ``plateau``, ``linear`` or None, see ``LocationModule``.
-        plateau: (patience, factor) of ``plateau``.
-        rates: parts of the model with a learning rate of their own: attribute -> rate.
-        patience: epochs without a better validation macro F1 before training stops, or None to run them all.
-        compute: precision, devices, strategy.
-        seed: seed of dropout and of the order of proteins.
-        budget: name of the profile's value that sets the size of a batch, for messages.
-
-    Raises: TrainingError: if the loss is not a number, the memory does not suffice, or a file does not fit the model.
+    Below ``folder`` lies one directory per starting point (weights, data, every argument), so what was trained is read
+    back, what was interrupted goes on from Lightning's last checkpoint, and nothing stale is found. Schedule, plateau
+    and rates are ``LocationModule``'s; ``patience`` is epochs without a better macro F1 before training stops, None
+    runs them all; ``budget`` names the profile's value for the size of a batch, for messages. TrainingError if the loss
+    is not a number, the memory does not suffice, or a file does not fit the model.
     """
     compute = compute or ComputeSettings()
     module = LocationModule(model, loss, learning_rate, weight_decay, schedule, plateau, rates, seed)

@@ -14,8 +14,7 @@ from halo_utils.data.splits import label_matrix
 from halo_utils.embeddings.biochemistry import composition
 from halo_utils.embeddings.esm2 import pad, tokenize
 from halo_utils.embeddings.truncation import seen_sequences
-from halo_utils.training.batching import ProteinBatch
-from halo_utils.training.protein_data import ProteinData
+from halo_utils.training.batching import ProteinBatch, ProteinData
 
 Item = tuple[str, Tensor, Tensor, Tensor | None]  # accession, tokens [T] or states [T, D], labels [K], composition
 
@@ -55,9 +54,9 @@ def collate_proteins(items: Sequence[Item]) -> ProteinBatch:
 class SequenceData(ProteinData):
     """The proteins of a table as batches for a sequence model.
 
-    Longer proteins are truncated to ``max_tokens`` as ``truncation`` says, see ``seen_residues``. ``trunk`` is the
-    store that ``embed.cache_trunk`` returns; set it to train on the frozen trunk's states. ``sequences``, the residues
-    that are read, and ``tokens`` have table order.
+    Longer proteins are truncated to ``max_tokens`` as ``seen_residues`` says. ``trunk`` is the store that
+    ``cache_trunk`` returns; set it to train on the frozen trunk's states. ``sequences``, what is read, and ``tokens``
+    have table order.
     """
 
     def __init__(
