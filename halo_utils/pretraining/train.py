@@ -1,7 +1,7 @@
 """Pre-training of a small ESM-2 of our own; called again, it goes on from its last round."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from halo_utils.core.paths import shown
 from halo_utils.data.registry import locate
 from halo_utils.data.synthetic.proteome import make_proteome
 from halo_utils.embeddings.esm2 import VOCABULARY_SIZE, esm2_config
-from halo_utils.pretraining.corpus import FACTS, HELD_OUT, TRAIN, Corpus, open_corpus
+from halo_utils.pretraining.corpus import FACTS, HELD_OUT, LEFT_OUT, TRAIN, Corpus, open_corpus
 from halo_utils.pretraining.language_model import MaskedLanguageModel, Pretrainer
 from halo_utils.pretraining.masking import VALIDATION, MaskedBatch, MaskedDataset, RoundSampler
 from halo_utils.training.batching import BudgetBatchSampler
@@ -133,38 +133,25 @@ def _train(module: Pretrainer, corpus: Corpus, settings: Settings, folder: Path)
     return state["rounds"]
 
 
-def unigram(corpus: Corpus, batches: Sequence[MaskedBatch]) -> dict[str, float]:
+def unigram(corpus: Corpus, batches: Iterable[MaskedBatch]) -> dict[str, float]:
     """Return perplexity and accuracy of predicting every picked residue from the training frequencies alone."""
     count = np.ones(VOCABULARY_SIZE)  # one added, so that no residue has probability zero
     for name in corpus.names(TRAIN):
         count += np.bincount(corpus.store.rows(name)[:, 0], minlength=len(count))
     share = count / count.sum()
     target = torch.cat([batch.target for batch in batches]).numpy()
-    return {
-        "unigram_perplexity": float(np.exp(-np.log(share[target]).mean())),
-        "unigram_accuracy": float((target == share.argmax()).mean()),
-    }
+    perplexity, accuracy = np.exp(-np.log(share[target]).mean()), (target == share.argmax()).mean()
+    return {"unigram_perplexity": round(float(perplexity), 4), "unigram_accuracy": round(float(accuracy), 4)}
 
 
 def _facts(settings: Settings, model: EsmForMaskedLM, corpus: Corpus, history: pd.DataFrame) -> dict[str, Any]:
     """Return what the model card and the notebook tell about the run."""
     last = history.iloc[-1]
-    _, held_out = _loaders(corpus, settings)
-    return {
-        "profile": settings.profile,
-        "seed": settings.seed,
-        "corpus": corpus.audit.to_dict("records"),
-        "proteins_trained_on": len(corpus.names(TRAIN)),
-        "proteins_held_out": len(corpus.names(HELD_OUT)),
-        "relatives_left_out": len(corpus.store) - len(corpus.names(TRAIN)) - len(corpus.names(HELD_OUT)),
-        "pretrain": settings.pretrain.model_dump(mode="json"),
-        "precision": resolve(settings.compute.precision),
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "tokens": int(last["tokens"]),
-        "seconds": round(float(last["seconds"])),
-        "perplexity": round(float(last["val_perplexity"]), 3),
-        "accuracy": round(float(last["val_accuracy"]), 4),
-        **{name: round(value, 4) for name, value in unigram(corpus, list(held_out)).items()},
-        "commit": commit(),
-        "hardware": hardware(),
-    }
+    trained_on, held_out, left_out = (len(corpus.names(role)) for role in (TRAIN, HELD_OUT, LEFT_OUT))
+    facts = {"profile": settings.profile, "seed": settings.seed, "corpus": corpus.audit.to_dict("records")}
+    facts |= {"proteins_trained_on": trained_on, "proteins_held_out": held_out, "relatives_left_out": left_out}
+    facts |= {"pretrain": settings.pretrain.model_dump(mode="json"), "precision": resolve(settings.compute.precision)}
+    facts |= {"parameters": sum(p.numel() for p in model.parameters()), "tokens": int(last["tokens"])}
+    facts |= {"seconds": round(float(last["seconds"])), "perplexity": round(float(last["val_perplexity"]), 3)}
+    facts |= {"accuracy": round(float(last["val_accuracy"]), 4), **unigram(corpus, _loaders(corpus, settings)[1])}
+    return facts | {"commit": commit(), "hardware": hardware()}

@@ -1,7 +1,7 @@
 """Batches of proteins under a budget of tokens or nodes, shared among the processes that train together."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import lightning as L
@@ -86,14 +86,12 @@ class ProteinBatch:
     @property
     def inputs(self) -> tuple[Tensor, ...]:
         """What a sequence model is called with."""
-        parts = (self.tokens, self.token_mask, self.composition)
-        return tuple(part for part in parts if part is not None)
+        return tuple(part for part in (self.tokens, self.token_mask, self.composition) if part is not None)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "ProteinBatch":
         """Return the batch on another device; Lightning calls this."""
         tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-        moved = {name: value.to(device, non_blocking=non_blocking) for name, value in tensors.items()}
-        return ProteinBatch(**{**vars(self), **moved})
+        return replace(self, **{name: value.to(device, non_blocking=non_blocking) for name, value in tensors.items()})
 
 
 class ProteinData(L.LightningDataModule):
@@ -106,8 +104,7 @@ class ProteinData(L.LightningDataModule):
         self, table: pd.DataFrame, locations: Sequence[str], budget: int, collate: Callable, seed: int, *parts: Any
     ) -> None:
         super().__init__()
-        self.table, self.locations, self.budget = table, list(locations), budget
-        self.collate, self.seed = collate, seed
+        self.table, self.locations, self.budget, self.collate, self.seed = table, list(locations), budget, collate, seed
         self.key = digest(fingerprint(table), self.locations, *parts, budget)
 
     def dataset(self, rows: np.ndarray) -> Dataset:

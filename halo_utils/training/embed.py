@@ -51,11 +51,8 @@ def embed(encoder: SplitEsm2, data: SequenceData, path: Path, precision: str = "
     """
     key = digest("residues", weights_digest(encoder), data.key, resolve(precision), CACHE_VERSION)
     names, lengths = list(data.table["accession"]), [len(t) - SPECIAL_TOKENS for t in data.tokens]
-
-    def write() -> ResidueStore:
-        return write_store(path, key, names, lengths, encoder.width, _rows(encoder, encoder, data, precision))
-
-    return store_of(path, key, write)
+    rows = _rows(encoder, encoder, data, precision)
+    return store_of(path, key, lambda: write_store(path, key, names, lengths, encoder.width, rows))
 
 
 def _rows(

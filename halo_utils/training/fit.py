@@ -22,8 +22,9 @@ from halo_utils.core.files import atomic_path, digest, storage_errors, write_csv
 from halo_utils.core.paths import shown
 from halo_utils.models.losses import FocalLoss
 from halo_utils.profile import ComputeSettings
+from halo_utils.training.batching import ProteinData
 from halo_utils.training.checkpoints import interruptible, memory_errors, read_checkpoint
-from halo_utils.training.lightning_module import PLATEAU, History, LocationModule
+from halo_utils.training.lightning_module import PLATEAU, LocationModule
 
 CACHE_VERSION = 2  # of trained weights; raised by hand when a change of code changes numbers
 WEIGHTS, HISTORY = "best.safetensors", "history.csv"
@@ -46,7 +47,7 @@ class Fit:
 def fit(
     model: nn.Module,
     loss: FocalLoss,
-    data: L.LightningDataModule,
+    data: ProteinData,
     folder: Path,
     *,
     epochs: int,
@@ -84,34 +85,26 @@ def fit(
 
 
 def _train(
-    module: LocationModule,
-    data: L.LightningDataModule,
-    folder: Path,
-    epochs: int,
-    patience: int | None,
-    compute: ComputeSettings,
+    module: LocationModule, data: ProteinData, folder: Path, epochs: int, patience: int | None, compute: ComputeSettings
 ) -> None:
     """Run the trainer, from its last checkpoint where there is one, and write weights and history."""
     checkpoints = folder / "checkpoints"
     options: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     best = ModelCheckpoint(checkpoints, "best", monitor="val_macro_f1", mode="max", save_weights_only=True, **options)
     last = ModelCheckpoint(checkpoints, "last", **options)
-    history = History()
-    callbacks: list[Callback] = [history, best, last]
-    if patience is not None:
-        callbacks.insert(1, EarlyStopping("val_macro_f1", mode="max", patience=patience))
-    trainer = make_trainer(compute, epochs, callbacks)
+    stops = [] if patience is None else [EarlyStopping("val_macro_f1", mode="max", patience=patience)]
+    trainer = make_trainer(compute, epochs, [*stops, best, last])
     resume = checkpoints / "last.ckpt"
-    earlier = read_checkpoint(resume)["callbacks"] if resume.is_file() else {}
-    if any(state.get("stopped_epoch") for state in earlier.values()):  # EarlyStopping would forget that it has stopped
-        history.load_state_dict(earlier["History"])
+    earlier = read_checkpoint(resume) if resume.is_file() else {"callbacks": {}}
+    if any(state.get("stopped_epoch") for state in earlier["callbacks"].values()):  # EarlyStopping would forget it
+        module.rows = earlier["rows"]
     else:
-        trainer.fit(module.train(), datamodule=data, ckpt_path=resume if earlier else None, weights_only=True)
+        trainer.fit(module.train(), datamodule=data, ckpt_path=resume if resume.is_file() else None, weights_only=True)
     if trainer.is_global_zero:
         weights = read_checkpoint(checkpoints / "best.ckpt")["state_dict"]
         with atomic_path(folder / WEIGHTS) as temporary:
             save_file({name: value.contiguous().clone() for name, value in weights.items()}, temporary)
-        write_csv(folder / HISTORY, pd.DataFrame(history.rows))  # comes last: it says that training has ended
+        write_csv(folder / HISTORY, pd.DataFrame(module.rows))  # comes last: it says that training has ended
         shutil.rmtree(checkpoints)
     trainer.strategy.barrier()
     module.trainer = None  # it holds the loaders, and with them the mapped files of every network trained so far
