@@ -93,11 +93,9 @@ def locate_proteins(folder: Path, sequences: dict[str, str]) -> pd.DataFrame:
         check_protein("sequences", name, residues)
     model = load_predictor(folder)
     tokens = tokenize(seen_sequences(list(sequences.values()), **model.reading))
-    shares = np.stack([composition(s) for s in sequences.values()])
     reads_shares = getattr(model.model.model, "composition", None) is not None
-    dataset = ProteinDataset(
-        list(sequences), tokens, np.zeros((len(tokens), 0)), None, shares if reads_shares else None
-    )
+    shares = np.stack([composition(s) for s in sequences.values()]) if reads_shares else None
+    dataset = ProteinDataset(list(sequences), tokens, np.zeros((len(tokens), 0)), None, shares)
     sampler, rows = BudgetBatchSampler(dataset.lengths, model.tokens_per_batch, shuffle=False), {}
     loader = DataLoader(dataset, batch_sampler=sampler, collate_fn=collate_proteins)
     for batch, found in inference(loader, lambda b: model(*b.inputs), "32-true", "predict"):

@@ -12,9 +12,6 @@ from halo_utils.core.errors import SettingsError
 from halo_utils.core.files import atomic_path, locked, remove_unfinished
 from halo_utils.core.paths import NOTEBOOKS, shown
 
-# How long to wait for another run of the name: the kernel of a killed one needs a moment to notice and stop.
-PATIENCE_SECONDS = 2
-
 
 def notebooks() -> list[Path]:
     """Return the numbered notebooks in reading order."""
@@ -45,16 +42,10 @@ def run_notebook(notebook: Path, output: Path, parameters: dict[str, Any]) -> Pa
     """
     check_parameters(notebook, parameters)
     output.parent.mkdir(parents=True, exist_ok=True)
+    quiet = {"extra_arguments": ["--IPKernelApp.log_level=50"], "progress_bar": sys.stderr.isatty()}
     with atomic_path(output) as temporary:
         try:
-            papermill.execute_notebook(
-                str(notebook),
-                str(temporary),
-                parameters,
-                kernel_name="python3",
-                extra_arguments=["--IPKernelApp.log_level=50"],
-                progress_bar=sys.stderr.isatty(),
-            )
+            papermill.execute_notebook(str(notebook), str(temporary), parameters, kernel_name="python3", **quiet)
         except papermill.PapermillExecutionError:
             temporary.replace(output.with_suffix(".failed.ipynb"))
             raise
@@ -82,7 +73,8 @@ def run_notebooks(parameters: dict[str, Any], notebook: str = "", output: Path |
     settings = load_settings(**{name: parameters[name] for name in overrides if name in parameters})
     for path in chosen:
         check_parameters(path, parameters)
-    with locked(settings.paths.work / "run.lock", f"run {settings.run_name}", patience=PATIENCE_SECONDS):
+    # Two seconds: the kernel of a killed run of the name needs a moment to notice and stop.
+    with locked(settings.paths.work / "run.lock", f"run {settings.run_name}", patience=2):
         paths = settings.paths.make()
         for folder in (paths.work, paths.results, paths.figures):
             remove_unfinished(folder)

@@ -26,23 +26,11 @@ def esm2_config(layers: int, width: int, heads: int, ffn_ratio: int = 4, init_st
         raise SettingsError(
             f"backbone width {width} must be a multiple of twice its heads ({heads}), for rotary positions"
         )
-    return EsmConfig(
-        vocab_size=VOCABULARY_SIZE,
-        hidden_size=width,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        intermediate_size=ffn_ratio * width,
-        position_embedding_type="rotary",
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        max_position_embeddings=1026,
-        emb_layer_norm_before=False,
-        token_dropout=True,
-        initializer_range=init_std,
-        layer_norm_eps=1e-5,
-        pad_token_id=1,
-        mask_token_id=32,
-    )
+    shape = {"hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": heads}
+    shape |= {"intermediate_size": ffn_ratio * width, "initializer_range": init_std, "layer_norm_eps": 1e-5}
+    dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "token_dropout": True}
+    tokens = {"vocab_size": VOCABULARY_SIZE, "pad_token_id": 1, "mask_token_id": 32, "max_position_embeddings": 1026}
+    return EsmConfig(position_embedding_type="rotary", emb_layer_norm_before=False, **shape, **dropout, **tokens)
 
 
 def load_esm2(
@@ -54,8 +42,6 @@ def load_esm2(
     repository, or ``random``: weights of ``seed`` in the ``shape`` that ``esm2_config`` takes.
     """
     if source == "random":
-        if shape is None:
-            raise SettingsError("backbone.source 'random' needs backbone.random (layers, width, heads)")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return EsmModel(esm2_config(**shape), add_pooling_layer=False).eval()
@@ -69,7 +55,18 @@ def load_esm2(
             " Hugging Face hub that is reachable or cached, or a local directory with config.json and"
             " model.safetensors"
         ) from error
-    _check_esm2(source, model)
+    config = model.config  # the packed encoder computes no other alphabet, positions or embeddings
+    if config.vocab_size != VOCABULARY_SIZE or config.position_embedding_type != "rotary":
+        raise SettingsError(
+            f"backbone {source!r} has {config.vocab_size} tokens and {config.position_embedding_type} positions;"
+            f" expected an ESM-2 with {VOCABULARY_SIZE} tokens and rotary positions"
+        )
+    for name, expected in (("token_dropout", True), ("emb_layer_norm_before", False)):
+        if bool(getattr(config, name)) is not expected:
+            raise SettingsError(
+                f"backbone {source!r} has {name}={getattr(config, name)} in its config.json; expected {expected}, as in"
+                " every published ESM-2: use one of those, or correct config.json if it is one"
+            )
     return model.float().eval()
 
 
@@ -88,22 +85,6 @@ def backbone_folder(source: str) -> Path | None:
             f"backbone directory {source!r} lacks {', '.join(missing)}: expected what save_pretrained writes{hint}"
         )
     return folder
-
-
-def _check_esm2(source: str, model: EsmModel) -> None:
-    """Refuse a checkpoint that the packed encoder does not compute: other alphabet, positions or embeddings."""
-    config = model.config
-    if config.vocab_size != VOCABULARY_SIZE or config.position_embedding_type != "rotary":
-        raise SettingsError(
-            f"backbone {source!r} has {config.vocab_size} tokens and {config.position_embedding_type} positions;"
-            f" expected an ESM-2 with {VOCABULARY_SIZE} tokens and rotary positions"
-        )
-    for name, expected in (("token_dropout", True), ("emb_layer_norm_before", False)):
-        if bool(getattr(config, name)) is not expected:
-            raise SettingsError(
-                f"backbone {source!r} has {name}={getattr(config, name)} in its config.json; expected {expected}, as in"
-                " every published ESM-2: use one of those, or correct config.json if it is one"
-            )
 
 
 def tokenize(sequences: Sequence[str]) -> list[Tensor]:

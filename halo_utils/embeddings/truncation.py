@@ -51,8 +51,7 @@ def read_share(
         row = {"split": split, "proteins": len(lengths), "tokens": max_tokens, "truncation": truncation}
         row |= {"cut": (lengths > room).mean(), "residues_read": lengths.clip(upper=room).sum() / lengths.sum()}
         row |= {"paper_tokens": PAPER_TOKENS, "paper_cut": (lengths > PAPER_TOKENS - SPECIAL_TOKENS).mean()}
-        row |= {"structures": len(structures)}
         contacts = structures[["contacts", "contacts_read"]].sum()
         share = contacts["contacts_read"] / contacts["contacts"] if contacts["contacts"] else np.nan
-        rows.append(row | {"contacts_read": share})
+        rows.append(row | {"structures": len(structures), "contacts_read": share})
     return pd.DataFrame(rows)

@@ -56,8 +56,8 @@ class GatClassifier(nn.Module):
         self.feature_weights = FeatureWeights(widths, weights, learned_weights)
         self.dropout = dropout
         width = hidden * heads
-        sizes = [sum(widths)] + [width] * (layers - 1)
-        self.convs = nn.ModuleList(GATConv(n_in, hidden, heads=heads) for n_in in sizes[:-1])
+        sizes = [sum(widths)] + [width] * (layers - 2)
+        self.convs = nn.ModuleList(GATConv(n_in, hidden, heads=heads) for n_in in sizes)
         self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in self.convs)
         self.last = GATConv(width, n_locations, heads=1, concat=False)
 

@@ -15,8 +15,6 @@ from halo_utils.embeddings.packed_encoder import PackedEncoder
 from halo_utils.pretraining.masking import MaskedBatch
 from halo_utils.profile import PretrainSettings
 
-BETAS = (0.9, 0.98)  # of AdamW, as ESM-2
-
 
 class MaskedLanguageModel(nn.Module):
     """An ESM-2 that predicts the picked tokens of packed crops; it trains the given model's own modules."""
@@ -82,7 +80,7 @@ class Pretrainer(L.LightningModule):
             {"params": [p for p in self.parameters() if p.ndim > 1], "weight_decay": group.weight_decay},
             {"params": [p for p in self.parameters() if p.ndim < 2], "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(weights, lr=group.learning_rate, betas=BETAS)
+        optimizer = torch.optim.AdamW(weights, lr=group.learning_rate, betas=(0.9, 0.98))  # as ESM-2
         steps = group.rounds * group.steps_per_round
         schedule = get_linear_schedule_with_warmup(optimizer, group.warmup_steps, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -45,11 +45,10 @@ class RoundSampler(Sampler[Job]):
 
     def __iter__(self) -> Iterator[Job]:
         """Yield the step, from 1, and the positions of its proteins."""
-        size, number, batches = len(self.passes), -1, []
+        size, batches = len(self.passes), []
         for step in range(self.round * self.steps, (self.round + 1) * self.steps):
-            if step // size != number:
-                number = step // size
-                self.passes.set_epoch(number)
+            if not batches or step % size == 0:
+                self.passes.set_epoch(step // size)
                 batches = self.passes.batches
             yield step + 1, batches[step % size]
 

@@ -71,16 +71,10 @@ def card(name: str, facts: dict[str, Any]) -> str:
     files = pd.DataFrame(facts["corpus"])[list(COLUMNS)]
     head = "| " + " | ".join(files.columns) + " |\n|" + "---|" * len(files.columns)
     rows = ["| " + " | ".join(str(v) for v in row) + " |" for row in files.itertuples(index=False)]
-    return CARD.format(
-        **{**facts, "corpus": "\n".join([head, *rows])},
-        **group["shape"],
-        name=name,
-        start=f"{start['name']}, after {start.get('tokens', 0):,} tokens" if start else "random weights",
-        rounds=group["rounds"],
-        steps_per_round=group["steps_per_round"],
-        crop=group["crop"],
-        machine=machine["gpu"] or f"{machine['cores']} CPU cores ({machine['processor']})",
-    )
+    words = {**group, **group["shape"], **facts, "name": name, "corpus": "\n".join([head, *rows])}
+    words["start"] = f"{start['name']}, after {start.get('tokens', 0):,} tokens" if start else "random weights"
+    words["machine"] = machine["gpu"] or f"{machine['cores']} CPU cores ({machine['processor']})"
+    return CARD.format(**words)
 
 
 @rank_zero_only

@@ -47,8 +47,7 @@ class Pretrained:
 def pretrain(settings: Settings, start: Path | None = None) -> Pretrained:
     """Train a masked-language model as the profile's group ``pretrain`` says, or go on where it stopped.
 
-    ``start`` is the directory of an earlier model, of the same shape, whose weights to start from; None for random
-    ones.
+    ``start`` is the directory of an earlier model of the same shape whose weights to start from; without it, random.
     """
     group, folder = settings.pretrain, settings.paths.make().work / "pretrain"
     folder.mkdir(exist_ok=True)
@@ -112,10 +111,8 @@ def _loaders(corpus: Corpus, settings: Settings) -> tuple[DataLoader, DataLoader
     rounds = RoundSampler(train.lengths, group.tokens_per_batch, group.steps_per_round, seed)
     batches = BudgetBatchSampler(held_out.lengths, group.tokens_per_batch, shuffle=False).batches
     same = [(VALIDATION, positions) for positions in batches]  # of crops and masks, every time and in every process
-    return (
-        DataLoader(train, sampler=rounds, batch_size=None, num_workers=group.workers),
-        DataLoader(held_out, sampler=same, batch_size=None),
-    )
+    training = DataLoader(train, sampler=rounds, batch_size=None, num_workers=group.workers)
+    return training, DataLoader(held_out, sampler=same, batch_size=None)
 
 
 def _train(module: Pretrainer, corpus: Corpus, settings: Settings, folder: Path) -> list[dict[str, float]]:

@@ -28,14 +28,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Let Ctrl-C end training as KeyboardInterrupt; Lightning asks the process to exit and leaves the signal off."""
-    here = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT) if here else None
+    handler = signal.getsignal(signal.SIGINT)
     try:
         yield
     except SystemExit as error:
         raise KeyboardInterrupt("training was interrupted: run the cell again to go on from its last epoch") from error
     finally:
-        if here:
+        if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, handler)
 
 

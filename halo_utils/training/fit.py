@@ -147,17 +147,8 @@ def make_trainer(
     for message in ("does not have many workers", "LeafSpec.*is deprecated", "Checkpoint directory.*exists and is not"):
         warnings.filterwarnings("ignore", f".*{message}.*")
     show_bar = not os.environ.get("TQDM_DISABLE")
-    return L.Trainer(
-        max_epochs=epochs,
-        gradient_clip_val=gradient_clip,
-        precision=resolve(compute.precision),
-        devices=compute.devices,
-        num_nodes=compute.num_nodes,
-        strategy=compute.strategy,
-        callbacks=[*callbacks, TQDMProgressBar(leave=False)] if show_bar else callbacks,
-        logger=False,
-        enable_progress_bar=show_bar,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
+    bar = [TQDMProgressBar(leave=False)] if show_bar else []
+    hardware = {"devices": compute.devices, "num_nodes": compute.num_nodes, "strategy": compute.strategy}
+    limits = {"max_epochs": epochs, "gradient_clip_val": gradient_clip, "precision": resolve(compute.precision)}
+    quiet = {"logger": False, "enable_progress_bar": show_bar, "enable_model_summary": False, "num_sanity_val_steps": 0}
+    return L.Trainer(callbacks=[*callbacks, *bar], use_distributed_sampler=False, **hardware, **limits, **quiet)

@@ -15,9 +15,8 @@ from halo_utils.training.batching import ProteinData
 class GraphData(ProteinData):
     """The proteins of a table as batches of residue graphs; a protein without structure has nodes and no edges.
 
-    ``embeddings`` has one row per residue that the language model reads with ``max_tokens`` and ``truncation``,
-    ``structures`` whole proteins, ``edges`` what ``store_edges`` returns; ``widths`` are channels of the three groups
-    of features.
+    ``embeddings`` has a row per residue that the language model reads, ``structures`` whole proteins, ``edges`` what
+    ``store_edges`` returns; ``widths`` are channels of the three groups of features.
     """
 
     def __init__(

@@ -21,9 +21,8 @@ PLATEAU = (3, 0.5)  # epochs without a lower validation loss, and what the rate 
 class LocationModule(L.LightningModule):
     """Trains a model that maps a batch with ``.y`` [B, K] to logits [B, K], with learnable thresholds of the loss.
 
-    ``plateau``, (patience in epochs, factor), lowers the rate where the validation loss stalls; ``linear`` raises it at
-    first and then lowers it to zero. ``rates`` holds attributes of the model with a rate of their own; ``seed`` is
-    dropout's.
+    Schedule ``plateau``, (patience in epochs, factor), lowers the rate where the validation loss stalls; ``linear``
+    raises it at first and then lowers it to zero; ``rates`` holds attributes of the model with a rate of their own.
     """
 
     # Checkpoints leave frozen weights out (see state_dict), so loading cannot be strict.

@@ -52,11 +52,10 @@ def collate_proteins(items: Sequence[Item]) -> ProteinBatch:
 
 
 class SequenceData(ProteinData):
-    """The proteins of a table as batches for a sequence model.
+    """The proteins of a table as batches for a sequence model; ``sequences``, as read, and ``tokens`` in table order.
 
     Longer proteins are truncated to ``max_tokens`` as ``seen_residues`` says. ``trunk`` is the store that
-    ``cache_trunk`` returns; set it to train on the frozen trunk's states. ``sequences``, what is read, and ``tokens``
-    have table order.
+    ``cache_trunk`` returns; set it to train on the frozen trunk's states.
     """
 
     def __init__(
@@ -78,8 +77,6 @@ class SequenceData(ProteinData):
 
     def dataset(self, rows: np.ndarray) -> ProteinDataset:
         """Return the proteins at the given positions of the table."""
-        chosen, tokens = self.table.iloc[rows], [self.tokens[i] for i in rows]
-        shares = None if self.composition is None else self.composition[rows]
-        return ProteinDataset(
-            list(chosen["accession"]), tokens, label_matrix(chosen, self.locations), self.trunk, shares
-        )
+        chosen, shares = self.table.iloc[rows], None if self.composition is None else self.composition[rows]
+        names, labels = list(chosen["accession"]), label_matrix(chosen, self.locations)
+        return ProteinDataset(names, [self.tokens[i] for i in rows], labels, self.trunk, shares)
