@@ -25,8 +25,7 @@ PARTS = ("tables", "structures", "backbone")
 def fetch(settings: Settings, only: Sequence[str], structures_from: str, fasta: Path | None) -> int:
     """Fetch what a profile needs, or ``only`` some PARTS or files; return 1 when structures failed that may come later.
 
-    Structures are from alphafold, huggingface, foldcomp, or a folder, tar or zip; for the proteins of ``fasta``, if
-    any.
+    Structures are from alphafold, huggingface, foldcomp, or a folder, tar or zip; ``fasta`` replaces the proteins.
     """
     parts = set(only or PARTS) & set(PARTS)
     for name in [*set(only).difference(PARTS), *(DATASETS[settings.data.dataset].files if "tables" in parts else ())]:

@@ -75,10 +75,8 @@ def backbone_folder(source: str) -> Path | None:
     folder = REPOSITORY / source
     if not folder.is_dir():
         return None
-    missing = [] if (folder / "config.json").is_file() else ["config.json"]
-    if not list(folder.glob("model*.safetensors")):
-        missing.append("model.safetensors")
-    if missing:
+    needed = {"config.json": "config.json", "model.safetensors": "model*.safetensors"}  # weights may lie in parts
+    if missing := [name for name, pattern in needed.items() if not any(folder.glob(pattern))]:
         pickled = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt"))
         hint = f"; {', '.join(pickled)} is not read, because a pickle can run code: convert it" if pickled else ""
         raise SettingsError(

@@ -12,8 +12,7 @@ PAPER_TOKENS = 1024  # section 2.1
 def seen_residues(length: int, max_tokens: int = PAPER_TOKENS, truncation: str = "head") -> np.ndarray:
     """Return the 0-based indices of the residues that a model of ``max_tokens`` reads, [N] int64, increasing.
 
-    ``head`` keeps the start (paper); ``head_tail`` cuts the middle out, as in DeepLoc 2.0, because sorting signals sit
-    at both ends.
+    ``head`` keeps the start (paper); ``head_tail`` cuts the middle out, because sorting signals sit at both ends.
     """
     room = max_tokens - SPECIAL_TOKENS
     if length <= room:

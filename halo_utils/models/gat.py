@@ -37,8 +37,7 @@ class FeatureWeights(nn.Module):
 class GatClassifier(nn.Module):
     """Graph attention network over residues; the defaults are the paper's, the layer pattern is the released class's.
 
-    ``layers`` counts the last one, which has a single head; ``hidden`` is channels per head; ``widths`` fit the 8M
-    ESM-2.
+    ``layers`` counts the last one, which has a single head; ``hidden`` is channels per head; D = 320 is the 8M ESM-2's.
     """
 
     def __init__(

@@ -28,8 +28,7 @@ class GateResult:
     """Final labels [B, K] bool, the ``Decision`` behind each [B, K] int8, and scores [B, K] float64 for rankings.
 
     The score is the sequence probability, and for a vetoed label a value below the sequence threshold that grows with
-    the graph model's probability. The paper reports a ROC AUC for HALO without saying on what; this choice keeps the
-    ranking consistent with the labels.
+    the graph model's probability: the paper does not say on what its ROC AUC is, and this one agrees with the labels.
     """
 
     labels: np.ndarray
@@ -49,11 +48,11 @@ def halo_gate(
 ) -> GateResult:
     """Apply the gate; it may remove a label the sequence model predicts, and never adds one.
 
-    Both models give [B, K] probabilities of the same proteins and predict a label at or above their thresholds;
-    ``has_structure`` is [B] bool, and a protein without one runs sequence-only. Under the rule ``paper`` a label is
-    uncertain below ``confident``; under ``released_code`` (HALO.py, commit 498afbb) all labels of a protein are, when
-    any of its probabilities lies strictly between 0.40 and 0.50, and the code's constants replace the thresholds; under
-    ``sequence_only`` none is.
+    Both models give [B, K] probabilities of the same proteins and predict a label at or above their thresholds; without
+    ``has_structure``, [B] bool, a protein runs sequence-only. Under the rule ``paper`` a label is uncertain below
+    ``confident``; under ``released_code`` (HALO.py, commit 498afbb) all labels of a protein are, when any of its
+    probabilities lies strictly between 0.40 and 0.50, and the code's constants are thresholds; under ``sequence_only``
+    none.
     """
     esm_prob, gat_prob, has_structure = np.asarray(esm_prob), np.asarray(gat_prob), np.asarray(has_structure, bool)
     if esm_prob.shape != gat_prob.shape or has_structure.shape != esm_prob.shape[:1]:
@@ -96,8 +95,7 @@ def asked_labels(decision: np.ndarray) -> np.ndarray:
 def random_veto(decision: np.ndarray, draws: int = 1000, seed: int = 0) -> np.ndarray:
     """Return ``draws`` random vetoes as large as the gate's, [R, A] bool: whether each of ``asked_labels`` is dropped.
 
-    Any veto can raise precision and subset accuracy, because labels in the band are often false; what a second opinion
-    knows is what it gains beyond these.
+    Labels in the band are often false, so any veto can raise precision; a second opinion knows what it gains beyond.
     """
     asked, vetoed = len(asked_labels(decision)), int((decision == Decision.VETOED).sum())
     order = np.random.default_rng([seed, 60]).random((draws, asked)).argsort(axis=1)

@@ -75,9 +75,8 @@ class CompositionLogits(nn.Module):
 
     def __init__(self, n_locations: int, hidden: int = 128) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(COMPOSITION, hidden), nn.GELU(), nn.Dropout(0.2), nn.Linear(hidden, n_locations)
-        )
+        first, last = nn.Linear(COMPOSITION, hidden), nn.Linear(hidden, n_locations)
+        self.layers = nn.Sequential(first, nn.GELU(), nn.Dropout(0.2), last)
 
     def forward(self, composition: Tensor) -> Tensor:
         """Return logits, [B, K], from what ``biochemistry.composition`` returns, [B, 61]."""
@@ -89,8 +88,7 @@ class CompositionLogits(nn.Module):
 class RegionClassifier(nn.Module):
     """Fine-tuned ESM-2 under ``RegionAttention`` and a head with a hidden layer, plus ``CompositionLogits``.
 
-    ``channels`` are the convolutions'; ``dropout`` is before every linear layer of the head; ``composition`` 0 means
-    none.
+    ``channels`` are the convolutions'; ``dropout`` is before every linear layer of the head; ``composition`` may be 0.
     """
 
     def __init__(

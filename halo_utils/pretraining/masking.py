@@ -80,8 +80,7 @@ class MaskedDataset(Dataset):
 def crop_tokens(residues: np.ndarray, crop: int, rng: np.random.Generator) -> np.ndarray:
     """Return a window of at most ``crop`` tokens of <cls>, residues [L], <eos>, as int64.
 
-    It is drawn from beyond both ends and pushed inside, so that the ends, where sorting signals are, are seen as often
-    as the middle.
+    It is drawn from beyond both ends and pushed inside, so that the ends, where signals are, are seen like the middle.
     """
     tokens = np.concatenate([[CLS], residues, [EOS]]).astype(np.int64)
     room = len(tokens) - crop

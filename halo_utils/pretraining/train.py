@@ -90,8 +90,7 @@ def earlier_model(settings: Settings, folder: Path) -> EsmForMaskedLM:
 
 def _origin(folder: Path) -> dict[str, Any]:
     """Return what is known about the model a training started from."""
-    path = folder / FACTS
-    facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    facts = json.loads((folder / FACTS).read_text(encoding="utf-8")) if (folder / FACTS).is_file() else {}
     known = {name: facts[name] for name in ("tokens", "perplexity", "commit") if name in facts}
     return {"name": folder.name, **known, "sha256": sha256(folder / WEIGHTS)}
 
