@@ -1,7 +1,3 @@
-"""Thin package behind the HALO notebooks; importing it does nothing.
-
-The notebooks in ``notebooks/`` tell the story, the modules here do the work. Source of the method:
-Ahmed, Moumi and Zhang, "HALO: Hybrid Attention Model for Subcellular Localization".
-"""
+"""Thin package behind the HALO notebooks (Ahmed, Moumi and Zhang); importing it does nothing."""
 
 __version__ = "0.1.0"

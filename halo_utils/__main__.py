@@ -1,8 +1,4 @@
-"""The command line: ``python -m halo_utils run | fetch | train | predict | pretrain | summary``.
-
-Verbs and options stand here, what they do in ``commands``, ``training`` and ``pretraining``, imported only when asked
-for. Any error raised on purpose ends with one line and code 2, a failed notebook with 1, Ctrl-C with 130.
-"""
+"""The command line ``python -m halo_utils VERB``; what a verb needs is imported only when it is asked for."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -100,9 +96,13 @@ def pretrain(
     seed: Seed = -1,
 ) -> None:
     """Pre-train a small ESM-2 as the profile's group pretrain says; called again, it goes on from its last round."""
-    from halo_utils.commands import pretrain as command
+    from halo_utils.pretraining import model_card, train
 
-    command.pretrain(_settings(profile, dataset, max_proteins, seed), start, ship)
+    done = train.pretrain(_settings(profile, dataset, max_proteins, seed), start)
+    if ship:
+        model_card.ship(done.model, done.history, done.facts, ship)
+    facts = done.facts
+    print(f"perplexity {facts['perplexity']} (unigram {facts['unigram_perplexity']}) after {facts['tokens']:,} tokens")
 
 
 @app.command()
@@ -129,7 +129,7 @@ def _joined(arguments: Iterable[str]) -> Iterator[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one verb; return the exit code."""
+    """Run one verb; return 0, 1 for a failed notebook, 2 for any error raised on purpose, 130 for Ctrl-C."""
     try:
         app([*_joined(sys.argv[1:] if arguments is None else arguments)], prog_name="python -m halo_utils")
     except HaloError as error:

@@ -1,12 +1,4 @@
-"""Profiles: one YAML file each, validated by frozen pydantic models, read once per notebook.
-
-``load_settings("demo", seed=3)`` reads ``halo_utils/profiles/demo.yaml`` and applies the overrides; the path of a YAML
-file works in the place of the name. Values come from the paper (sections 2.1-2.3) unless the profile says otherwise.
-
-A notebook parameter that differs from the profile makes a variation of one notebook: it reads what the earlier
-notebooks of the run without it wrote (``source_run``) and writes under a name of its own (``run_name``), so that no
-later notebook takes it for the run. What shall reach every notebook belongs into a profile.
-"""
+"""Profiles: one YAML file each, validated by frozen pydantic models; values are the paper's unless one says not."""
 
 from operator import attrgetter
 from pathlib import Path
@@ -15,23 +7,12 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from halo_utils import profile as groups
 from halo_utils.core.errors import SettingsError
 from halo_utils.core.files import digest
 from halo_utils.core.paths import PROFILES, REPOSITORY, RunPaths
 from halo_utils.data.datasets import DATASETS
 from halo_utils.data.tables import is_safe
-from halo_utils.profile import (
-    BackboneSettings,
-    ComputeSettings,
-    DatasetName,
-    DataSettings,
-    EsmSettings,
-    EvaluationSettings,
-    GateSettings,
-    GatSettings,
-    Group,
-    PretrainSettings,
-)
 
 # Parameters of single notebooks and the setting each replaces.
 VARIATIONS = {
@@ -44,21 +25,21 @@ VARIATIONS = {
 }
 
 
-class Settings(Group):
+class Settings(groups.Group):
     """Everything a run needs; a run writes it beside its results."""
 
     profile: str
     description: str
     seed: int = Field(7, ge=0, strict=True)
-    data: DataSettings
-    backbone: BackboneSettings
-    esm: EsmSettings = EsmSettings()
-    gat: GatSettings = GatSettings()
-    gate: GateSettings = GateSettings()
-    evaluation: EvaluationSettings = EvaluationSettings()
-    compute: ComputeSettings = ComputeSettings()
-    pretrain: PretrainSettings = PretrainSettings()
-    datasets: dict[DatasetName, dict[str, dict[str, Any]]] = Field({}, exclude=True)  # values for one data set only
+    data: groups.DataSettings
+    backbone: groups.BackboneSettings
+    esm: groups.EsmSettings = groups.EsmSettings()
+    gat: groups.GatSettings = groups.GatSettings()
+    gate: groups.GateSettings = groups.GateSettings()
+    evaluation: groups.EvaluationSettings = groups.EvaluationSettings()
+    compute: groups.ComputeSettings = groups.ComputeSettings()
+    pretrain: groups.PretrainSettings = groups.PretrainSettings()
+    datasets: dict[groups.DatasetName, dict[str, dict[str, Any]]] = Field({}, exclude=True)  # values for one data set
     run_name: str
     source_run: str
 
@@ -106,11 +87,7 @@ def profile_names() -> list[str]:
 
 
 def profile_path(profile: str) -> Path:
-    """Return the YAML file of a profile name or of a path to one.
-
-    Raises:
-        SettingsError: if it is neither.
-    """
+    """Return the YAML file of a profile name or of a path to one."""
     path = PROFILES / f"{profile}.yaml"
     path = path if path.exists() else Path(profile)
     if not (path.suffix in {".yaml", ".yml"} and path.is_file()):
@@ -122,21 +99,13 @@ def profile_path(profile: str) -> Path:
 def load_settings(
     profile: str = "demo", *, dataset: str = "", max_proteins: int = -1, seed: int = -1, **others: Any
 ) -> Settings:
-    """Read a profile and apply overrides; an empty string, -1 or None leaves the profile's value.
+    """Read a profile, by name or path, and apply overrides; an empty string, -1 or None leaves the profile's value.
 
-    Args:
-        profile: name of a shipped profile or path of a YAML file.
-        dataset: data set to use instead of the profile's.
-        max_proteins: size of the stratified subset instead of the profile's, 0 for all proteins.
-        seed: seed instead of the profile's.
-        **others: a parameter of ``VARIATIONS``, such as ``gate_rule="sequence_only"``, or a group of settings,
-            ``gate={"rule": "sequence_only"}``, whose values replace the profile's without another name.
-
-    Returns:
-        The validated settings; ``run_name`` is derived from data set, profile, size, variation and seed.
-
-    Raises:
-        SettingsError: if the file, a key or a value is not valid; the message lists every problem.
+    ``others`` are parameters of ``VARIATIONS``, or groups such as ``gate={"rule": "sequence_only"}`` whose values
+    replace the profile's. A parameter that differs from the profile makes a variation of one notebook: it reads what
+    the earlier notebooks of the run without it wrote (``source_run``) and writes under a name of its own
+    (``run_name``), so that no later notebook takes it for the run. What shall reach every notebook belongs into a
+    profile. A SettingsError lists every problem of the file.
     """
     path = profile_path(profile)
     raw = _read_profile(path)
@@ -157,9 +126,8 @@ def load_settings(
                 raw = deep_update(raw, value)
         start = ["" if settings.is_synthetic else settings.data.dataset, path.stem, settings.data.max_proteins]
         ending = f"seed{seed}" if has_seed else ""
-        run, source = ([*start, *words, ending], [*start, ending])
-        names = {"run_name": "-".join(str(word) for word in run if word)}
-        names |= {"source_run": "-".join(str(word) for word in source if word)}
+        parts = {"run_name": [*start, *words, ending], "source_run": [*start, ending]}
+        names = {name: "-".join(str(part) for part in chosen if part) for name, chosen in parts.items()}
         return Settings.model_validate(raw | names)
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, e['loc']))}: {e['msg']} (not {e['input']!r:.60})" for e in error.errors())
@@ -174,18 +142,14 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
 
 def deep_update(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Return ``values`` with ``changes`` put in; where both hold a mapping, key by key."""
-    merged = dict(values)
-    for key, value in changes.items():
-        inside = isinstance(value, dict) and isinstance(values.get(key), dict)
-        merged[key] = deep_update(values[key], value) if inside else value
-    return merged
+    inside = {key for key, value in changes.items() if isinstance(value, dict) and isinstance(values.get(key), dict)}
+    return values | {key: deep_update(values[key], value) if key in inside else value for key, value in changes.items()}
 
 
 class _StrictLoader(yaml.SafeLoader):
     """A YAML loader that refuses a key written twice, of which YAML keeps the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build a mapping, each key once."""
         keys = [str(key.value) for key, _ in node.value]
         if twice := sorted({key for key in keys if keys.count(key) > 1}):
             raise yaml.YAMLError(f"{', '.join(twice)} written twice")

@@ -22,16 +22,9 @@ PARTS = ("tables", "structures", "backbone")
 
 
 def fetch(settings: Settings, only: Sequence[str], structures_from: str, fasta: Path | None) -> int:
-    """Fetch what a profile needs; return 1 when structures failed that may succeed later.
+    """Fetch what a profile needs, or ``only`` some PARTS or files; return 1 when structures failed that may come later.
 
-    Args:
-        settings: the profile.
-        only: some of ``PARTS`` or names of files; empty for all parts.
-        structures_from: alphafold, huggingface, foldcomp, or the path of a folder, tar or zip.
-        fasta: fetch the structures of these proteins, not of the profile's.
-
-    Raises:
-        HaloError: if something cannot be fetched.
+    Structures are from alphafold, huggingface, foldcomp, or a folder, tar or zip; ``fasta`` replaces the proteins.
     """
     parts = set(only or PARTS) & set(PARTS)
     for name in [*set(only).difference(PARTS), *(DATASETS[settings.data.dataset].files if "tables" in parts else ())]:

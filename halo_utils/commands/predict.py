@@ -32,17 +32,9 @@ class LocationPredictor(nn.Module, PyTorchModelHubMixin):
     """A fine-tuned sequence model with all that is needed to use it again.
 
     ``save_pretrained(folder)`` writes what was learned, in float16, beside a ``config.json`` of these arguments;
-    ``from_pretrained`` takes a folder or a hub id.
-
-    Args:
-        locations: the K locations.
-        threshold: probability at and above which a location is predicted.
-        chosen_on: split the threshold was chosen on.
-        backbone: arguments of ``load_esm2``.
-        trainable_layers: encoder layers that have learned.
-        head: arguments of ``RegionClassifier`` behind the layers, or None for the paper's head.
-        reading: ``max_tokens`` and ``truncation``.
-        tokens_per_batch: tokens read at a time.
+    ``from_pretrained`` takes a folder or a hub id. A location is predicted at and above ``threshold``, chosen on split
+    ``chosen_on``; ``backbone`` goes to ``load_esm2``, ``head`` to ``RegionClassifier`` (None: the paper's head),
+    ``reading`` (``max_tokens``, ``truncation``) to ``seen_sequences``.
     """
 
     def __init__(
@@ -81,11 +73,7 @@ class LocationPredictor(nn.Module, PyTorchModelHubMixin):
 
 
 def load_predictor(folder: Path) -> LocationPredictor:
-    """Return a predictor from its directory, in float32 and evaluation mode.
-
-    Raises:
-        DataError: if the directory is not one that ``save_pretrained`` wrote.
-    """
+    """Return a predictor from its directory, in float32 and evaluation mode; DataError if it is none."""
     try:
         with redirect_stdout(StringIO()):  # the hub's mixin prints
             return LocationPredictor.from_pretrained(folder, local_files_only=True).eval().requires_grad_(False)
@@ -97,28 +85,18 @@ def load_predictor(folder: Path) -> LocationPredictor:
 
 
 def locate_proteins(folder: Path, sequences: dict[str, str]) -> pd.DataFrame:
-    """Predict the locations of proteins with a fine-tuned sequence model.
+    """Return locations of proteins, name -> residues, found by the fine-tuned sequence model of a directory.
 
-    Args:
-        folder: directory of the model.
-        sequences: name -> sequence of residues.
-
-    Returns:
-        One row per protein, in the given order: accession, a probability per location, and ``predicted``, the
-        locations at or above the model's threshold joined by ``; ``.
-
-    Raises:
-        DataError: if a name or sequence is not valid, or the directory is not a model.
+    One row per protein, in the given order: accession, a probability per location, and ``predicted``, the locations at
+    or above the model's threshold joined by ``; ``. DataError if a name, a sequence or the directory is not valid.
     """
     for name, residues in sequences.items():
         check_protein("sequences", name, residues)
     model = load_predictor(folder)
     tokens = tokenize(seen_sequences(list(sequences.values()), **model.reading))
-    shares = np.stack([composition(s) for s in sequences.values()])
     reads_shares = getattr(model.model.model, "composition", None) is not None
-    dataset = ProteinDataset(
-        list(sequences), tokens, np.zeros((len(tokens), 0)), None, shares if reads_shares else None
-    )
+    shares = np.stack([composition(s) for s in sequences.values()]) if reads_shares else None
+    dataset = ProteinDataset(list(sequences), tokens, np.zeros((len(tokens), 0)), None, shares)
     sampler, rows = BudgetBatchSampler(dataset.lengths, model.tokens_per_batch, shuffle=False), {}
     loader = DataLoader(dataset, batch_sampler=sampler, collate_fn=collate_proteins)
     for batch, found in inference(loader, lambda b: model(*b.inputs), "32-true", "predict"):

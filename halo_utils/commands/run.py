@@ -1,7 +1,4 @@
-"""Runs notebooks through papermill, refusing unknown parameters and profiles before anything starts.
-
-papermill itself only warns about a misspelt parameter and then runs the defaults.
-"""
+"""Runs notebooks through papermill, refusing unknown parameters, of which papermill only warns, and bad profiles."""
 
 import ast
 import sys
@@ -15,9 +12,6 @@ from halo_utils.core.errors import SettingsError
 from halo_utils.core.files import atomic_path, locked, remove_unfinished
 from halo_utils.core.paths import NOTEBOOKS, shown
 
-# How long to wait for another run of the name: the kernel of a killed one needs a moment to notice and stop.
-PATIENCE_SECONDS = 2
-
 
 def notebooks() -> list[Path]:
     """Return the numbered notebooks in reading order."""
@@ -25,11 +19,7 @@ def notebooks() -> list[Path]:
 
 
 def find_notebook(name: str) -> Path:
-    """Return the notebook whose name starts with ``name`` (``05`` or ``05_halo_ensemble``).
-
-    Raises:
-        SettingsError: if there is none or more than one.
-    """
+    """Return the notebook whose name starts with ``name`` (``05`` or ``05_halo_ensemble``), or a SettingsError."""
     matching = [path for path in notebooks() if path.stem.startswith(Path(name).stem)]
     if len(matching) != 1:
         known = ", ".join(path.stem for path in notebooks())
@@ -38,11 +28,7 @@ def find_notebook(name: str) -> Path:
 
 
 def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
-    """Refuse parameters that the notebook does not declare.
-
-    Raises:
-        SettingsError: naming the unknown ones and listing the valid ones with their defaults.
-    """
+    """Refuse parameters that the notebook does not declare; the SettingsError lists those it does."""
     declared = papermill.inspect_notebook(str(notebook))
     if unknown := sorted(set(parameters) - set(declared)):
         valid = ", ".join(f"{name} (default {value['default']})" for name, value in declared.items())
@@ -53,23 +39,13 @@ def run_notebook(notebook: Path, output: Path, parameters: dict[str, Any]) -> Pa
     """Execute one notebook; the executed copy appears at ``output`` only when it succeeded.
 
     Where a cell fails, the notebook up to the failure is kept as ``<output>.failed.ipynb`` for reading.
-
-    Raises:
-        SettingsError: for an unknown parameter or an invalid profile.
-        papermill.PapermillExecutionError: if a cell fails.
     """
     check_parameters(notebook, parameters)
     output.parent.mkdir(parents=True, exist_ok=True)
+    quiet = {"extra_arguments": ["--IPKernelApp.log_level=50"], "progress_bar": sys.stderr.isatty()}
     with atomic_path(output) as temporary:
         try:
-            papermill.execute_notebook(
-                str(notebook),
-                str(temporary),
-                parameters,
-                kernel_name="python3",
-                extra_arguments=["--IPKernelApp.log_level=50"],
-                progress_bar=sys.stderr.isatty(),
-            )
+            papermill.execute_notebook(str(notebook), str(temporary), parameters, kernel_name="python3", **quiet)
         except papermill.PapermillExecutionError:
             temporary.replace(output.with_suffix(".failed.ipynb"))
             raise
@@ -91,24 +67,14 @@ def literal(text: str) -> Any:
 
 
 def run_notebooks(parameters: dict[str, Any], notebook: str = "", output: Path | None = None) -> None:
-    """Run all notebooks of a profile in order, or one; one run of a name at a time.
-
-    Args:
-        parameters: of the notebooks, ``profile`` among them.
-        notebook: number or name of the only one to run.
-        output: where its executed copy goes.
-
-    Raises:
-        SettingsError: for an unknown notebook or parameter, or an invalid profile.
-        BusyError: if a run of the same name is under way.
-        papermill.PapermillExecutionError: if a cell fails.
-    """
+    """Run a profile's notebooks in order, or only ``notebook``, copied to ``output``; one run of a name at once."""
     chosen = [find_notebook(notebook)] if notebook else notebooks()
     overrides = ("profile", "dataset", "max_proteins", "seed", *VARIATIONS)
     settings = load_settings(**{name: parameters[name] for name in overrides if name in parameters})
     for path in chosen:
         check_parameters(path, parameters)
-    with locked(settings.paths.work / "run.lock", f"run {settings.run_name}", patience=PATIENCE_SECONDS):
+    # Two seconds: the kernel of a killed run of the name needs a moment to notice and stop.
+    with locked(settings.paths.work / "run.lock", f"run {settings.run_name}", patience=2):
         paths = settings.paths.make()
         for folder in (paths.work, paths.results, paths.figures):
             remove_unfinished(folder)

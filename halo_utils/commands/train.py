@@ -8,26 +8,17 @@ from halo_utils.core.files import write_json
 from halo_utils.runs.artifacts import load_table
 from halo_utils.runs.recipe import graph_data, train_gat, train_sequence_model
 
-MODELS = ("esm", "gat", "pair")
-
 
 def train(settings: Settings, model: str, pair: int | None = None, output: Path | None = None) -> None:
-    """Train one model of a profile where its notebook looks for it.
+    """Train one model of a profile where its notebook looks for it; the validation score goes to ``output`` as JSON.
 
-    Args:
-        settings: the profile.
-        model: ``esm``, the sequence model; ``gat``, the graph network at the profile's fixed weights; ``pair``, one
-            pair of the weight grid, as a job of its own.
-        pair: position in the grid, from 0.
-        output: JSON file for the validation score.
-
-    Raises:
-        SettingsError: if there is no such model or pair.
+    ``model`` is ``esm``, the sequence model; ``gat``, the graph network at the profile's fixed weights; or ``pair``,
+    position ``pair`` of the weight grid, from 0, as a job of its own.
     """
     weights = settings.gat.weights
-    if model not in MODELS:
-        raise SettingsError(f"unknown model {model!r}: use one of {', '.join(MODELS)}")
-    if model == "pair" and not 0 <= (-1 if pair is None else pair) < len(weights.pairs):
+    if model not in ("esm", "gat", "pair"):
+        raise SettingsError(f"unknown model {model!r}: use one of esm, gat, pair")
+    if model == "pair" and pair not in range(len(weights.pairs)):
         raise SettingsError(
             f"pair {pair} is not in the weight grid of {settings.profile}: 0 to {len(weights.pairs) - 1}"
         )
@@ -38,8 +29,7 @@ def train(settings: Settings, model: str, pair: int | None = None, output: Path 
     else:
         data = graph_data(settings, table, "finetuned")
         coord, bio = weights.pairs[pair] if model == "pair" else (weights.coord, weights.bio)
-        epochs = weights.grid_epochs if model == "pair" else None
-        run = train_gat(settings, data, (coord, 1.0, bio), epochs=epochs)
+        run = train_gat(settings, data, (coord, 1.0, bio), epochs=weights.grid_epochs if model == "pair" else None)
     score = float(run.history["val_macro_f1"].max())
     print(f"{model}: best validation macro F1 {score:.3f} in epoch {run.best_epoch}")
     if output is not None:

@@ -22,26 +22,15 @@ POLARITY = {
 STAND_INS = {"U": "C", "O": "K", "B": "DN", "Z": "EQ", "X": STANDARD}
 
 
-def charge_at(letter: str, ph: float = PH) -> float:
-    """Return the mean side-chain charge of an amino acid, in elementary charges.
-
-    Source: Henderson-Hasselbalch with the side-chain pKa of Bjellqvist et al. 1993 (Biopython).
-    """
-    if letter in positive_pKs:
-        return 1.0 / (1.0 + 10 ** (ph - positive_pKs[letter]))
-    if letter in negative_pKs:
-        return -1.0 / (1.0 + 10 ** (negative_pKs[letter] - ph))
-    return 0.0
-
-
 def raw_properties() -> dict[str, tuple[float, float, float, float]]:
     """Return hydropathy, charge at pH 7, polarity and residue mass (dalton) of the 20 amino acids.
 
-    Source: hydropathy Kyte and Doolittle 1982; charge Bjellqvist et al. 1993; polarity Grantham 1974; mass
-    IUPAC average masses less one water. Hydropathy, pKa and masses are taken from Biopython's tables.
+    Source: hydropathy Kyte and Doolittle 1982; pKa Bjellqvist et al. 1993; polarity Grantham 1974; mass IUPAC average
+    masses less one water. All but polarity are Biopython's tables.
     """
-    mass = IUPACData.protein_weights
-    return {a: (kd[a], charge_at(a), POLARITY[a], mass[a] - WATER_DALTON) for a in STANDARD}
+    mass, charge = IUPACData.protein_weights, {a: 1.0 / (1.0 + 10 ** (PH - pk)) for a, pk in positive_pKs.items()}
+    charge |= {a: -1.0 / (1.0 + 10 ** (pk - PH)) for a, pk in negative_pKs.items()}  # Henderson-Hasselbalch
+    return {a: (kd[a], charge.get(a, 0.0), POLARITY[a], mass[a] - WATER_DALTON) for a in STANDARD}
 
 
 @cache
@@ -57,20 +46,15 @@ def _table() -> np.ndarray:
 
 
 def biochemistry(sequence: str) -> np.ndarray:
-    """Return the standardised properties of L residues, [L, 4] float32 in the order of PROPERTIES.
+    """Return the properties of L residues, [L, 4] float32 in the order of PROPERTIES; U, O, B, Z, X as STAND_INS says.
 
-    Each property has mean 0 and variance 1 over the 20 amino acids, so that dalton and charges meet on one scale;
-    U, O, B, Z and X are read as ``STAND_INS`` says.
+    Each has mean 0 and variance 1 over the 20 amino acids, so that dalton and charges meet on one scale.
     """
     return _table()[np.frombuffer(sequence.encode("ascii"), dtype=np.uint8)]
 
 
 def composition(sequence: str, n_end: int = 50, c_end: int = 30) -> np.ndarray:
-    """Return composition features of a sequence, [61] float32.
-
-    Shares of the 20 amino acids in the whole protein, in its first ``n_end`` and its last ``c_end``
-    residues, and the decimal logarithm of its length.
-    """
+    """Return shares of amino acids in all, the first and the last residues, and log10 of the length, [61] float32."""
     regions = (sequence, sequence[:n_end], sequence[-c_end:])
     shares = [[region.count(a) / len(region) for a in STANDARD] for region in regions]
     return np.array([*np.concatenate(shares), np.log10(len(sequence))], dtype=np.float32)

@@ -1,8 +1,4 @@
-"""ESM-2 backbones: loading, tokens, and the split into a frozen trunk and a trainable top.
-
-Loading goes through Hugging Face's ``from_pretrained`` for hub ids and local directories alike; the named
-source ``random`` makes the same architecture with random weights. Source: Lin et al. 2023.
-"""
+"""ESM-2 backbones (Lin et al. 2023): loading, tokens, and the split into a frozen trunk and a trainable top."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -25,52 +21,27 @@ VOCABULARY_SIZE = 33
 
 
 def esm2_config(layers: int, width: int, heads: int, ffn_ratio: int = 4, init_std: float = 0.02) -> EsmConfig:
-    """Return an ESM-2 configuration of the given shape: rotary positions, no dropout, token dropout.
-
-    Raises:
-        SettingsError: if the width is not a multiple of twice the heads, which rotary positions need.
-    """
+    """Return an ESM-2 configuration: rotary positions, no dropout, token dropout; SettingsError for an odd shape."""
     if width % (2 * heads):
         raise SettingsError(
             f"backbone width {width} must be a multiple of twice its heads ({heads}), for rotary positions"
         )
-    return EsmConfig(
-        vocab_size=VOCABULARY_SIZE,
-        hidden_size=width,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        intermediate_size=ffn_ratio * width,
-        position_embedding_type="rotary",
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        max_position_embeddings=1026,
-        emb_layer_norm_before=False,
-        token_dropout=True,
-        initializer_range=init_std,
-        layer_norm_eps=1e-5,
-        pad_token_id=1,
-        mask_token_id=32,
-    )
+    shape = {"hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": heads}
+    shape |= {"intermediate_size": ffn_ratio * width, "initializer_range": init_std, "layer_norm_eps": 1e-5}
+    dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "token_dropout": True}
+    tokens = {"vocab_size": VOCABULARY_SIZE, "pad_token_id": 1, "mask_token_id": 32, "max_position_embeddings": 1026}
+    return EsmConfig(position_embedding_type="rotary", emb_layer_norm_before=False, **shape, **dropout, **tokens)
 
 
 def load_esm2(
     source: str, *, revision: str | None = None, shape: Mapping[str, Any] | None = None, seed: int = 7
 ) -> EsmModel:
-    """Return an ESM-2 in evaluation mode, float32, without a pooler.
+    """Return an ESM-2 in evaluation mode, float32, without a pooler; a SettingsError says what cannot be loaded.
 
-    Args:
-        source: Hugging Face hub id, local Hugging Face directory (absolute, or relative to the repository), or
-            ``random`` for random weights.
-        revision: commit of the hub repository.
-        shape: arguments of ``esm2_config``, needed for ``random``.
-        seed: seed of the random weights; unused for pre-trained ones.
-
-    Raises:
-        SettingsError: if a hub id or directory cannot be loaded; the message names it and the remedies.
+    ``source`` is a hub id (at commit ``revision``), a local Hugging Face directory, absolute or relative to the
+    repository, or ``random``: weights of ``seed`` in the ``shape`` that ``esm2_config`` takes.
     """
     if source == "random":
-        if shape is None:
-            raise SettingsError("backbone.source 'random' needs backbone.random (layers, width, heads)")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return EsmModel(esm2_config(**shape), add_pooling_layer=False).eval()
@@ -84,35 +55,7 @@ def load_esm2(
             " Hugging Face hub that is reachable or cached, or a local directory with config.json and"
             " model.safetensors"
         ) from error
-    _check_esm2(source, model)
-    return model.float().eval()
-
-
-def backbone_folder(source: str) -> Path | None:
-    """Return the local directory that ``source`` names, or None for a hub id.
-
-    Raises:
-        SettingsError: if it is a directory without config.json or without weights as safetensors; pickled weights
-            are never read.
-    """
-    folder = REPOSITORY / source
-    if not folder.is_dir():
-        return None
-    missing = [] if (folder / "config.json").is_file() else ["config.json"]
-    if not list(folder.glob("model*.safetensors")):
-        missing.append("model.safetensors")
-    if missing:
-        pickled = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt"))
-        hint = f"; {', '.join(pickled)} is not read, because a pickle can run code: convert it" if pickled else ""
-        raise SettingsError(
-            f"backbone directory {source!r} lacks {', '.join(missing)}: expected what save_pretrained writes{hint}"
-        )
-    return folder
-
-
-def _check_esm2(source: str, model: EsmModel) -> None:
-    """Refuse a checkpoint that the packed encoder does not compute: other alphabet, positions or embeddings."""
-    config = model.config
+    config = model.config  # the packed encoder computes no other alphabet, positions or embeddings
     if config.vocab_size != VOCABULARY_SIZE or config.position_embedding_type != "rotary":
         raise SettingsError(
             f"backbone {source!r} has {config.vocab_size} tokens and {config.position_embedding_type} positions;"
@@ -124,6 +67,22 @@ def _check_esm2(source: str, model: EsmModel) -> None:
                 f"backbone {source!r} has {name}={getattr(config, name)} in its config.json; expected {expected}, as in"
                 " every published ESM-2: use one of those, or correct config.json if it is one"
             )
+    return model.float().eval()
+
+
+def backbone_folder(source: str) -> Path | None:
+    """Return the local directory of ``source``, None for a hub id; SettingsError if it lacks a file or is pickled."""
+    folder = REPOSITORY / source
+    if not folder.is_dir():
+        return None
+    needed = {"config.json": "config.json", "model.safetensors": "model*.safetensors"}  # weights may lie in parts
+    if missing := [name for name, pattern in needed.items() if not any(folder.glob(pattern))]:
+        pickled = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt"))
+        hint = f"; {', '.join(pickled)} is not read, because a pickle can run code: convert it" if pickled else ""
+        raise SettingsError(
+            f"backbone directory {source!r} lacks {', '.join(missing)}: expected what save_pretrained writes{hint}"
+        )
+    return folder
 
 
 def tokenize(sequences: Sequence[str]) -> list[Tensor]:
@@ -133,46 +92,24 @@ def tokenize(sequences: Sequence[str]) -> list[Tensor]:
 
 
 def pad(tokens: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return proteins as one rectangle, and where it holds tokens.
-
-    Args:
-        tokens: B tensors, [T_b] int64 tokens or [T_b, D] states.
-
-    Returns:
-        [B, T] or [B, T, D], zeros beyond a protein's end, and the token mask [B, T] bool.
-    """
+    """Return B proteins, [T_b] tokens or [T_b, D] states, as [B, T] or [B, T, D] with zeros, and their mask [B, T]."""
     lengths = torch.tensor([len(t) for t in tokens])
     padded = pad_sequence(list(tokens), batch_first=True)
     return padded, torch.arange(padded.shape[1])[None] < lengths[:, None]
 
 
 def residues_of(states: Tensor, token_mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the states of residues, [B, L, D], and the residue mask [B, L]: <cls> and <eos> are left out.
-
-    Args:
-        states: [B, T, D] states of tokens, T = L + 2.
-        token_mask: [B, T] bool.
-    """
+    """Return states [B, L, D] and mask [B, L] of residues from those of T = L + 2 tokens: without <cls> and <eos>."""
     return states[:, 1:-1], token_mask[:, 2:]  # a residue's next token is there: another residue or <eos>
 
 
 class SplitEsm2(nn.Module):
     """ESM-2 as a frozen trunk and a top that learns; one after the other they are the whole model, bit for bit.
 
-    The trunk keeps the embeddings and the first layers; the top holds the last ``trainable_layers`` layers and the
-    last norm. Exact because ESM-2 uses no dropout and adds rotary positions inside every layer. What a frozen trunk
-    gives is computed once per protein and kept (``training.embed``).
-
-    Args:
-        esm2: whole backbone; copied, not changed.
-        trainable_layers: layers of the top, or ``all``, which also lets the embeddings learn.
-
-    Attributes:
-        width: channels D of a residue's state.
-        trunk_is_frozen: whether the trunk has nothing to learn.
-
-    Raises:
-        SettingsError: if there are fewer layers than asked for.
+    The trunk keeps the embeddings and the first layers; the top holds the last ``trainable_layers`` layers and the last
+    norm. Exact because ESM-2 uses no dropout and adds rotary positions inside every layer. What a frozen trunk gives is
+    computed once per protein and kept (``training.embed``). ``width`` is D; ``trainable_layers`` may be ``all``, which
+    lets the embeddings learn too and leaves no trunk frozen. ``esm2`` is copied, not changed.
     """
 
     def __init__(self, esm2: EsmModel, trainable_layers: int | str = 2) -> None:

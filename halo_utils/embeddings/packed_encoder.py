@@ -1,8 +1,4 @@
-"""ESM-2's encoder over packed proteins: the proteins of a batch lie end to end, and no padding is ever computed.
-
-The weights and modules are those of Hugging Face's ``EsmModel``; only the way through them is our own. Linear layers
-and norms see one long [N, D] matrix, attention runs inside each protein. Source: Lin et al. 2023 (ESM-2).
-"""
+"""ESM-2's encoder (Lin et al. 2023) over packed proteins: those of a batch lie end to end, no padding is computed."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -20,15 +16,10 @@ MASK = 32  # id of <mask>
 
 
 class PackedEncoder(nn.Module):
-    """Some consecutive layers of an ESM-2, with the embeddings before or the last norm after them, or both.
+    """Layers ``start`` to ``stop`` of an ESM-2, with the embeddings before the first and the norm after the last.
 
-    Args:
-        model: whole backbone, in evaluation mode; its modules are taken over, not copied.
-        start: first layer.
-        stop: layer after the last one.
-
-    Attributes:
-        compiled: fuse the arithmetic of a layer with ``torch.compile``; the first batch then takes a minute.
+    Hugging Face's modules are taken over, not copied; the way through them is our own. ``compiled`` fuses the
+    arithmetic of a layer with ``torch.compile``; the first batch then takes a minute.
     """
 
     def __init__(self, model: EsmModel, start: int, stop: int) -> None:
@@ -39,43 +30,34 @@ class PackedEncoder(nn.Module):
         self.embeddings = model.embeddings.word_embeddings if start == 0 else None
         self.norm = model.encoder.emb_layer_norm_after if stop == count else None
         self.heads = model.config.num_attention_heads
-        self.head_width = model.config.hidden_size // self.heads
-        self.register_buffer("frequency", rotary_frequencies(model), persistent=False)
+        # Rotary frequencies, [d / 2] for d channels of a head, are read, not computed: published checkpoints store them
+        # rounded to float16 and were trained with those. Early versions of transformers 5 hold one copy per layer.
+        rotary = getattr(model, "rotary_embeddings", None) or model.encoder.layer[0].attention.self.rotary_embeddings
+        self.register_buffer("frequency", rotary.inv_freq.detach().float().clone(), persistent=False)
 
     def forward(self, x: Tensor, token_mask: Tensor) -> Tensor:
-        """Return the states after the last layer, [B, T, D] with zeros on padding.
-
-        Args:
-            x: [B, T] int64 tokens where the embeddings belong to this part, else [B, T, D] states.
-            token_mask: [B, T] bool, true at tokens, which fill every row from its start.
-        """
+        """Return states [B, T, D], 0 on padding, from tokens [B, T] or states, and their mask [B, T], left-filled."""
         states = self.packed(x[token_mask], token_mask.sum(dim=1).tolist())
         padded = states.new_zeros(*token_mask.shape, states.shape[-1])
         padded[token_mask] = states
         return padded
 
     def packed(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Return the states after the last layer, [N, D], of proteins that lie end to end.
-
-        Args:
-            x: [N] int64 tokens or [N, D] states; N = sum(lengths).
-            lengths: tokens per protein, [B].
-        """
+        """Return states [N, D] of proteins end to end from tokens [N] or states [N, D]; N is the sum of ``lengths``."""
         if self.embeddings is not None:
             x = self._embed(x, lengths)
         position = torch.cat([torch.arange(n, device=x.device) for n in lengths])
         angle = position[:, None] * self.frequency  # [N, d / 2]
         turn = torch.cat([angle, angle], dim=1)[:, None]  # [N, 1, d]
         cos, sin = turn.cos(), turn.sin()
+        before, after = compiled_parts() if self.compiled else (before_attention, after_attention)
         for layer in self.layers:
-            x = self._layer(layer, x, cos, sin, lengths)
+            query, key, value = before(layer, x, cos, sin, self.heads)
+            x = after(layer, x, attend(query, key, value, lengths))
         return x if self.norm is None else self.norm(x)
 
     def _embed(self, tokens: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Return the embeddings, [N, D], with ESM-2's token dropout: masks are zeros, the rest is scaled up for them.
-
-        The scale makes up for the share of masks in a protein, relative to the share of the pre-training.
-        """
+        """Return embeddings, [N, D], with ESM-2's token dropout: masks are zeros, the rest is scaled up for them."""
         x, masked = self.embeddings(tokens), tokens == MASK
         if not masked.any():
             return x * UNMASKED_SHARE
@@ -84,22 +66,6 @@ class PackedEncoder(nn.Module):
         masks = torch.zeros(len(sizes), device=tokens.device).index_add_(0, owner, masked.float())
         scale = (UNMASKED_SHARE / (1 - masks / sizes))[owner]
         return x.masked_fill(masked[:, None], 0.0) * scale[:, None]
-
-    def _layer(self, layer: nn.Module, x: Tensor, cos: Tensor, sin: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Return x after attention and feed-forward, each normed before and added after."""
-        before, after = compiled_parts() if self.compiled else (before_attention, after_attention)
-        query, key, value = before(layer, x, cos, sin, self.heads)
-        return after(layer, x, attend(query, key, value, lengths))
-
-
-def rotary_frequencies(model: EsmModel) -> Tensor:
-    """Return the model's own rotary frequencies, [d / 2] float32, for d channels of a head.
-
-    They are read and not computed: published checkpoints store them rounded to float16 and were trained with those,
-    and transformers keeps what it loads. Early versions of transformers 5 hold one copy per layer.
-    """
-    rotary = getattr(model, "rotary_embeddings", None) or model.encoder.layer[0].attention.self.rotary_embeddings
-    return rotary.inv_freq.detach().float().clone()
 
 
 def before_attention(

@@ -10,13 +10,9 @@ PAPER_TOKENS = 1024  # section 2.1
 
 
 def seen_residues(length: int, max_tokens: int = PAPER_TOKENS, truncation: str = "head") -> np.ndarray:
-    """Return the 0-based indices of the residues a model of ``max_tokens`` reads, [N] int64, increasing.
+    """Return the 0-based indices of the residues that a model of ``max_tokens`` reads, [N] int64, increasing.
 
-    Args:
-        length: residues of the protein.
-        max_tokens: tokens of the model, special tokens included.
-        truncation: ``head`` keeps the start (paper); ``head_tail`` cuts the middle out, as in DeepLoc 2.0,
-            because sorting signals sit at both ends.
+    ``head`` keeps the start (paper); ``head_tail`` cuts the middle out, because sorting signals sit at both ends.
     """
     room = max_tokens - SPECIAL_TOKENS
     if length <= room:
@@ -41,18 +37,10 @@ def seen_sequences(sequences: Iterable[str], max_tokens: int = PAPER_TOKENS, tru
 def read_share(
     table: pd.DataFrame, report: pd.DataFrame, max_tokens: int = PAPER_TOKENS, truncation: str = "head"
 ) -> pd.DataFrame:
-    """Return, per split, how much of its proteins the models read.
+    """Return how much of its proteins the models read, one row per split; ``report`` is from ``store_structures``.
 
-    Args:
-        table: dataset table.
-        report: from ``structures.store.store_structures``.
-        max_tokens: tokens of the model.
-        truncation: what becomes of longer proteins.
-
-    Returns:
-        One row per split: proteins, tokens, truncation, cut (share of proteins that do not fit), residues_read (share
-        of all residues), paper_tokens and paper_cut (the same share with the paper's tokens), structures,
-        contacts_read (share of the contacts of whole structures; NaN without any).
+    Cut and paper_cut are shares of proteins too long for ``max_tokens`` and for the paper's; residues_read and
+    contacts_read are shares of all, NaN without structures.
     """
     size, room = table["sequence"].str.len(), max_tokens - SPECIAL_TOKENS
     matched = table[["accession", "split"]].merge(report[report["status"] == "matched"], validate="1:1")
@@ -62,8 +50,7 @@ def read_share(
         row = {"split": split, "proteins": len(lengths), "tokens": max_tokens, "truncation": truncation}
         row |= {"cut": (lengths > room).mean(), "residues_read": lengths.clip(upper=room).sum() / lengths.sum()}
         row |= {"paper_tokens": PAPER_TOKENS, "paper_cut": (lengths > PAPER_TOKENS - SPECIAL_TOKENS).mean()}
-        row |= {"structures": len(structures)}
         contacts = structures[["contacts", "contacts_read"]].sum()
         share = contacts["contacts_read"] / contacts["contacts"] if contacts["contacts"] else np.nan
-        rows.append(row | {"contacts_read": share})
+        rows.append(row | {"structures": len(structures), "contacts_read": share})
     return pd.DataFrame(rows)

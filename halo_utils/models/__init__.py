@@ -1,1 +1,1 @@
-"""Every network, one file each, built from plain arguments."""
+"""Every network, built from plain arguments, and the gate that joins two."""

@@ -1,20 +1,31 @@
 """The sequence model of HALO: ESM-2, attention pooling over residues, a linear head (section 2.1, Fig. 2)."""
 
+import torch
 from torch import Tensor, nn
 from transformers import EsmModel
 
 from halo_utils.embeddings.esm2 import SplitEsm2, residues_of
-from halo_utils.models.pooling import AttentionPooling
+
+
+class AttentionPooling(nn.Module):
+    """Softmax over residues, ``a_i = softmax_i(w . h_i + b)``, then the weighted sum ``z = sum_i a_i h_i``."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(width, 1)
+
+    def weights(self, states: Tensor, residue_mask: Tensor) -> Tensor:
+        """Return attention [B, L] float32, of sum 1 and 0 on padding, from states [B, L, D] and their mask [B, L]."""
+        scores = self.score(states)[..., 0].float()  # [B, L]
+        return scores.masked_fill(~residue_mask, -torch.inf).softmax(dim=1)
+
+    def forward(self, states: Tensor, residue_mask: Tensor) -> Tensor:
+        """Return one vector per protein, [B, D], from ``states`` [B, L, D] and ``residue_mask`` [B, L]."""
+        return torch.einsum("bl,bld->bd", self.weights(states, residue_mask).to(states.dtype), states)
 
 
 class EsmClassifier(nn.Module):
-    """Fine-tuned ESM-2: its last layers learn, attention pools the residues, one linear layer gives the logits.
-
-    Args:
-        esm2: whole backbone; copied, not changed.
-        n_locations: K.
-        trainable_layers: encoder layers that learn, or ``all`` (embeddings included).
-    """
+    """Fine-tuned ESM-2, whose last ``trainable_layers`` learn, attention pooling and one linear layer for K logits."""
 
     def __init__(self, esm2: EsmModel, n_locations: int, trainable_layers: int | str = 2) -> None:
         super().__init__()
@@ -23,11 +34,6 @@ class EsmClassifier(nn.Module):
         self.head = nn.Linear(self.encoder.width, n_locations)
 
     def forward(self, tokens: Tensor, token_mask: Tensor) -> Tensor:
-        """Return logits, [B, K].
-
-        Args:
-            tokens: [B, T] int64, or [B, T, D] float32 output of the frozen trunk.
-            token_mask: [B, T] bool, true where there is a token.
-        """
+        """Return logits, [B, K], from tokens [B, T] or trunk states [B, T, D], and their mask [B, T] bool."""
         states, residue_mask = residues_of(self.encoder(tokens, token_mask), token_mask)  # [B, L, D], [B, L]
         return self.head(self.pooling(states, residue_mask))

@@ -1,8 +1,4 @@
-"""The graph attention network of HALO and its weighted node features (section 2.2, Fig. 3).
-
-Layer pattern from the released model class: GATConv layers with concatenated heads, batch norm, ELU and dropout,
-a last single-head layer that gives K values per node, mean pooling over nodes.
-"""
+"""The graph attention network of HALO and its weighted node features (section 2.2, Fig. 3)."""
 
 import torch
 import torch.nn.functional as F
@@ -14,12 +10,9 @@ Weights = tuple[float, float, float]  # of coordinates, embedding and biochemist
 
 
 class FeatureWeights(nn.Module):
-    """Multiplies the three groups of node features by one weight each.
+    """Multiplies the three groups of node features, ``widths`` channels each, by one weight each.
 
-    Args:
-        widths: channels of coordinates, embedding and biochemistry.
-        weights: starting values, not negative; the released checkpoint is named for the default.
-        learned: train them; they stay positive through a softplus and cannot start at exactly 0.
+    ``learned`` weights are trained; they stay positive through a softplus and cannot start at exactly 0.
     """
 
     def __init__(self, widths: tuple[int, int, int], weights: Weights = (0.5, 1.0, 0.5), learned: bool = False) -> None:
@@ -42,17 +35,9 @@ class FeatureWeights(nn.Module):
 
 
 class GatClassifier(nn.Module):
-    """Graph attention network over residues; the defaults are the paper's.
+    """Graph attention network over residues; the defaults are the paper's, the layer pattern is the released class's.
 
-    Args:
-        widths: channels of coordinates, embedding and biochemistry; 320 fits the 8M ESM-2.
-        n_locations: K.
-        layers: GATConv layers, the last one included.
-        heads: attention heads of all but the last layer.
-        hidden: channels per head.
-        dropout: share of channels left out after every hidden layer in training.
-        weights: weights of the three groups of features.
-        learned_weights: train the weights.
+    ``layers`` counts the last one, which has a single head; ``hidden`` is channels per head; D = 320 is the 8M ESM-2's.
     """
 
     def __init__(
@@ -70,8 +55,8 @@ class GatClassifier(nn.Module):
         self.feature_weights = FeatureWeights(widths, weights, learned_weights)
         self.dropout = dropout
         width = hidden * heads
-        sizes = [sum(widths)] + [width] * (layers - 1)
-        self.convs = nn.ModuleList(GATConv(n_in, hidden, heads=heads) for n_in in sizes[:-1])
+        sizes = [sum(widths)] + [width] * (layers - 2)
+        self.convs = nn.ModuleList(GATConv(n_in, hidden, heads=heads) for n_in in sizes)
         self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in self.convs)
         self.last = GATConv(width, n_locations, heads=1, concat=False)
 

@@ -1,8 +1,4 @@
-"""HALO's gate: the sequence model decides when confident, the graph model is asked when it is not.
-
-Arithmetic on two probability matrices, nothing else. Source: paper section 2.3; released code, HALO.py of commit
-498afbb, for the rule ``released_code``.
-"""
+"""HALO's gate: the sequence model decides when confident, the graph model is asked when it is not (section 2.3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,14 +25,10 @@ class Decision(IntEnum):
 
 @dataclass(frozen=True)
 class GateResult:
-    """Outcome of the gate.
+    """Final labels [B, K] bool, the ``Decision`` behind each [B, K] int8, and scores [B, K] float64 for rankings.
 
-    Attributes:
-        labels: [B, K] bool, final labels.
-        decision: [B, K] int8, values of ``Decision``.
-        score: [B, K] float64 for ranking metrics: the sequence probability, and for a vetoed label a value below
-            the sequence threshold that grows with the graph model's probability. The paper reports a ROC AUC
-            for HALO without saying on what; this choice keeps the ranking consistent with the labels.
+    The score is the sequence probability, and for a vetoed label a value below the sequence threshold that grows with
+    the graph model's probability: the paper does not say on what its ROC AUC is, and this one agrees with the labels.
     """
 
     labels: np.ndarray
@@ -56,19 +48,11 @@ def halo_gate(
 ) -> GateResult:
     """Apply the gate; it may remove a label the sequence model predicts, and never adds one.
 
-    Args:
-        esm_prob: [B, K] probabilities of the fine-tuned sequence model.
-        gat_prob: [B, K] probabilities of the graph model, rows of the same proteins.
-        has_structure: [B] bool; a protein without structure runs sequence-only.
-        esm_threshold: the sequence model predicts a label at or above it; lower edge of the band.
-        gat_threshold: the graph model predicts a label at or above it.
-        confident: upper edge of the band, where the sequence model starts to decide alone.
-        rule: ``paper``: a label is uncertain below ``confident``. ``released_code``: all labels of a protein are,
-            when any of its probabilities lies strictly between 0.40 and 0.50; the code's constants replace the
-            thresholds. ``sequence_only``: none is.
-
-    Raises:
-        ValueError: if shapes differ.
+    Both models give [B, K] probabilities of the same proteins and predict a label at or above their thresholds; without
+    ``has_structure``, [B] bool, a protein runs sequence-only. Under the rule ``paper`` a label is uncertain below
+    ``confident``; under ``released_code`` (HALO.py, commit 498afbb) all labels of a protein are, when any of its
+    probabilities lies strictly between 0.40 and 0.50, and the code's constants are thresholds; under ``sequence_only``
+    none.
     """
     esm_prob, gat_prob, has_structure = np.asarray(esm_prob), np.asarray(gat_prob), np.asarray(has_structure, bool)
     if esm_prob.shape != gat_prob.shape or has_structure.shape != esm_prob.shape[:1]:
@@ -94,11 +78,7 @@ def halo_gate(
 
 
 def decision_counts(decision: np.ndarray, y: np.ndarray, locations: Sequence[str]) -> pd.DataFrame:
-    """Return, per location and decision, the labels decided and how many of them are true.
-
-    Returns:
-        Columns location, decision, labels, true; ``negative`` rows count true labels that are missed.
-    """
+    """Return location, decision, labels (decided so) and true (of these); ``negative`` rows count missed labels."""
     rows = []
     for k, location in enumerate(locations):
         for code in Decision:
@@ -113,18 +93,9 @@ def asked_labels(decision: np.ndarray) -> np.ndarray:
 
 
 def random_veto(decision: np.ndarray, draws: int = 1000, seed: int = 0) -> np.ndarray:
-    """Return random vetoes of the size of the gate's: as many asked labels dropped, each set equally likely.
+    """Return ``draws`` random vetoes as large as the gate's, [R, A] bool: whether each of ``asked_labels`` is dropped.
 
-    Any veto can raise precision and subset accuracy, because labels in the band are often false; what a second
-    opinion knows is what it gains beyond these.
-
-    Args:
-        decision: [B, K] values of ``Decision``.
-        draws: R.
-        seed: seed of the draws.
-
-    Returns:
-        [R, A] bool, whether each of ``asked_labels`` is dropped; all other labels stay as the gate left them.
+    Labels in the band are often false, so any veto can raise precision; a second opinion knows what it gains beyond.
     """
     asked, vetoed = len(asked_labels(decision)), int((decision == Decision.VETOED).sum())
     order = np.random.default_rng([seed, 60]).random((draws, asked)).argsort(axis=1)

@@ -6,20 +6,12 @@ from torch import Tensor, nn
 
 
 class FocalLoss(nn.Module):
-    """Binary focal loss, mean over proteins and locations: ``alpha (1 - p_t)^gamma BCE``.
+    """Binary focal loss, mean over proteins and locations: ``alpha (1 - p_t)^gamma BCE`` (Lin et al. 2017, eq. 5).
 
-    With ``n_locations`` every location k owns a learnable threshold tau_k, and its probability is
-    sigmoid(logit - logit(tau_k)): it crosses one half where the plain probability crosses tau_k. The paper asks
-    for "a focal loss that uses a learnable threshold" (section 2.2) without a formula; this one is smooth,
-    exact at the decision, and adds one number per location. A bias in the last layer can do the same, so
-    nothing is gained in what the network can express.
-
-    Args:
-        gamma: focusing exponent; 0 gives binary cross-entropy times alpha.
-        alpha: factor of the whole loss.
-        n_locations: K for learnable thresholds, None for none.
-
-    Source: Lin et al. 2017, "Focal Loss for Dense Object Detection", equation 5.
+    With ``n_locations`` every location k owns a learnable threshold tau_k, and its probability is sigmoid(logit -
+    logit(tau_k)): it crosses one half where the plain probability crosses tau_k. The paper asks for "a focal loss that
+    uses a learnable threshold" (section 2.2) without a formula; this one is smooth, exact at the decision, and adds one
+    number per location. A bias in the last layer can do the same, so the network can express no more.
     """
 
     def __init__(self, gamma: float = 2.0, alpha: float = 1.0, n_locations: int | None = None) -> None:

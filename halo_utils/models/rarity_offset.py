@@ -1,8 +1,4 @@
-"""Logits that start at how rare a location is. Not in the paper.
-
-Source: Menon et al. 2021, "Long-tail learning via logit adjustment", equation 10; they leave the offset out of
-predictions, which shifts probabilities, and here it stays in.
-"""
+"""Logits that start at how rare a location is. Not in the paper."""
 
 from typing import Any
 
@@ -12,13 +8,10 @@ from torch import Tensor, nn
 
 
 class RarityOffset(nn.Module):
-    """Any classifier with a constant added to its logits, in training and in prediction alike.
+    """A classifier with a constant, [K] float32, added to its logits, in training and in prediction alike.
 
-    The network then need not learn that rare locations are rare, and probabilities keep their scale.
-
-    Args:
-        model: maps its inputs to logits [B, K].
-        offset: [K] float32, such as a share of ``log_odds``.
+    The network then need not learn that rare locations are rare. Menon et al. 2021, "Long-tail learning via logit
+    adjustment", equation 10, leave the offset out of predictions, which shifts probabilities; here it stays in.
     """
 
     def __init__(self, model: nn.Module, offset: Tensor) -> None:
@@ -32,10 +25,9 @@ class RarityOffset(nn.Module):
 
 
 def log_odds(y: np.ndarray) -> Tensor:
-    """Return how much likelier each location is present than absent, as a logarithm, [K] float32.
+    """Return the log-odds of each location in labels [n, K] 0/1, as [K] float32.
 
-    Args:
-        y: [n, K] 0/1 labels; half a protein is added to both sides, so that an absent location has finite odds.
+    Half a protein is added to both sides, so that an absent location has finite odds.
     """
     present = y.sum(axis=0) + 0.5
     return torch.tensor(np.log(present / (len(y) + 1 - present)), dtype=torch.float32)

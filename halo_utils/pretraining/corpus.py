@@ -34,10 +34,8 @@ STANDARD_TOKENS = range(4, 24)  # ids of the 20 amino acids in ESM-2's vocabular
 class Corpus:
     """Sequences as tokens, and the role each plays.
 
-    Attributes:
-        store: one uint8 token per residue, [sum(L), 1]; proteins are named by their position, ``0`` up.
-        role: [B] int8: ``TRAIN``, ``HELD_OUT``, or ``LEFT_OUT`` (a relative of a held-out protein).
-        audit: one row per file: records, residues, what was left out and why.
+    ``store`` has one uint8 token per residue, proteins named by their position; ``role`` is [B] int8, LEFT_OUT for a
+    relative of a held-out protein; ``audit`` has one row per file: records, residues, what was left out and why.
     """
 
     store: ResidueStore
@@ -50,18 +48,9 @@ class Corpus:
 
 
 def open_corpus(files: Sequence[Path], folder: Path, held_out: float, seed: int) -> Corpus:
-    """Return the corpus of some FASTA files, built in ``folder`` where it is not there yet.
+    """Return the corpus of some FASTA files, built in ``folder`` once, without short sequences and exact copies.
 
-    Sequences under 30 residues and exact copies are left out and counted.
-
-    Args:
-        files: FASTA files, in the order that numbers the proteins.
-        folder: where the token array and the audit table go.
-        held_out: share of the proteins that is kept for validation.
-        seed: seed of their choice.
-
-    Raises:
-        DataError: if a file is not readable, or nothing remains to train on.
+    The order of the files numbers the proteins; a share ``held_out``, drawn from ``seed``, is kept for validation.
     """
     path, table = folder / "corpus.npy", folder / "corpus.csv"
     key = digest([sha256(file) for file in files], SHORTEST, CACHE_VERSION)
@@ -116,12 +105,7 @@ def _alphabet() -> tuple[np.ndarray, np.ndarray]:
 def trained_on(model: Path, folder: Path) -> Iterator[str]:
     """Return the sequences a shipped model was pre-trained on, one at a time, without its held-out proteins.
 
-    Args:
-        model: directory of the model, with the facts of its pre-training.
-        folder: where the token array goes, see ``open_corpus``.
-
-    Raises:
-        DataError: if that is not known, or the files it read are not at hand as they were.
+    DataError if that is not known, or the files it read are not at hand as they were; ``folder`` takes the token array.
     """
     if not (model / FACTS).is_file():
         raise DataError(f"{model.name} does not say what it was pre-trained on")
@@ -139,11 +123,7 @@ def trained_on(model: Path, folder: Path) -> Iterator[str]:
 
 
 def corpus_containment(sequences: Sequence[str], model: Path, folder: Path) -> np.ndarray:
-    """Return, per sequence, the largest share of its 6-mers in one protein the model was pre-trained on, [B] float64.
-
-    Raises:
-        DataError: as ``trained_on`` does.
-    """
+    """Return the largest share of each sequence's 6-mers in one protein of ``trained_on``, [B] float64."""
     return kmer_containment(sequences, trained_on(model, folder))
 
 

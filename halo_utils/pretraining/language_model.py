@@ -15,15 +15,9 @@ from halo_utils.embeddings.packed_encoder import PackedEncoder
 from halo_utils.pretraining.masking import MaskedBatch
 from halo_utils.profile import PretrainSettings
 
-BETAS = (0.9, 0.98)  # of AdamW, as ESM-2
-
 
 class MaskedLanguageModel(nn.Module):
-    """An ESM-2 that predicts the picked tokens of packed crops.
-
-    Args:
-        model: Hugging Face's model; its modules are taken over, so training changes it.
-    """
+    """An ESM-2 that predicts the picked tokens of packed crops; it trains the given model's own modules."""
 
     def __init__(self, model: EsmForMaskedLM) -> None:
         super().__init__()
@@ -36,12 +30,7 @@ class MaskedLanguageModel(nn.Module):
 
 
 class Pretrainer(L.LightningModule):
-    """Trains a masked-language model in rounds; every checkpoint holds the numbers of the rounds before it.
-
-    Args:
-        model: the network.
-        settings: group ``pretrain`` of the profile.
-    """
+    """Trains a masked-language model in rounds; every checkpoint holds the numbers of the rounds before it."""
 
     def __init__(self, model: MaskedLanguageModel, settings: PretrainSettings) -> None:
         super().__init__()
@@ -78,19 +67,11 @@ class Pretrainer(L.LightningModule):
         loss, right, answers = self._sums.tolist()
         self._sums.zero_()
         self.seconds += time.perf_counter() - self._clock
-        self.rows.append(
-            {
-                "epoch": self.current_epoch + 1,
-                "train_loss": float(self.trainer.callback_metrics["train_loss"]),
-                "val_loss": loss / answers,
-                "val_perplexity": math.exp(loss / answers),
-                "val_accuracy": right / answers,
-                "round": self.current_epoch + 1,
-                "tokens": self.tokens_seen,
-                "seconds": self.seconds,
-                "learning_rate": self.optimizers().param_groups[0]["lr"],
-            }
-        )
+        number, mean = self.current_epoch + 1, loss / answers
+        row = {"epoch": number, "train_loss": float(self.trainer.callback_metrics["train_loss"]), "val_loss": mean}
+        row |= {"val_perplexity": math.exp(mean), "val_accuracy": right / answers, "round": number}
+        row |= {"tokens": self.tokens_seen, "seconds": self.seconds}
+        self.rows.append(row | {"learning_rate": self.optimizers().param_groups[0]["lr"]})
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW under warm-up and linear decay; matrices decay, biases and norms do not."""
@@ -99,7 +80,7 @@ class Pretrainer(L.LightningModule):
             {"params": [p for p in self.parameters() if p.ndim > 1], "weight_decay": group.weight_decay},
             {"params": [p for p in self.parameters() if p.ndim < 2], "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(weights, lr=group.learning_rate, betas=BETAS)
+        optimizer = torch.optim.AdamW(weights, lr=group.learning_rate, betas=(0.9, 0.98))  # as ESM-2
         steps = group.rounds * group.steps_per_round
         schedule = get_linear_schedule_with_warmup(optimizer, group.warmup_steps, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

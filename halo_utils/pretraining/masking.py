@@ -21,14 +21,7 @@ Job = tuple[int, list[int]]  # number of the stream of random numbers, positions
 
 @dataclass
 class MaskedBatch:
-    """Crops laid end to end, with residues to predict.
-
-    Attributes:
-        lengths: tokens per crop, [B] list of int, rising; N is their sum.
-        tokens: [N] int64, masked.
-        picked: [M] int64, positions in ``tokens`` to predict.
-        target: [M] int64, the tokens that were there.
-    """
+    """Crops end to end, of rising lengths: tokens [N] int64, positions picked [M], and the tokens there, target [M]."""
 
     lengths: list[int]
     tokens: Tensor
@@ -37,15 +30,9 @@ class MaskedBatch:
 
 
 class RoundSampler(Sampler[Job]):
-    """Batches of one round of training, a fixed number of steps; passes over the corpus go on from round to round.
+    """Batches of one round, ``steps`` of them; passes over the corpus go on from round to round.
 
     Everything is a function of the seed and the step, so a resumed run repeats it.
-
-    Args:
-        lengths: tokens per crop, [B].
-        budget: tokens per batch and process.
-        steps: steps per round.
-        seed: seed of the order.
     """
 
     def __init__(self, lengths: Sequence[int], budget: int, steps: int, seed: int) -> None:
@@ -58,28 +45,19 @@ class RoundSampler(Sampler[Job]):
 
     def __iter__(self) -> Iterator[Job]:
         """Yield the step, from 1, and the positions of its proteins."""
-        size, number, batches = len(self.passes), -1, []
+        size, batches = len(self.passes), []
         for step in range(self.round * self.steps, (self.round + 1) * self.steps):
-            if step // size != number:
-                number = step // size
-                self.passes.set_epoch(number)
+            if not batches or step % size == 0:
+                self.passes.set_epoch(step // size)
                 batches = self.passes.batches
             yield step + 1, batches[step % size]
 
     def __len__(self) -> int:
-        """Steps per round."""
         return self.steps
 
 
 class MaskedDataset(Dataset):
-    """Masked batches of a corpus; an item is a whole batch.
-
-    Args:
-        store: the tokens of the corpus.
-        names: the B proteins in use.
-        crop: most tokens of a crop, <cls> and <eos> included where the crop reaches an end of the protein.
-        seed: seed of crops and masks.
-    """
+    """Masked batches of a corpus; an item is a whole batch, the same for the same job; ``crop`` is in tokens."""
 
     def __init__(self, store: ResidueStore, names: Sequence[str], crop: int, seed: int) -> None:
         self.store, self.names, self.crop, self.seed = store, list(names), crop, seed
@@ -90,7 +68,6 @@ class MaskedDataset(Dataset):
         return [min(self.store.length(name) + 2, self.crop) for name in self.names]
 
     def __getitem__(self, job: Job) -> MaskedBatch:
-        """Return the batch of a job; the same job gives the same batch."""
         stream, positions = job
         rng = np.random.default_rng([self.seed, 61, stream, positions[0]])
         crops = [crop_tokens(self.store.rows(self.names[i])[:, 0], self.crop, rng) for i in positions]
@@ -101,15 +78,9 @@ class MaskedDataset(Dataset):
 
 
 def crop_tokens(residues: np.ndarray, crop: int, rng: np.random.Generator) -> np.ndarray:
-    """Return a window of at most ``crop`` tokens of <cls>, residues, <eos>, as int64.
+    """Return a window of at most ``crop`` tokens of <cls>, residues [L], <eos>, as int64.
 
-    The window is drawn from beyond both ends and pushed inside, so that the ends, where sorting signals are, are
-    seen as often as the middle.
-
-    Args:
-        residues: [L] tokens of a protein.
-        crop: most tokens.
-        rng: source of the draw.
+    It is drawn from beyond both ends and pushed inside, so that the ends, where signals are, are seen like the middle.
     """
     tokens = np.concatenate([[CLS], residues, [EOS]]).astype(np.int64)
     room = len(tokens) - crop
@@ -120,14 +91,7 @@ def crop_tokens(residues: np.ndarray, crop: int, rng: np.random.Generator) -> np
 
 
 def mask_tokens(tokens: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return the masked tokens, [N], and the positions to predict, [M] (Lin et al. 2023, as in BERT).
-
-    15 % of the residues are picked; of these 80 % become <mask>, 10 % another residue, 10 % stay.
-
-    Args:
-        tokens: [N] int64; special tokens are never picked.
-        rng: source of the draw.
-    """
+    """Return masked tokens, [N], and the positions to predict, [M], never of special tokens (Lin et al. 2023)."""
     picked = np.flatnonzero((rng.random(len(tokens)) < PICKED) & (tokens >= STANDARD_TOKENS.start))
     if not len(picked):  # a loss needs at least one
         picked = np.flatnonzero(tokens >= STANDARD_TOKENS.start)[:1]

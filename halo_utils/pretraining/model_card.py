@@ -66,37 +66,22 @@ decision about real proteins beyond what the reported test metrics carry.
 
 
 def card(name: str, facts: dict[str, Any]) -> str:
-    """Return the model card of a backbone.
-
-    Args:
-        name: of the model.
-        facts: from ``pretrain``.
-    """
+    """Return the model card of a backbone from the facts of ``pretrain``."""
     group, machine, start = facts["pretrain"], facts["hardware"], facts.get("started_from")
     files = pd.DataFrame(facts["corpus"])[list(COLUMNS)]
     head = "| " + " | ".join(files.columns) + " |\n|" + "---|" * len(files.columns)
     rows = ["| " + " | ".join(str(v) for v in row) + " |" for row in files.itertuples(index=False)]
-    return CARD.format(
-        **{**facts, "corpus": "\n".join([head, *rows])},
-        **group["shape"],
-        name=name,
-        start=f"{start['name']}, after {start.get('tokens', 0):,} tokens" if start else "random weights",
-        rounds=group["rounds"],
-        steps_per_round=group["steps_per_round"],
-        crop=group["crop"],
-        machine=machine["gpu"] or f"{machine['cores']} CPU cores ({machine['processor']})",
-    )
+    words = {**group, **group["shape"], **facts, "name": name, "corpus": "\n".join([head, *rows])}
+    words["start"] = f"{start['name']}, after {start.get('tokens', 0):,} tokens" if start else "random weights"
+    words["machine"] = machine["gpu"] or f"{machine['cores']} CPU cores ({machine['processor']})"
+    return CARD.format(**words)
 
 
 @rank_zero_only
 def ship(model: EsmForMaskedLM, history: pd.DataFrame, facts: dict[str, Any], folder: Path) -> Path:
     """Write configuration, float16 weights, vocabulary, log and model card; the directory appears when it is complete.
 
-    Args:
-        model: the trained network; it is not changed.
-        history: one row per round.
-        facts: from ``pretrain``.
-        folder: the directory to make, named like the model; one that is there is replaced.
+    It is named like the model; one that is there is replaced. ``model`` is not changed.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:

@@ -1,7 +1,7 @@
 """Pre-training of a small ESM-2 of our own; called again, it goes on from its last round."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from halo_utils.core.paths import shown
 from halo_utils.data.registry import locate
 from halo_utils.data.synthetic.proteome import make_proteome
 from halo_utils.embeddings.esm2 import VOCABULARY_SIZE, esm2_config
-from halo_utils.pretraining.corpus import FACTS, HELD_OUT, TRAIN, Corpus, open_corpus
+from halo_utils.pretraining.corpus import FACTS, HELD_OUT, LEFT_OUT, TRAIN, Corpus, open_corpus
 from halo_utils.pretraining.language_model import MaskedLanguageModel, Pretrainer
 from halo_utils.pretraining.masking import VALIDATION, MaskedBatch, MaskedDataset, RoundSampler
 from halo_utils.training.batching import BudgetBatchSampler
@@ -36,14 +36,7 @@ WEIGHTS = "model.safetensors"
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What pre-training leaves behind.
-
-    Attributes:
-        model: the trained network, float32, in evaluation mode.
-        history: one row per round: losses, perplexity, accuracy, tokens, seconds.
-        facts: everything the model card says.
-        corpus: what it was trained on.
-    """
+    """The trained network, float32 in evaluation mode, one row per round, all that the card says, and the corpus."""
 
     model: EsmForMaskedLM
     history: pd.DataFrame
@@ -54,14 +47,7 @@ class Pretrained:
 def pretrain(settings: Settings, start: Path | None = None) -> Pretrained:
     """Train a masked-language model as the profile's group ``pretrain`` says, or go on where it stopped.
 
-    Args:
-        settings: the profile.
-        start: directory of an earlier model whose weights to start from, such as one that ``ship`` wrote; None for
-            random weights.
-
-    Raises:
-        DataError: if a file of the corpus is not readable, or ``start`` is not a model of the profile's shape.
-        TrainingError: if the loss is not a number or the memory does not suffice.
+    ``start`` is the directory of an earlier model of the same shape whose weights to start from; without it, random.
     """
     group, folder = settings.pretrain, settings.paths.make().work / "pretrain"
     folder.mkdir(exist_ok=True)
@@ -88,11 +74,7 @@ def new_model(settings: Settings) -> EsmForMaskedLM:
 
 
 def earlier_model(settings: Settings, folder: Path) -> EsmForMaskedLM:
-    """Return the model of a directory in float32.
-
-    Raises:
-        DataError: if it is not there or has another shape than the profile says.
-    """
+    """Return the model of a directory in float32; DataError if it is not there or not of the profile's shape."""
     if not (folder / WEIGHTS).is_file():
         raise DataError(f"{shown(folder)} holds no {WEIGHTS}: name a directory that --ship wrote")
     model = EsmForMaskedLM.from_pretrained(folder, dtype=torch.float32)
@@ -108,8 +90,7 @@ def earlier_model(settings: Settings, folder: Path) -> EsmForMaskedLM:
 
 def _origin(folder: Path) -> dict[str, Any]:
     """Return what is known about the model a training started from."""
-    path = folder / FACTS
-    facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    facts = json.loads((folder / FACTS).read_text(encoding="utf-8")) if (folder / FACTS).is_file() else {}
     known = {name: facts[name] for name in ("tokens", "perplexity", "commit") if name in facts}
     return {"name": folder.name, **known, "sha256": sha256(folder / WEIGHTS)}
 
@@ -124,16 +105,13 @@ def _files(settings: Settings, folder: Path) -> list[Path]:
 
 
 def _loaders(corpus: Corpus, settings: Settings) -> tuple[DataLoader, DataLoader]:
-    """Return the loaders of training and of the held-out proteins."""
     group, seed = settings.pretrain, settings.seed
     train, held_out = (MaskedDataset(corpus.store, corpus.names(role), group.crop, seed) for role in (TRAIN, HELD_OUT))
     rounds = RoundSampler(train.lengths, group.tokens_per_batch, group.steps_per_round, seed)
     batches = BudgetBatchSampler(held_out.lengths, group.tokens_per_batch, shuffle=False).batches
     same = [(VALIDATION, positions) for positions in batches]  # of crops and masks, every time and in every process
-    return (
-        DataLoader(train, sampler=rounds, batch_size=None, num_workers=group.workers),
-        DataLoader(held_out, sampler=same, batch_size=None),
-    )
+    training = DataLoader(train, sampler=rounds, batch_size=None, num_workers=group.workers)
+    return training, DataLoader(held_out, sampler=same, batch_size=None)
 
 
 def _train(module: Pretrainer, corpus: Corpus, settings: Settings, folder: Path) -> list[dict[str, float]]:
@@ -151,38 +129,25 @@ def _train(module: Pretrainer, corpus: Corpus, settings: Settings, folder: Path)
     return state["rounds"]
 
 
-def unigram(corpus: Corpus, batches: Sequence[MaskedBatch]) -> dict[str, float]:
+def unigram(corpus: Corpus, batches: Iterable[MaskedBatch]) -> dict[str, float]:
     """Return perplexity and accuracy of predicting every picked residue from the training frequencies alone."""
     count = np.ones(VOCABULARY_SIZE)  # one added, so that no residue has probability zero
     for name in corpus.names(TRAIN):
         count += np.bincount(corpus.store.rows(name)[:, 0], minlength=len(count))
     share = count / count.sum()
     target = torch.cat([batch.target for batch in batches]).numpy()
-    return {
-        "unigram_perplexity": float(np.exp(-np.log(share[target]).mean())),
-        "unigram_accuracy": float((target == share.argmax()).mean()),
-    }
+    perplexity, accuracy = np.exp(-np.log(share[target]).mean()), (target == share.argmax()).mean()
+    return {"unigram_perplexity": round(float(perplexity), 4), "unigram_accuracy": round(float(accuracy), 4)}
 
 
 def _facts(settings: Settings, model: EsmForMaskedLM, corpus: Corpus, history: pd.DataFrame) -> dict[str, Any]:
     """Return what the model card and the notebook tell about the run."""
     last = history.iloc[-1]
-    _, held_out = _loaders(corpus, settings)
-    return {
-        "profile": settings.profile,
-        "seed": settings.seed,
-        "corpus": corpus.audit.to_dict("records"),
-        "proteins_trained_on": len(corpus.names(TRAIN)),
-        "proteins_held_out": len(corpus.names(HELD_OUT)),
-        "relatives_left_out": len(corpus.store) - len(corpus.names(TRAIN)) - len(corpus.names(HELD_OUT)),
-        "pretrain": settings.pretrain.model_dump(mode="json"),
-        "precision": resolve(settings.compute.precision),
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "tokens": int(last["tokens"]),
-        "seconds": round(float(last["seconds"])),
-        "perplexity": round(float(last["val_perplexity"]), 3),
-        "accuracy": round(float(last["val_accuracy"]), 4),
-        **{name: round(value, 4) for name, value in unigram(corpus, list(held_out)).items()},
-        "commit": commit(),
-        "hardware": hardware(),
-    }
+    trained_on, held_out, left_out = (len(corpus.names(role)) for role in (TRAIN, HELD_OUT, LEFT_OUT))
+    facts = {"profile": settings.profile, "seed": settings.seed, "corpus": corpus.audit.to_dict("records")}
+    facts |= {"proteins_trained_on": trained_on, "proteins_held_out": held_out, "relatives_left_out": left_out}
+    facts |= {"pretrain": settings.pretrain.model_dump(mode="json"), "precision": resolve(settings.compute.precision)}
+    facts |= {"parameters": sum(p.numel() for p in model.parameters()), "tokens": int(last["tokens"])}
+    facts |= {"seconds": round(float(last["seconds"])), "perplexity": round(float(last["val_perplexity"]), 3)}
+    facts |= {"accuracy": round(float(last["val_accuracy"]), 4), **unigram(corpus, _loaders(corpus, settings)[1])}
+    return facts | {"commit": commit(), "hardware": hardware()}

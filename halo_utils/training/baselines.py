@@ -1,7 +1,4 @@
-"""Systems that cost nothing: labels of the nearest training protein, a network on composition, a mean of two systems.
-
-They stand in every table, because a model with attention, or a second opinion, should be read against them.
-"""
+"""Systems that cost nothing, against which attention and second opinions should be read; they stand in every table."""
 
 from collections.abc import Sequence
 
@@ -20,21 +17,10 @@ from halo_utils.evaluation.thresholds import SWEEP_HIGH
 def nearest_neighbour(table: pd.DataFrame, places: Sequence[str]) -> pd.DataFrame:
     """Return the labels of the training protein with the most similar set of 6-mers, in the form of predictions.
 
-    Nothing is learned. Similarity is the Jaccard index, which had a higher macro F1 on the validation sets of both
-    real data sets than containment or the cosine. Of equally similar proteins the first counts; a protein that
-    shares no 6-mer with any gets no label.
-
-    The values are scores for ranking, no probabilities: 0.95 + 0.05 times the similarity for the neighbour's labels,
-    0 elsewhere. All lie at or above the highest threshold of the sweep, so whatever ``evaluation.tune`` finds (one
-    half, the nearest of equals) the prediction is the neighbour's labels and a threshold cannot turn it into another
-    system.
-
-    Args:
-        table: dataset table with a ``train`` split.
-        places: the K location columns.
-
-    Returns:
-        Columns accession, split and one float per location, for every protein outside train, in table order.
+    Similarity is the Jaccard index, which had a higher macro F1 on the validation sets of both real data sets than
+    containment or the cosine. Of equally similar proteins the first counts; without a common 6-mer there is no label.
+    Values are scores, no probabilities: 0.95 + 0.05 times the similarity for the neighbour's labels, 0 elsewhere. All
+    reach the highest threshold of the sweep, so no threshold of ``evaluation.tune`` can turn it into another system.
     """
     train = table["split"] == "train"
     queries, targets = table[~train], table[train]
@@ -45,18 +31,9 @@ def nearest_neighbour(table: pd.DataFrame, places: Sequence[str]) -> pd.DataFram
 
 
 def composition_baseline(table: pd.DataFrame, places: Sequence[str], seed: int) -> pd.DataFrame:
-    """Return probabilities of a multilayer perceptron on amino-acid composition, in the form of predictions.
+    """Return probabilities of a perceptron on amino-acid composition, for every protein outside train, in table order.
 
-    It reads the whole protein, however little of it the sequence model reads: shares of the residues in all of it, in
-    its first 50 and in its last 30 residues, and its length. Of their order it knows nothing else.
-
-    Args:
-        table: dataset table with a ``train`` split.
-        places: the K location columns.
-        seed: seed of the network.
-
-    Returns:
-        Columns accession, split and one float per location, for every protein outside train, in table order.
+    It reads shares of the residues in the whole protein, in its first 50 and in its last 30 residues, and its length.
     """
     x = np.stack([composition(s) for s in table["sequence"]])
     train = (table["split"] == "train").to_numpy()
@@ -73,6 +50,5 @@ def mean_of(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
 
 
 def _frame(proteins: pd.DataFrame, places: Sequence[str], values: np.ndarray) -> pd.DataFrame:
-    """Return predictions of some proteins: accession, split, and the columns of ``values`` [B, K]."""
     named = proteins[["accession", "split"]].reset_index(drop=True)
     return named.join(pd.DataFrame(values, columns=list(places)))

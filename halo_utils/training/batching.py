@@ -1,14 +1,19 @@
 """Batches of proteins under a budget of tokens or nodes, shared among the processes that train together."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import lightning as L
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 from torchmetrics.utilities.distributed import gather_all_tensors
+
+from halo_utils.core.files import digest
+from halo_utils.data.splits import fingerprint
 
 
 def ranks() -> tuple[int, int]:
@@ -18,19 +23,12 @@ def ranks() -> tuple[int, int]:
 
 
 class BudgetBatchSampler(Sampler[list[int]]):
-    """Groups proteins into batches of nearly the same number of tokens or nodes.
+    """Groups proteins of any length into batches of nearly the same number of tokens or nodes.
 
-    Proteins of any length may share a batch, which the encoder packs: a shuffled order is cut into a fixed number of
-    pieces. Lightning asks for the number of batches once, and every epoch has the same. Where several
-    processes train together each takes its share of the pieces; what they take in one step is what a single process
-    with a budget as many times as large would take.
-
-    Args:
-        lengths: tokens or nodes per protein, [B].
-        budget: tokens per batch and process; a batch holds at most this and one more protein.
-        shuffle: draw a new order in every epoch; else from short to long.
-        seed: seed of the shuffling; the order is a function of seed and epoch, so a resumed run repeats it.
-        shared: let the processes that train together share the batches; else each takes all of them.
+    An order, new in every epoch with ``shuffle``, else from short to long, is cut into a fixed number of pieces,
+    because Lightning asks for it once; a batch holds at most ``budget`` and one more protein. It is a function of seed
+    and epoch, so a resumed run repeats it. With ``shared``, what processes that train together take in one step is what
+    one with a budget as many times as large would take.
     """
 
     def __init__(
@@ -48,9 +46,6 @@ class BudgetBatchSampler(Sampler[list[int]]):
         """Choose the epoch; Lightning calls this before each one."""
         self.epoch = epoch
 
-    def _ranks(self) -> tuple[int, int]:
-        return ranks() if self.shared else (0, 1)
-
     @property
     def batches(self) -> list[list[int]]:
         """The batches of this process in this epoch, as positions."""
@@ -58,7 +53,7 @@ class BudgetBatchSampler(Sampler[list[int]]):
             order = np.random.default_rng([self.seed, 50, self.epoch]).permutation(len(self.lengths))
         else:
             order = np.argsort(self.lengths, kind="stable")
-        rank, world = self._ranks()
+        rank, world = ranks() if self.shared else (0, 1)
         count = len(self) * world
         middle = np.cumsum(self.lengths[order]) - self.lengths[order] / 2
         piece = (middle * count / self.lengths.sum()).astype(int)  # the piece that holds a protein's middle
@@ -74,21 +69,13 @@ class BudgetBatchSampler(Sampler[list[int]]):
 
     def __len__(self) -> int:
         """Number of batches of every epoch, the same for every process."""
-        _, world = self._ranks()
+        world = ranks()[1] if self.shared else 1
         return max(1, min(-(-int(self.lengths.sum()) // (self.budget * world)), len(self.lengths) // world))
 
 
 @dataclass
 class ProteinBatch:
-    """A batch of proteins for a sequence model.
-
-    Attributes:
-        accessions: the B proteins.
-        y: [B, K] float32 labels.
-        tokens: [B, T] int64, or [B, T, D] float32 output of the frozen trunk.
-        token_mask: [B, T] bool, true where there is a token.
-        composition: [B, 61] float32 of the whole proteins, or None for a model that does not read it.
-    """
+    """B proteins for a sequence model; tokens may be the frozen trunk's states, composition is of whole proteins."""
 
     accessions: list[str]
     y: Tensor
@@ -99,14 +86,57 @@ class ProteinBatch:
     @property
     def inputs(self) -> tuple[Tensor, ...]:
         """What a sequence model is called with."""
-        parts = (self.tokens, self.token_mask, self.composition)
-        return tuple(part for part in parts if part is not None)
+        return tuple(part for part in (self.tokens, self.token_mask, self.composition) if part is not None)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "ProteinBatch":
         """Return the batch on another device; Lightning calls this."""
         tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-        moved = {name: value.to(device, non_blocking=non_blocking) for name, value in tensors.items()}
-        return ProteinBatch(**{**vars(self), **moved})
+        return replace(self, **{name: value.to(device, non_blocking=non_blocking) for name, value in tensors.items()})
+
+
+class ProteinData(L.LightningDataModule):
+    """The proteins of a table, with the K ``locations`` columns, in batches under a budget of tokens or nodes.
+
+    ``collate`` makes a batch of items; ``parts`` is what else decides about batches, for the cache key of a training.
+    """
+
+    def __init__(
+        self, table: pd.DataFrame, locations: Sequence[str], budget: int, collate: Callable, seed: int, *parts: Any
+    ) -> None:
+        super().__init__()
+        self.table, self.locations, self.budget, self.collate, self.seed = table, list(locations), budget, collate, seed
+        self.key = digest(fingerprint(table), self.locations, *parts, budget)
+
+    def dataset(self, rows: np.ndarray) -> Dataset:
+        """Return the proteins at the given positions of the table, with their ``lengths``."""
+        raise NotImplementedError
+
+    def rows(self, *splits: str) -> np.ndarray:
+        """Return the positions of the proteins in the named splits, [B]; without names, of all outside train."""
+        return np.flatnonzero(self.table["split"].isin(splits) if splits else self.table["split"] != "train")
+
+    def loader(self, rows: np.ndarray, *, shuffle: bool = False, shared: bool = False) -> DataLoader:
+        """Return batches of the proteins at the given positions, see ``BudgetBatchSampler``."""
+        dataset = self.dataset(rows)
+        sampler = BudgetBatchSampler(dataset.lengths, self.budget, shuffle, self.seed, shared=shared)
+        return DataLoader(dataset, batch_sampler=sampler, collate_fn=self.collate)
+
+    def train_dataloader(self) -> DataLoader:
+        """Return the training proteins in a new order every epoch."""
+        return self.loader(self.rows("train"), shuffle=True, shared=True)
+
+    def val_dataloader(self) -> DataLoader:
+        """Return the validation proteins from short to long."""
+        return self.loader(self.rows("val"), shared=True)
+
+    def predict_dataloader(self) -> DataLoader:
+        """Return every protein outside train from short to long."""
+        return self.loader(self.rows())
+
+    @property
+    def predicted(self) -> pd.DataFrame:
+        """The proteins of ``predict_dataloader`` in table order: accession and split."""
+        return self.table.iloc[self.rows()][["accession", "split"]]
 
 
 def logits_of(model: nn.Module, batch: Any) -> Tensor:

@@ -14,11 +14,7 @@ from halo_utils.core.paths import shown
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Return the content of a checkpoint; only tensors and plain values are ever unpickled.
-
-    Raises:
-        TrainingError: if the file is damaged, or holds anything that could run code.
-    """
+    """Return a checkpoint's content; a TrainingError if it is damaged or holds more than tensors and plain values."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file can provoke anything; the answer is the same
@@ -31,28 +27,20 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let Ctrl-C end training as KeyboardInterrupt, and work again afterwards.
-
-    Lightning asks the process to exit and leaves the signal switched off.
-    """
-    here = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT) if here else None
+    """Let Ctrl-C end training as KeyboardInterrupt; Lightning asks the process to exit and leaves the signal off."""
+    handler = signal.getsignal(signal.SIGINT)
     try:
         yield
     except SystemExit as error:
         raise KeyboardInterrupt("training was interrupted: run the cell again to go on from its last epoch") from error
     finally:
-        if here:
+        if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, handler)
 
 
 @contextmanager
 def memory_errors(budget: str) -> Iterator[None]:
-    """Turn a full memory into one message that names the value to lower.
-
-    Raises:
-        TrainingError: on CPU or GPU alike.
-    """
+    """Turn a full memory, CPU or GPU alike, into one TrainingError that names the value to lower."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:

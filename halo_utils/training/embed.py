@@ -21,17 +21,9 @@ DISK_RESERVE = 0.9  # share of the free disk a trunk cache may take
 
 
 def cache_trunk(encoder: SplitEsm2, data: SequenceData, path: Path, precision: str = "32-true") -> ResidueStore | None:
-    """Return the frozen trunk's states of every token, [T, D] per protein, made once.
+    """Return the store of the frozen trunk's states, [T, D] per protein, made once; float16 in ``bf16-mixed``.
 
-    Args:
-        encoder: its trunk is run.
-        data: the proteins.
-        path: ``.npy`` file of the store.
-        precision: of the computation; in ``bf16-mixed`` the store is float16, else float32.
-
-    Returns:
-        The store, or None where there is nothing to keep: everything learns, the trunk has no layer, or the disk is
-        too small, which is said.
+    None where nothing is kept: everything learns, the trunk has no layer, or the disk is too small, which is said.
     """
     if not encoder.trunk_is_frozen or not len(encoder.trunk.layers):
         return None
@@ -55,21 +47,12 @@ def cache_trunk(encoder: SplitEsm2, data: SequenceData, path: Path, precision: s
 def embed(encoder: SplitEsm2, data: SequenceData, path: Path, precision: str = "32-true") -> ResidueStore:
     """Return a model's last hidden states, one row per residue read, [L, D] float16 per protein, made once.
 
-    The store's key is a digest of the weights, so cells may be run again in any order.
-
-    Args:
-        encoder: before or after fine-tuning.
-        data: the proteins; states of the trunk are taken from its cache where there is one.
-        path: ``.npy`` file of the store.
-        precision: of the computation.
+    The trunk's cached states are used. The key holds the weights, so cells may be run again in any order.
     """
     key = digest("residues", weights_digest(encoder), data.key, resolve(precision), CACHE_VERSION)
     names, lengths = list(data.table["accession"]), [len(t) - SPECIAL_TOKENS for t in data.tokens]
-
-    def write() -> ResidueStore:
-        return write_store(path, key, names, lengths, encoder.width, _rows(encoder, encoder, data, precision))
-
-    return store_of(path, key, write)
+    rows = _rows(encoder, encoder, data, precision)
+    return store_of(path, key, lambda: write_store(path, key, names, lengths, encoder.width, rows))
 
 
 def _rows(

@@ -22,8 +22,9 @@ from halo_utils.core.files import atomic_path, digest, storage_errors, write_csv
 from halo_utils.core.paths import shown
 from halo_utils.models.losses import FocalLoss
 from halo_utils.profile import ComputeSettings
+from halo_utils.training.batching import ProteinData
 from halo_utils.training.checkpoints import interruptible, memory_errors, read_checkpoint
-from halo_utils.training.lightning_module import PLATEAU, History, LocationModule
+from halo_utils.training.lightning_module import PLATEAU, LocationModule
 
 CACHE_VERSION = 2  # of trained weights; raised by hand when a change of code changes numbers
 WEIGHTS, HISTORY = "best.safetensors", "history.csv"
@@ -31,14 +32,9 @@ WEIGHTS, HISTORY = "best.safetensors", "history.csv"
 
 @dataclass(frozen=True)
 class Fit:
-    """What training leaves behind.
+    """What training leaves behind: model and loss of the best epoch, the first of equals, in evaluation mode.
 
-    Attributes:
-        model: the network with the weights of its best epoch, in evaluation mode.
-        loss: its loss, with learned thresholds where it has some.
-        history: one row per epoch: losses, validation macro F1, learning rate.
-        best_epoch: 1-based epoch with the highest validation macro F1, the first of equals.
-        folder: where weights and history lie.
+    ``history`` has one row per epoch; ``best_epoch`` counts from 1; ``folder`` holds weights and history.
     """
 
     model: nn.Module
@@ -51,7 +47,7 @@ class Fit:
 def fit(
     model: nn.Module,
     loss: FocalLoss,
-    data: L.LightningDataModule,
+    data: ProteinData,
     folder: Path,
     *,
     epochs: int,
@@ -65,31 +61,13 @@ def fit(
     seed: int = 7,
     budget: str = "the batch size",
 ) -> Fit:
-    """Train, and return the weights of the best validation macro F1.
+    """Train ``model`` in place, and return the weights of the best validation macro F1; test proteins never come here.
 
-    The folder caches it: below ``folder`` lies one directory per starting point (weights, data, every argument), so
-    what was trained is read back, what was interrupted goes on from Lightning's last checkpoint, and nothing stale is
-    found.
-
-    Args:
-        model: what to train; changed in place.
-        loss: what to minimise.
-        data: ``SequenceData`` or ``GraphData``; training and validation proteins, test proteins never come here.
-        folder: parent of the directory for checkpoints, weights and history.
-        epochs: most epochs.
-        learning_rate: of AdamW.
-        weight_decay: of AdamW.
-        schedule: ``plateau``, ``linear`` or None, see ``LocationModule``.
-        plateau: (patience, factor) of ``plateau``.
-        rates: parts of the model with a learning rate of their own: attribute -> rate.
-        patience: epochs without a better validation macro F1 before training stops, or None to run them all.
-        compute: precision, devices, strategy.
-        seed: seed of dropout and of the order of proteins.
-        budget: name of the profile's value that sets the size of a batch, for messages.
-
-    Raises:
-        TrainingError: if the loss is not a number, the memory does not suffice, or a file does not fit the model.
-        StorageError: if the disk is full or read-only.
+    Below ``folder`` lies one directory per starting point (weights, data, every argument), so what was trained is read
+    back, what was interrupted goes on from Lightning's last checkpoint, and nothing stale is found. Schedule, plateau
+    and rates are ``LocationModule``'s; ``patience`` is epochs without a better macro F1 before training stops, None
+    runs them all; ``budget`` names the profile's value for the size of a batch, for messages. TrainingError if the loss
+    is not a number, the memory does not suffice, or a file does not fit the model.
     """
     compute = compute or ComputeSettings()
     module = LocationModule(model, loss, learning_rate, weight_decay, schedule, plateau, rates, seed)
@@ -107,34 +85,26 @@ def fit(
 
 
 def _train(
-    module: LocationModule,
-    data: L.LightningDataModule,
-    folder: Path,
-    epochs: int,
-    patience: int | None,
-    compute: ComputeSettings,
+    module: LocationModule, data: ProteinData, folder: Path, epochs: int, patience: int | None, compute: ComputeSettings
 ) -> None:
     """Run the trainer, from its last checkpoint where there is one, and write weights and history."""
     checkpoints = folder / "checkpoints"
     options: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     best = ModelCheckpoint(checkpoints, "best", monitor="val_macro_f1", mode="max", save_weights_only=True, **options)
     last = ModelCheckpoint(checkpoints, "last", **options)
-    history = History()
-    callbacks: list[Callback] = [history, best, last]
-    if patience is not None:
-        callbacks.insert(1, EarlyStopping("val_macro_f1", mode="max", patience=patience))
-    trainer = make_trainer(compute, epochs, callbacks)
+    stops = [] if patience is None else [EarlyStopping("val_macro_f1", mode="max", patience=patience)]
+    trainer = make_trainer(compute, epochs, [*stops, best, last])
     resume = checkpoints / "last.ckpt"
-    earlier = read_checkpoint(resume)["callbacks"] if resume.is_file() else {}
-    if any(state.get("stopped_epoch") for state in earlier.values()):  # EarlyStopping would forget that it has stopped
-        history.load_state_dict(earlier["History"])
+    earlier = read_checkpoint(resume) if resume.is_file() else {"callbacks": {}}
+    if any(state.get("stopped_epoch") for state in earlier["callbacks"].values()):  # EarlyStopping would forget it
+        module.rows = earlier["rows"]
     else:
-        trainer.fit(module.train(), datamodule=data, ckpt_path=resume if earlier else None, weights_only=True)
+        trainer.fit(module.train(), datamodule=data, ckpt_path=resume if resume.is_file() else None, weights_only=True)
     if trainer.is_global_zero:
         weights = read_checkpoint(checkpoints / "best.ckpt")["state_dict"]
         with atomic_path(folder / WEIGHTS) as temporary:
             save_file({name: value.contiguous().clone() for name, value in weights.items()}, temporary)
-        write_csv(folder / HISTORY, pd.DataFrame(history.rows))  # comes last: it says that training has ended
+        write_csv(folder / HISTORY, pd.DataFrame(module.rows))  # comes last: it says that training has ended
         shutil.rmtree(checkpoints)
     trainer.strategy.barrier()
     module.trainer = None  # it holds the loaders, and with them the mapped files of every network trained so far
@@ -172,29 +142,13 @@ def parameter_counts(model: nn.Module) -> tuple[int, int]:
 def make_trainer(
     compute: ComputeSettings, epochs: int, callbacks: list[Callback], gradient_clip: float | None = None
 ) -> L.Trainer:
-    """Return a quiet Lightning trainer for the profile's hardware settings.
-
-    Args:
-        compute: precision, devices, strategy.
-        epochs: most epochs.
-        callbacks: besides the progress bar.
-        gradient_clip: largest norm of a step's gradient, or None for no limit.
-    """
+    """Return a quiet Lightning trainer for the profile's hardware; ``gradient_clip`` is the largest norm of a step."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     for message in ("does not have many workers", "LeafSpec.*is deprecated", "Checkpoint directory.*exists and is not"):
         warnings.filterwarnings("ignore", f".*{message}.*")
     show_bar = not os.environ.get("TQDM_DISABLE")
-    return L.Trainer(
-        max_epochs=epochs,
-        gradient_clip_val=gradient_clip,
-        precision=resolve(compute.precision),
-        devices=compute.devices,
-        num_nodes=compute.num_nodes,
-        strategy=compute.strategy,
-        callbacks=[*callbacks, TQDMProgressBar(leave=False)] if show_bar else callbacks,
-        logger=False,
-        enable_progress_bar=show_bar,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
+    bar = [TQDMProgressBar(leave=False)] if show_bar else []
+    hardware = {"devices": compute.devices, "num_nodes": compute.num_nodes, "strategy": compute.strategy}
+    limits = {"max_epochs": epochs, "gradient_clip_val": gradient_clip, "precision": resolve(compute.precision)}
+    quiet = {"logger": False, "enable_progress_bar": show_bar, "enable_model_summary": False, "num_sanity_val_steps": 0}
+    return L.Trainer(callbacks=[*callbacks, *bar], use_distributed_sampler=False, **hardware, **limits, **quiet)

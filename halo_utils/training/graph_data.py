@@ -9,25 +9,14 @@ from torch_geometric.data import Batch
 from halo_utils.core.residue_store import ResidueStore
 from halo_utils.data.splits import label_matrix
 from halo_utils.structures.residue_graph import GraphDataset, group_widths
-from halo_utils.training.protein_data import ProteinData
+from halo_utils.training.batching import ProteinData
 
 
 class GraphData(ProteinData):
     """The proteins of a table as batches of residue graphs; a protein without structure has nodes and no edges.
 
-    Args:
-        table: dataset table with accession, sequence, split and the location columns.
-        locations: the K location columns.
-        embeddings: residue store of the language model, one row per residue read.
-        structures: store of the whole proteins that have a structure.
-        edges: their edges, from ``edges.store_edges``.
-        max_tokens: tokens of the language model; graphs have the residues it reads.
-        truncation: ``head`` or ``head_tail``, as for the embeddings.
-        nodes_per_batch: residues per batch and process.
-        seed: seed of the order.
-
-    Attributes:
-        widths: channels of the three groups of node features.
+    ``embeddings`` has a row per residue that the language model reads, ``structures`` whole proteins, ``edges`` what
+    ``store_edges`` returns; ``widths`` are channels of the three groups of features.
     """
 
     def __init__(

@@ -1,11 +1,10 @@
-"""The Lightning module of every classifier, and the history of its epochs."""
+"""The Lightning module of every classifier."""
 
 from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from transformers import get_linear_schedule_with_warmup
@@ -20,18 +19,10 @@ PLATEAU = (3, 0.5)  # epochs without a lower validation loss, and what the rate 
 
 
 class LocationModule(L.LightningModule):
-    """Trains any model that maps a batch with ``.y`` [B, K] to logits [B, K].
+    """Trains a model that maps a batch with ``.y`` [B, K] to logits [B, K], with learnable thresholds of the loss.
 
-    Args:
-        model: the network.
-        loss: focal loss; its learnable thresholds, where it has some, are trained along.
-        learning_rate: AdamW learning rate.
-        weight_decay: AdamW weight decay.
-        schedule: ``plateau`` lowers the rate where the validation loss stalls, ``linear`` raises it for the first
-            steps and then lowers it to zero, None does neither.
-        plateau: (patience in epochs, factor) of ``plateau``.
-        rates: parts of the model with a learning rate of their own: attribute -> rate.
-        seed: seed of what is random in training, which is dropout.
+    Schedule ``plateau``, (patience in epochs, factor), lowers the rate where the validation loss stalls; ``linear``
+    raises it at first and then lowers it to zero; ``rates`` holds attributes of the model with a rate of their own.
     """
 
     # Checkpoints leave frozen weights out (see state_dict), so loading cannot be strict.
@@ -52,6 +43,7 @@ class LocationModule(L.LightningModule):
         self.model, self.loss = model, loss
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.schedule, self.plateau, self.rates, self.seed = schedule, plateau, rates or {}, seed
+        self.rows: list[dict[str, float]] = []  # one per epoch
         self._validation: list[tuple[Tensor, Tensor]] = []
         self._scheduler: ReduceLROnPlateau | None = None
         self._scheduler_state: dict[str, Any] | None = None
@@ -117,35 +109,17 @@ class LocationModule(L.LightningModule):
     # The plateau is stepped here and not by Lightning, which steps it after the checkpoint is written: a run resumed
     # from that checkpoint would be one step behind.
     def on_train_epoch_end(self) -> None:
-        """Lower the learning rate where the validation loss has stalled."""
+        """Keep the numbers of the epoch; lower the learning rate where the validation loss has stalled."""
+        values = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        self.rows.append({"epoch": self.current_epoch + 1, **values, "learning_rate": rate})
         if self._scheduler is not None:
-            self._scheduler.step(float(self.trainer.callback_metrics["val_loss"]))
+            self._scheduler.step(values["val_loss"])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the plateau has seen."""
-        checkpoint["plateau"] = self._scheduler.state_dict() if self._scheduler else None
+        """Keep the epochs so far and what the plateau has seen."""
+        checkpoint["rows"], checkpoint["plateau"] = self.rows, self._scheduler.state_dict() if self._scheduler else None
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take it back; the scheduler itself is made later."""
-        self._scheduler_state = checkpoint.get("plateau")
-
-
-class History(Callback):
-    """Keeps one row of numbers per epoch and stores them in every checkpoint."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, float]] = []
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Add the epoch that has just been validated."""
-        values = {k: float(v) for k, v in trainer.callback_metrics.items()}
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        self.rows.append({"epoch": trainer.current_epoch + 1, **values, "learning_rate": float(rate)})
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the rows for the checkpoint."""
-        return {"rows": self.rows}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the rows of the epochs before an interruption."""
-        self.rows = list(state_dict["rows"])
+        """Take them back; the scheduler itself is made later."""
+        self.rows, self._scheduler_state = checkpoint["rows"], checkpoint["plateau"]

@@ -21,8 +21,7 @@ def inference(
 ) -> Iterator[tuple[Any, Any]]:
     """Yield (batch, step(batch)) without gradients, on the device and in the precision of the profile.
 
-    Raises:
-        TrainingError: if the memory does not suffice; names ``budget``, the profile's value to lower.
+    A TrainingError names ``budget``, the profile's value to lower, where the memory does not suffice.
     """
     where = device()
     with torch.inference_mode(), autocast(precision), memory_errors(budget):
@@ -32,16 +31,7 @@ def inference(
 
 
 def predict(run: Fit, data: L.LightningDataModule, precision: str = "32-true") -> pd.DataFrame:
-    """Return probabilities of every protein outside train, in table order.
-
-    Args:
-        run: what ``fit`` returned.
-        data: the data module it was trained on.
-        precision: ``auto``, ``32-true`` or ``bf16-mixed``.
-
-    Returns:
-        Columns accession, split (has_structure for graphs) and one float per location.
-    """
+    """Return accession, split (more for graphs) and K probabilities of every protein outside train, in table order."""
     model, names, probabilities = run.model.eval().to(device()), [], []
     loss = run.loss.to(device())
     for batch, logits in inference(data.predict_dataloader(), lambda b: logits_of(model, b), precision, "predict"):

@@ -14,23 +14,14 @@ from halo_utils.data.splits import label_matrix
 from halo_utils.embeddings.biochemistry import composition
 from halo_utils.embeddings.esm2 import pad, tokenize
 from halo_utils.embeddings.truncation import seen_sequences
-from halo_utils.training.batching import ProteinBatch
-from halo_utils.training.protein_data import ProteinData
+from halo_utils.training.batching import ProteinBatch, ProteinData
 
 Item = tuple[str, Tensor, Tensor, Tensor | None]  # accession, tokens [T] or states [T, D], labels [K], composition
 
 
 @dataclass
 class ProteinDataset(Dataset):
-    """Proteins one by one.
-
-    Attributes:
-        accessions: B proteins.
-        tokens: one [T] tensor per protein.
-        labels: [B, K] 0/1.
-        trunk: store with T rows per protein (special tokens included), or None to pass tokens.
-        composition: [B, 61] float32 of the whole proteins, or None for a model that does not read it.
-    """
+    """Proteins one by one: tokens [T] or the ``trunk``'s states, labels [B, K], ``composition`` [B, 61] or None."""
 
     accessions: Sequence[str]
     tokens: Sequence[Tensor]
@@ -44,11 +35,9 @@ class ProteinDataset(Dataset):
         return [len(t) for t in self.tokens]
 
     def __len__(self) -> int:
-        """Number of proteins."""
         return len(self.accessions)
 
     def __getitem__(self, i: int) -> Item:
-        """Return protein ``i``."""
         name = self.accessions[i]
         content = self.tokens[i] if self.trunk is None else torch.tensor(self.trunk.rows(name), dtype=torch.float32)
         whole_protein = None if self.composition is None else torch.from_numpy(self.composition[i])
@@ -63,21 +52,10 @@ def collate_proteins(items: Sequence[Item]) -> ProteinBatch:
 
 
 class SequenceData(ProteinData):
-    """The proteins of a table as batches for a sequence model.
+    """The proteins of a table as batches for a sequence model; ``sequences``, as read, and ``tokens`` in table order.
 
-    Args:
-        table: dataset table with accession, sequence, split and the location columns.
-        locations: the K location columns.
-        max_tokens: tokens of the model, special tokens included; longer proteins are truncated.
-        truncation: ``head`` keeps the start (paper), ``head_tail`` both ends.
-        tokens_per_batch: tokens per batch and process.
-        with_composition: also pass what ``CompositionLogits`` reads.
-        seed: seed of the order.
-
-    Attributes:
-        sequences: the residues that are read, table order.
-        tokens: one [T] tensor per protein, table order.
-        trunk: the frozen trunk's states (``embed.cache_trunk``), or None; set it to train on them.
+    Longer proteins are truncated to ``max_tokens`` as ``seen_residues`` says. ``trunk`` is the store that
+    ``cache_trunk`` returns; set it to train on the frozen trunk's states.
     """
 
     def __init__(
@@ -99,8 +77,6 @@ class SequenceData(ProteinData):
 
     def dataset(self, rows: np.ndarray) -> ProteinDataset:
         """Return the proteins at the given positions of the table."""
-        chosen, tokens = self.table.iloc[rows], [self.tokens[i] for i in rows]
-        shares = None if self.composition is None else self.composition[rows]
-        return ProteinDataset(
-            list(chosen["accession"]), tokens, label_matrix(chosen, self.locations), self.trunk, shares
-        )
+        chosen, shares = self.table.iloc[rows], None if self.composition is None else self.composition[rows]
+        names, labels = list(chosen["accession"]), label_matrix(chosen, self.locations)
+        return ProteinDataset(names, [self.tokens[i] for i in rows], labels, self.trunk, shares)

@@ -6,12 +6,10 @@ import torch
 
 from halo_utils.embeddings.biochemistry import STANDARD, composition
 from halo_utils.embeddings.esm2 import load_esm2, pad, residues_of, tokenize
-from halo_utils.models.esm_classifier import EsmClassifier
+from halo_utils.models.esm_classifier import AttentionPooling, EsmClassifier
 from halo_utils.models.losses import FocalLoss
-from halo_utils.models.pooling import AttentionPooling
 from halo_utils.models.rarity_offset import RarityOffset, log_odds
-from halo_utils.models.region_attention import REGIONS, RegionAttention, outside_regions
-from halo_utils.models.region_classifier import RegionClassifier
+from halo_utils.models.region_classifier import REGIONS, RegionAttention, RegionClassifier, outside_regions
 from halo_utils.training.batching import BudgetBatchSampler, ProteinBatch, logits_of
 from halo_utils.training.sequence_data import ProteinDataset, collate_proteins
 
