@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from huggingface_hub import PyTorchModelHubMixin
+from huggingface_hub import ModelCard, PyTorchModelHubMixin
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -26,6 +26,16 @@ from halo_utils.models.region_classifier import RegionClassifier
 from halo_utils.training.batching import BudgetBatchSampler
 from halo_utils.training.predict import inference
 from halo_utils.training.sequence_data import ProteinDataset, collate_proteins
+
+CARD = """---
+license: mit
+---
+# A fine-tuned sequence model of the HALO companion
+
+Backbone `{backbone}`. A location is predicted from a probability of {threshold:.2f} on, chosen on {chosen_on}: {locations}.
+
+`python -m halo_utils predict my_proteins.fasta --model FOLDER` uses it. It is not the model of the paper.
+"""
 
 
 class LocationPredictor(nn.Module, PyTorchModelHubMixin):
@@ -50,6 +60,8 @@ class LocationPredictor(nn.Module, PyTorchModelHubMixin):
     ) -> None:
         super().__init__()
         self.locations, self.threshold, self.reading = locations, threshold, reading or {}
+        facts = {"backbone": backbone["source"], "threshold": threshold, "chosen_on": chosen_on}
+        self.card = CARD.format(**facts, locations=", ".join(locations))
         self.tokens_per_batch, esm2, k = tokens_per_batch, load_esm2(**backbone), len(locations)
         paper = EsmClassifier(esm2, k, trainable_layers) if head is None else None
         self.model = RarityOffset(paper or RegionClassifier(esm2, k, trainable_layers, **head), torch.zeros(k))
@@ -63,6 +75,10 @@ class LocationPredictor(nn.Module, PyTorchModelHubMixin):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return probabilities, [B, K], from the inputs of the model."""
         return self.model(*inputs).sigmoid()
+
+    def generate_model_card(self, *_: Any, **__: Any) -> ModelCard:
+        """Return the card that ``save_pretrained`` writes as README.md."""
+        return ModelCard(self.card)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write what can differ from the backbone: all but the frozen trunk."""
