@@ -32,7 +32,8 @@ license: mit
 ---
 # A fine-tuned sequence model of the HALO companion
 
-Backbone `{backbone}`. A location is predicted from a probability of {threshold:.2f} on, chosen on {chosen_on}: {locations}.
+Backbone `{backbone}`. Locations: {locations}. One is predicted from a probability of {threshold:.2f} on, chosen on
+{chosen_on}.
 
 `python -m halo_utils predict my_proteins.fasta --model FOLDER` uses it. It is not the model of the paper.
 """
