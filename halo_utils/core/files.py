@@ -49,7 +49,7 @@ def locked(path: Path, what: str, patience: float = 0.1) -> Iterator[None]:
         try:
             lock.acquire(timeout=patience)
         except Timeout as error:
-            remedy = "wait for it or stop it, and run the same command again, or give this run another seed or profile"
+            remedy = "wait for it or stop it, then run the same command again; or give this run another seed or profile"
             raise BusyError(f"{what} is being written by another process ({shown(path)}): {remedy}") from error
     try:
         yield
