@@ -83,7 +83,7 @@ class LocationPredictor(nn.Module, PyTorchModelHubMixin):
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write what can differ from the backbone: all but the frozen trunk."""
-        (save_directory / "README.md").unlink(missing_ok=True)  # the mixin keeps a card that is there, if only an old one
+        (save_directory / "README.md").unlink(missing_ok=True)  # the mixin keeps an old card
         learned = {name: value for name, value in self.state_dict().items() if ".trunk." not in name}
         learned = {name: value if name.endswith("offset") else value.half() for name, value in learned.items()}
         with atomic_path(save_directory / "model.safetensors") as temporary:
