@@ -51,7 +51,6 @@ from halo_utils.figures import plots
 from halo_utils.figures.style import show_figure
 from halo_utils.figures.tables import styled
 from halo_utils.runs import artifacts, in_short, provenance
-from tools import statements
 
 # %%
 settings = load_settings(
@@ -162,7 +161,7 @@ print(f"band [{low:.2f}, {high:.2f}): {labels_inside} labels of {proteins_inside
 ledger = claims.check_confidence(ranges[main_set], paper_gate, level)
 write_csv(paths.results / "confidence_claims.csv", ledger)
 display(styled(ledger, "The paper's two statements, on our predictions"))
-print(statements.confidence_sentence(paths))
+print(in_short.confidence_sentence(paths))
 
 # %% [markdown]
 # ## What this run found

@@ -15,6 +15,7 @@ from halo_utils.core.errors import HaloError
 from halo_utils.core.files import write_text
 from halo_utils.core.paths import REPOSITORY, RunPaths, data_dir
 from halo_utils.data.registry import registry
+from halo_utils.runs.in_short import confidence_sentence
 from halo_utils.structures.store import audit_files
 from tools import report, statements
 from tools.report import markdown
@@ -163,7 +164,7 @@ def deeploc_blocks(run: RunPaths) -> dict[str, str]:
         "claims": report.claims_table(run),
     }
     blocks |= {"reading": f"{read}\n\n{declared}"}
-    blocks |= {"confidence": statements.confidence_sentence(run), "structures": report.structures_table(run)}
+    blocks |= {"confidence": confidence_sentence(run), "structures": report.structures_table(run)}
     return blocks | {"hpa": report.results_table(run, "hpa", published=False), "seeds": report.seeds_table(run)}
 
 

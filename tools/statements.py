@@ -71,25 +71,6 @@ def corpus_sentence(paths: RunPaths) -> str:
     return f"{text} Without them micro F1 of the {TITLES['esm']} is {', '.join(cells)}." if cells else text
 
 
-def confidence_sentence(paths: RunPaths) -> str:
-    """Return where accuracy falls under 60 %, with intervals, beside the paper's statement."""
-    found = pd.read_csv(paths.results / "confidence_crossing.csv").set_index("where")
-    paper, test = found["reliable above"].iloc[0], found.iloc[1]
-    where = [_crossing(row) + f" on {name.removeprefix('ours, ')}" for name, row in found.iloc[1:].iterrows()]
-    inside = "inside" if test["ci_low"] - 1e-9 <= paper <= test["ci_high"] + 1e-9 else "outside"
-    return (
-        f"Predicted labels are right at least 60 % of the time in every range {' and '.join(where)}; the paper reads"
-        f" {paper:.0%} off its Fig. 4, {inside} the interval on {found.index[1].removeprefix('ours, ')}."
-    )
-
-
-def _crossing(row: pd.Series) -> str:
-    """Return a row of ``confidence_crossing.csv`` in words; at 1 no range is reliable."""
-    start = "at no confidence" if row["reliable above"] == 1 else f"from {row['reliable above']:.0%} confidence on"
-    ends = (f"{end:.0%}" if end < 1 else "none" for end in row[["ci_low", "ci_high"]])
-    return f"{start} (95 % interval {' to '.join(ends)})"
-
-
 def run_facts(paths: RunPaths) -> str:
     """Return one paragraph on what made the results of a run."""
     records = provenance.records(paths)

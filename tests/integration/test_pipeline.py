@@ -27,6 +27,7 @@ from halo_utils.evaluation.claims import LEAST_ASKED
 from halo_utils.models.gat import GatClassifier
 from halo_utils.profile import FocalSettings, HeadSettings
 from halo_utils.runs import artifacts, ladder, prepare, recipe
+from halo_utils.runs.in_short import confidence_sentence
 from halo_utils.runs.prepare import Inputs
 from halo_utils.structures import store
 from halo_utils.training.embed import embed
@@ -220,7 +221,7 @@ def test_report_reads_what_the_run_wrote(finished: Path, monkeypatch: pytest.Mon
     row = next(line for line in report.results_table(paths).splitlines() if line.startswith("| fine-tuned ESM, ours"))
     assert "random weights" in row and f"| {value:.3f} [" in row
     assert report.seeds_table(paths).startswith("1 seed has been run;")
-    for part in (statements.run_facts, report.claims_table, report.structures_table, statements.confidence_sentence):
+    for part in (statements.run_facts, report.claims_table, report.structures_table, confidence_sentence):
         assert "nan" not in part(paths) and len(part(paths)) > 50
 
 

@@ -38,8 +38,8 @@ from halo_utils.evaluation.thresholds import (
     threshold_sweep,
 )
 from halo_utils.runs import prepare
+from halo_utils.runs.in_short import confidence_sentence
 from tools import report
-from tools.statements import confidence_sentence
 
 PLACES = ["a", "b", "c", "d"]
 

@@ -54,6 +54,15 @@ def test_verbs_explain_themselves(verb: str) -> None:
     assert done.returncode == 0 and "--profile" in done.stdout
 
 
+def test_notebooks_import_the_package_and_nothing_else_of_the_repository() -> None:
+    """JupyterLab and nbval start a notebook in its own folder, where only what is installed can be imported."""
+    sources = [*(REPOSITORY / "notebooks").rglob("[0-9A]*.py")]
+    lines = [line for path in sources for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len(sources) == 7 and not [
+        line for line in lines if re.match(r"\s*(from|import) (tools|benchmarks|tests)\b", line)
+    ]
+
+
 def test_notebooks_that_do_not_train_load_no_network_library() -> None:
     sources = [path.with_suffix(".py") for path in notebooks() if path.stem[:2] in ("01", "03", "05", "06")]
     nodes = [node for path in sources for node in ast.parse(path.read_text(encoding="utf-8")).body]
