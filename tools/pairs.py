@@ -110,7 +110,8 @@ def collect(run: str) -> list[Path]:
     They go to ``notebooks/executed/<run>`` and ``data/checkpoints/<run>``. Notebook 01 stays: it may name proteins. Of
     the others the outputs that name the protein the notebooks follow are left out: real data are not ours to publish.
     """
-    found = sorted((RunPaths(run).work / "executed").glob("0[2-9]_*.ipynb"))
+    executed = sorted((RunPaths(run).work / "executed").glob("0[2-9]_*.ipynb"))
+    found = [path for path in executed if not path.stem.endswith(".failed")]
     model = RunPaths(run).work / "classifier"
     if not found or not model.is_dir():
         raise DataError(f"data/runs/{run} holds no executed notebooks or no classifier: run the profile first")
