@@ -1,6 +1,7 @@
 """Every path of the project, whatever the working directory; ``HALO_ROOT`` moves everything that is written."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from halo_utils.core.errors import StorageError
@@ -34,15 +35,31 @@ def shown(path: Path) -> str:
     return path.name
 
 
+@dataclass(frozen=True)
 class RunPaths:
-    """The folders of one run (one profile, data set and size) and its dataset table, which every later step reads."""
+    """The folders of one run (one profile, data set and size), wherever ``HALO_ROOT`` points when they are asked for."""
 
-    def __init__(self, name: str) -> None:
-        self.name, root = name, output_root()
-        self.work = root / "data" / "runs" / name  # large or intermediate: tables, stores, weights; not tracked
-        self.results = root / "data" / "results" / name  # small CSV tables, one per table or figure of the paper
-        self.figures = root / "figures" / name  # png and svg
-        self.dataset = self.work / "dataset.parquet"
+    name: str
+
+    @property
+    def work(self) -> Path:
+        """Large or intermediate files: tables, stores, weights; not tracked."""
+        return output_root() / "data" / "runs" / self.name
+
+    @property
+    def results(self) -> Path:
+        """Small CSV tables, one per table or figure of the paper."""
+        return output_root() / "data" / "results" / self.name
+
+    @property
+    def figures(self) -> Path:
+        """Figures as png and svg."""
+        return output_root() / "figures" / self.name
+
+    @property
+    def dataset(self) -> Path:
+        """The dataset table, which every later step reads."""
+        return self.work / "dataset.parquet"
 
     def predictions(self, system: str) -> Path:
         """Probabilities of one system, one parquet file."""

@@ -170,6 +170,12 @@ def test_paths_do_not_depend_on_the_working_directory(root: Path, monkeypatch: p
     assert data_dir() == (REPOSITORY / "../elsewhere").resolve()
 
 
+def test_paths_of_a_run_follow_the_output_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = RunPaths("demo")  # a constant of a module, made at its import
+    monkeypatch.setenv("HALO_ROOT", str(tmp_path))
+    assert paths.results == tmp_path / "data" / "results" / "demo" and paths.dataset.is_relative_to(tmp_path)
+
+
 def test_importing_does_nothing(tmp_path: Path) -> None:
     package = sorted((REPOSITORY / "halo_utils").rglob("[a-z]*.py"))
     modules = [".".join(p.relative_to(REPOSITORY).with_suffix("").parts) for p in package]
