@@ -37,7 +37,7 @@ def shown(path: Path) -> str:
 
 @dataclass(frozen=True)
 class RunPaths:
-    """The folders of one run (one profile, data set and size), wherever ``HALO_ROOT`` points when they are asked for."""
+    """The folders of one run (profile, data set and size), wherever ``HALO_ROOT`` points when they are asked for."""
 
     name: str
 
