@@ -10,7 +10,7 @@ PYTHON ?= python3
 export HALO_DATA_DIR
 BIN := .venv/bin
 
-.PHONY: run test setup bench notebooks pairs readme clean
+.PHONY: run test setup bench notebooks readme clean
 # Snakemake's own lock would outlive a killed run; `halo_utils run` holds one that does not and refuses a second run.
 run: setup ## Run notebooks 01-06 of a profile; a second call re-runs only what is stale.
 	$(BIN)/snakemake --cores $(CORES) --nolock --rerun-incomplete --quiet rules progress --config profile=$(PROFILE) dataset=$(DATASET) \

@@ -28,8 +28,11 @@ def train(settings: Settings, model: str, pair: int | None = None, output: Path 
         run = train_sequence_model(settings, table)[1]
     else:
         data = graph_data(settings, table, "finetuned")
-        coord, bio = weights.pairs[pair] if model == "pair" else (weights.coord, weights.bio)
-        run = train_gat(settings, data, (coord, 1.0, bio), epochs=weights.grid_epochs if model == "pair" else None)
+        chosen, epochs = (weights.coord, weights.esm, weights.bio), None
+        if model == "pair":
+            (coord, bio), epochs = weights.pairs[pair], weights.grid_epochs
+            chosen = (coord, 1.0, bio)
+        run = train_gat(settings, data, chosen, epochs=epochs)
     score = float(run.history["val_macro_f1"].max())
     print(f"{model}: best validation macro F1 {score:.3f} in epoch {run.best_epoch}")
     if output is not None:

@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import nbformat
 import numpy as np
@@ -272,6 +274,23 @@ def test_the_command_trains_what_the_notebooks_read(finished: Path, monkeypatch:
     pd.testing.assert_frame_equal(predict(run, data), old, check_exact=True)
     with pytest.raises(SettingsError, match="pair 9 is not in the weight grid of tiny: 0 to 1"):
         train(settings, "pair", 9)
+
+
+@pytest.mark.parametrize(("model", "pair", "weights"), [("gat", None, (0.2, 0.7, 0.3)), ("pair", 1, (0.0, 1.0, 0.5))])
+def test_the_command_trains_at_the_weights_of_the_profile(
+    root: Path, monkeypatch: pytest.MonkeyPatch, model: str, pair: int | None, weights: tuple[float, ...]
+) -> None:
+    called = []
+
+    def train_gat(settings: object, data: object, weights: tuple[float, ...], epochs: int | None) -> SimpleNamespace:
+        called.append((weights, epochs))
+        return SimpleNamespace(history=pd.DataFrame({"val_macro_f1": [0.5]}), best_epoch=1)
+
+    for name, stand_in in {"load_table": Mock(), "graph_data": Mock(), "train_gat": train_gat}.items():
+        monkeypatch.setattr(f"halo_utils.commands.train.{name}", stand_in)
+    settings = load_settings("demo", gat={"weights": {"coord": 0.2, "esm": 0.7, "bio": 0.3}})
+    train(settings, model, pair)
+    assert called == [(weights, settings.gat.weights.grid_epochs if model == "pair" else None)]
 
 
 @pytest.mark.slow

@@ -89,12 +89,12 @@ def test_all_real_structures_become_graphs_in_ten_seconds(real_data: Path, root:
     hpa, _ = read_hpa(real_data / "deeploc2" / "hpa_testset.csv")
     table = pd.concat([deeploc, hpa, luo])[["accession", "sequence"]].drop_duplicates("accession")
     table = table[table["accession"].isin(reader.structure_index([folder]))]
-    start = time.process_time()
+    start = time.perf_counter()
     arrays, _ = reader.load_structures(table, [folder])
     lengths = [len(a) for a in arrays.values()]
     store = write_store(root / "s.npy", "k", list(arrays), lengths, reader.WIDTH, enumerate(arrays.values()), "float32")
     edges = store_edges(root / "edges.npy", store, 10.0)
-    assert time.process_time() - start < 10
+    assert time.perf_counter() - start < 10
     assert len(edges) == 554
     name = edges.accessions[7]
     assert (edges.rows(name).T == radius_edges(arrays[name][:, reader.CA], 10.0)).all()
