@@ -81,7 +81,7 @@ def verify() -> int:
                 check_content(path, entry.content, name)
             if entry.sha256 is not None and (actual := sha256(path)) != entry.sha256:
                 raise DataError(f"{name}: sha256 {actual[:12]}..., expected {entry.sha256[:12]}...: fetch it again")
-            print(f"ok      {name} ({'sha256' if entry.sha256 else f'{entry.content.rows:,} rows, counts and cells'})")
+            print(f"ok      {name} ({'sha256' if entry.sha256 else f'{entry.content.rows:,} rows and cells'})")
         except HaloError as error:
             problems.append(error)
     for folder in structure_folders():

@@ -10,7 +10,7 @@ import papermill
 from halo_utils.config import VARIATIONS, Settings, load_settings
 from halo_utils.core.errors import SettingsError
 from halo_utils.core.files import atomic_path, locked, remove_unfinished
-from halo_utils.core.paths import NOTEBOOKS, shown
+from halo_utils.core.paths import NOTEBOOKS, RunPaths, shown
 
 
 def notebooks() -> list[Path]:
@@ -76,9 +76,15 @@ def run_notebooks(parameters: dict[str, Any], notebook: str = "", output: Path |
     # Two seconds: the kernel of a killed run of the name needs a moment to notice and stop.
     with locked(settings.paths.work / "run.lock", f"run {settings.run_name}", patience=2):
         paths = settings.paths.make()
-        for folder in (paths.work, paths.results, paths.figures):
-            remove_unfinished(folder)
+        _clean(paths)
         for path in chosen:
             executed = output if notebook and output else executed_path(settings, path)
             print(f"{path.stem} -> {shown(executed)}", flush=True)
             run_notebook(path, executed, parameters)
+        _clean(paths)  # the kernel of a killed run outlives it by a moment and may have left something since
+
+
+def _clean(paths: RunPaths) -> None:
+    """Remove what killed processes left unfinished in the folders of a run."""
+    for folder in (paths.work, paths.results, paths.figures):
+        remove_unfinished(folder)
