@@ -116,10 +116,21 @@ class GatSettings(Group):
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     epochs: int = Field(50, ge=1)
+    steps: int | None = Field(
+        None, ge=1
+    )  # all of training, the same for few and many proteins; an epoch is a part of it
     patience: int = Field(5, ge=1)  # epochs without a better validation macro F1 before training stops
+    schedule: Literal["constant", "linear"] = "constant"  # linear: warm-up, then down to zero at the last step
+    coordinates: Literal["raw", "scaled"] = "raw"  # scaled: in units of 10 angstrom, turned at random in training
     nodes_per_batch: int = Field(8192, ge=64)
     focal: FocalSettings = FocalSettings()
     weights: FeatureWeightSettings = FeatureWeightSettings()
+    hybrid: bool = True  # also train what the hybrid ground compares: on graphs only, with other edges, with letters
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Optimiser steps between two validations; None for a pass over the training proteins."""
+        return self.steps and max(1, self.steps // self.epochs)
 
 
 class GateSettings(Group):

@@ -48,7 +48,7 @@ import torch
 import torch.nn.functional as F
 from IPython.display import Markdown, display
 from torch_geometric.data import Batch
-from torch_geometric.nn import GATConv, global_mean_pool
+from torch_geometric.nn import global_mean_pool
 
 from halo_utils.config import load_settings
 from halo_utils.core.files import write_csv
@@ -59,11 +59,14 @@ from halo_utils.evaluation.systems import TITLES
 from halo_utils.figures import diagrams, plots
 from halo_utils.figures.style import show_figure
 from halo_utils.figures.tables import styled
+from halo_utils.models.coordinate_frame import RandomFrame
 from halo_utils.models.gat import GatClassifier
+from halo_utils.models.graph_attention import GraphAttention
 from halo_utils.models.losses import FocalLoss
 from halo_utils.models.rarity_offset import RarityOffset, log_odds
-from halo_utils.runs import artifacts, in_short, provenance, wording
-from halo_utils.structures.edges import edge_report, radius_edges, store_edges
+from halo_utils.runs import artifacts, hybrid, in_short, provenance, wording
+from halo_utils.structures.edge_controls import rewired_edges
+from halo_utils.structures.edges import edge_report, radius_edges
 from halo_utils.structures.reader import CA
 from halo_utils.structures.residue_graph import residue_graph
 from halo_utils.training.fit import fit, parameter_counts
@@ -135,10 +138,10 @@ print(f"without structure: x {tuple(bare.x.shape)}, edges {bare.num_edges}")
 #    \alpha_{ij} = \frac{\exp e_{ij}}{\sum_{m \in N(i)} \exp e_{im}}, \quad
 #    h_i' = \sum_{j \in N(i)} \alpha_{ij} W h_j $$
 #
-# On the four atoms of the line, with one number per node and $W = 1$, the layer of PyTorch Geometric and the formula:
+# On the four atoms of the line, with one number per node and $W = 1$, the layer and the formula:
 
 # %%
-layer = GATConv(1, 1, heads=1, bias=False)
+layer = GraphAttention(1, 1, heads=1, bias=False)
 h = torch.tensor([[1.0], [2.0], [3.0], [4.0]])  # [N, 1]
 with torch.no_grad():
     layer.lin.weight.fill_(1.0), layer.att_src.fill_(0.5), layer.att_dst.fill_(0.25)
@@ -203,11 +206,13 @@ display(styled(summary, "Edges per residue", digits=1))
 # ## Training a network
 # One function for all networks of this notebook: data, model, loss, and the call that trains. Training stops when
 # validation macro F1 has not improved for some epochs, and the best epoch stays. The folder remembers what was trained.
+# Where the profile sets a number of steps, an epoch is a part of them: a network trained on few proteins then learns as
+# long as one trained on many.
 
 # %%
-all_edges = store_edges(paths.work / "edges.npy", structures, gat.cutoff_angstrom)
+all_edges = artifacts.load_edges(settings, table, structures)
 stores = {kind: artifacts.load_embeddings(settings, kind) for kind in ("pretrained", "finetuned")}
-options = {**reading, "nodes_per_batch": gat.nodes_per_batch, "seed": settings.seed}
+options = {**reading, "nodes_per_batch": gat.nodes_per_batch, "seed": settings.seed, "steps": gat.steps_per_epoch}
 data = {kind: GraphData(table, locations, store, structures, all_edges, **options) for kind, store in stores.items()}
 train_labels = splits.label_matrix(table[table["split"] == "train"], locations)
 
@@ -216,6 +221,8 @@ def train(embeddings, weights, learned=False, epochs=None):
     """Train a graph network on pretrained or finetuned embeddings with weights of its three groups of features."""
     L.seed_everything(settings.seed, verbose=False)
     model = GatClassifier(widths, len(locations), **size, weights=weights, learned_weights=learned)
+    if gat.coordinates == "scaled":
+        model = RandomFrame(model)
     if gat.focal.balance:
         model = RarityOffset(model, gat.focal.balance * log_odds(train_labels))
     return fit(
@@ -226,6 +233,7 @@ def train(embeddings, weights, learned=False, epochs=None):
         epochs=epochs or gat.epochs,
         learning_rate=gat.learning_rate,
         weight_decay=gat.weight_decay,
+        schedule=None if gat.schedule == "constant" else gat.schedule,
         patience=gat.patience,
         compute=settings.compute,
         seed=settings.seed,
@@ -283,7 +291,7 @@ for system, run in runs.items():
     artifacts.save_predictions(settings, system, predictions[system])
 
 # %%
-networks = {system: getattr(run.model, "model", run.model) for system, run in runs.items()}
+networks = {system: hybrid.network_of(run.model) for system, run in runs.items()}
 final = {system: [float(w) for w in network.feature_weights.values] for system, network in networks.items()}
 summary = pd.DataFrame(
     {
@@ -318,6 +326,34 @@ display(
         f"{name}, what the weighted GAT says",
     )
 )
+
+# %% [markdown]
+# ## Do the edges matter?
+# A network that beats another may owe it to its features, its proteins or its training. So the same network is trained
+# again, on the proteins that have a graph and with the same number of steps, and only the edges change:
+#
+# * **none**: a residue sees itself alone;
+# * **sequence neighbours**: $|i - j| \le 4$, a fold that anyone can guess;
+# * **rewired**: the contacts of the protein, its residues permuted, so that every number of neighbours stays;
+# * **another protein**: the contacts of a protein of about the same length.
+#
+# On the line of four atoms, rewired, the two ends still have one neighbour each, but other ones:
+
+# %%
+print("own:    ", [tuple(edge) for edge in line_edges.T.tolist()])
+print("rewired:", [tuple(edge) for edge in rewired_edges(line_edges, 4, np.random.default_rng(0)).T.tolist()])
+
+# %% [markdown]
+# If contacts tell where a protein is, the network with its own edges is better than all four. The comparison is made in
+# notebook 05, on the test proteins that have a graph. Beside the controls the four networks above are trained on those
+# proteins alone; and where structure letters are known, 3Di and secondary structure, one network reads them as well.
+
+# %%
+if gat.hybrid:
+    compared = (*hybrid.on_graphs(weights, fixed, mode == "learned"), *hybrid.CONTROLS)
+    for system, found in hybrid.train_all(settings, table, compared).items():
+        artifacts.save_predictions(settings, system, found)
+        print(f"{TITLES[system]}: {len(found):,} proteins predicted")
 
 # %% [markdown]
 # ## Test sets

@@ -4,7 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import Batch
-from torch_geometric.nn import GATConv, global_mean_pool
+from torch_geometric.nn import global_mean_pool
+
+from halo_utils.models.graph_attention import GraphAttention, SymmetricPattern
 
 Weights = tuple[float, float, float]  # of coordinates, embedding and biochemistry
 
@@ -56,15 +58,16 @@ class GatClassifier(nn.Module):
         self.dropout = dropout
         width = hidden * heads
         sizes = [sum(widths)] + [width] * (layers - 2)
-        self.convs = nn.ModuleList(GATConv(n_in, hidden, heads=heads) for n_in in sizes)
+        self.convs = nn.ModuleList(GraphAttention(n_in, hidden, heads=heads) for n_in in sizes)
         self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in self.convs)
-        self.last = GATConv(width, n_locations, heads=1, concat=False)
+        self.last = GraphAttention(width, n_locations, heads=1, concat=False)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return logits, [B, K]; ``batch`` has x [N, 3 + D + 4], edge_index [2, E] and batch [N]."""
         x = self.feature_weights(batch.x)  # [N, 3 + D + 4]
+        pattern = SymmetricPattern.of(batch.edge_index, batch.num_nodes) if x.device.type == "cpu" else None
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            x = F.elu(norm(conv(x, batch.edge_index)))  # [N, heads * hidden]
+            x = F.elu(norm(conv(x, batch.edge_index, pattern)))  # [N, heads * hidden]
             x = F.dropout(x, self.dropout, self.training)
-        x = self.last(x, batch.edge_index)  # [N, K]
+        x = self.last(x, batch.edge_index, pattern)  # [N, K]
         return global_mean_pool(x, batch.batch, size=batch.num_graphs)  # [B, K]

@@ -12,13 +12,13 @@ from halo_utils.core.devices import compiles
 from halo_utils.data.datasets import DATASETS
 from halo_utils.data.splits import label_matrix
 from halo_utils.embeddings.esm2 import load_esm2
+from halo_utils.models.coordinate_frame import RandomFrame
 from halo_utils.models.esm_classifier import EsmClassifier
 from halo_utils.models.gat import GatClassifier, Weights
 from halo_utils.models.losses import FocalLoss
 from halo_utils.models.rarity_offset import RarityOffset, log_odds
 from halo_utils.models.region_classifier import RegionClassifier
-from halo_utils.runs.artifacts import load_embeddings, load_structures
-from halo_utils.structures.edges import store_edges
+from halo_utils.runs.artifacts import load_edges, load_embeddings, load_structures
 from halo_utils.training.embed import cache_trunk
 from halo_utils.training.fit import Fit, fit
 from halo_utils.training.graph_data import GraphData
@@ -48,7 +48,7 @@ def with_offset(model: nn.Module, balance: float, data: Any) -> nn.Module:
     """Return a model whose logits start at a share of the locations' log-odds in train; unchanged where it is 0."""
     if not balance:
         return model
-    train = data.table[data.table["split"] == "train"]
+    train = data.table.iloc[data.rows("train")]
     return RarityOffset(model, balance * log_odds(label_matrix(train, data.locations)))
 
 
@@ -84,37 +84,52 @@ def train_sequence_model(settings: Settings, table: pd.DataFrame) -> tuple[Seque
     )
 
 
-def graph_data(settings: Settings, table: pd.DataFrame, embeddings: str) -> GraphData:
-    """Return the proteins of a table as residue graphs on the ``pretrained`` or ``finetuned`` embeddings."""
+def graph_data(settings: Settings, table: pd.DataFrame, embeddings: str, **options: Any) -> GraphData:
+    """Return the proteins of a table as residue graphs on the ``pretrained`` or ``finetuned`` embeddings.
+
+    ``options`` are those of ``GraphData`` that a profile does not set: other ``edges``, ``only_graphs``, ``strings``.
+    """
     structures = load_structures(settings, table)
+    edges = options.pop("edges", None) or load_edges(settings, table, structures)
     return GraphData(
         table,
         DATASETS[settings.data.dataset].locations,
         load_embeddings(settings, embeddings),
         structures,
-        store_edges(settings.paths.work / "edges.npy", structures, settings.gat.cutoff_angstrom),
+        edges,
         max_tokens=settings.backbone.max_tokens,
         truncation=settings.backbone.truncation,
         nodes_per_batch=settings.gat.nodes_per_batch,
         seed=settings.seed,
+        steps=settings.gat.steps_per_epoch,
+        **options,
     )
+
+
+def graph_network(settings: Settings, data: GraphData, weights: Weights, learned: bool = False) -> nn.Module:
+    """Return the profile's graph network before training."""
+    gat = settings.gat
+    L.seed_everything(settings.seed, verbose=False)
+    size = (gat.layers, gat.heads, gat.hidden, gat.dropout)
+    model: nn.Module = GatClassifier(data.widths, len(data.locations), *size, weights, learned)
+    model = RandomFrame(model) if gat.coordinates == "scaled" else model
+    return with_offset(model, gat.focal.balance, data)
 
 
 def train_gat(
     settings: Settings, data: GraphData, weights: Weights, *, learned: bool = False, epochs: int | None = None
 ) -> Fit:
     """Train one graph network as the profile says; ``weights`` are starting values where they are ``learned``."""
-    gat, k = settings.gat, len(data.locations)
-    L.seed_everything(settings.seed, verbose=False)
-    model = GatClassifier(data.widths, k, gat.layers, gat.heads, gat.hidden, gat.dropout, weights, learned)
+    gat = settings.gat
     return fit(
-        with_offset(model, gat.focal.balance, data),
-        FocalLoss(gat.focal.gamma, gat.focal.alpha, n_locations=k),
+        graph_network(settings, data, weights, learned),
+        FocalLoss(gat.focal.gamma, gat.focal.alpha, n_locations=len(data.locations)),
         data,
         settings.source.work / "gat",  # variations share what they have in common
         epochs=epochs or gat.epochs,
         learning_rate=gat.learning_rate,
         weight_decay=gat.weight_decay,
+        schedule=None if gat.schedule == "constant" else gat.schedule,
         patience=gat.patience,
         compute=settings.compute,
         seed=settings.seed,

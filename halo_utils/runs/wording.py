@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from halo_utils.config import Settings, load_settings
 from halo_utils.core.paths import REPOSITORY
 from halo_utils.embeddings.truncation import SPECIAL_TOKENS
+from halo_utils.profile import GatSettings
 
 SEQUENCE, GAT = "sequence model", "GAT"  # the two models whose settings are compared with the paper's
 # Where the name of a field does not say what it sets; every other field is called by its name.
@@ -24,9 +25,9 @@ READABLE = {
     "weights.mode": "feature weights", "weights.coord": "weight of coordinates",
     "weights.esm": "weight of the embedding", "weights.bio": "weight of biochemistry",
     "weights.grid_coord": "coordinate weights tried", "weights.grid_bio": "biochemistry weights tried",
-    "weights.grid_epochs": "epochs of a pair of weights",
+    "weights.grid_epochs": "epochs of a pair of weights", "steps": "steps of training",
 }  # fmt: skip
-NOT_OF_THE_MODEL = ("compare_heads", "revision")  # which rows a table gets; what the source says already
+NOT_OF_THE_MODEL = ("compare_heads", "hybrid", "revision")  # which rows a table gets; what the source says already
 # The paper tells neither the size of a batch in these units nor the combinations of weights that it tested.
 UNSTATED = ("tokens_per_batch", "nodes_per_batch", "weights.grid_coord", "weights.grid_bio", "weights.grid_epochs")
 NOT_STATED = "not stated"
@@ -119,10 +120,23 @@ def graph_model(settings: Settings) -> str:
     return (
         f"Each network has {count(gat.layers, 'layer')} with {count(gat.heads, 'head')} of {gat.hidden} channels,"
         f" dropout {gat.dropout:g}, and the mean over the residues at the end. {_loss(focal.gamma, focal.balance)}"
-        f" Every label has a learnable threshold. AdamW, learning rate {gat.learning_rate:g}, weight decay"
-        f" {gat.weight_decay:g}, at most {count(gat.epochs, 'epoch')}; training stops after"
-        f" {count(gat.patience, 'epoch')} without a better macro F1 on validation."
+        f" Every label has a learnable threshold. {_coordinates(gat.coordinates)} AdamW, learning rate"
+        f" {gat.learning_rate:g}{', falling linearly to zero' * (gat.schedule == 'linear')}, weight decay"
+        f" {gat.weight_decay:g}, {_length(gat)}; training stops after {count(gat.patience, 'epoch')} without a better"
+        " macro F1 on validation."
     )
+
+
+def _coordinates(kind: str) -> str:
+    if kind == "raw":
+        return "Coordinates are in angstrom, in the frame of the file."
+    return "Coordinates are in units of 10 angstrom, and every protein is turned at random in training."
+
+
+def _length(gat: GatSettings) -> str:
+    if gat.steps is None:
+        return f"at most {count(gat.epochs, 'epoch')}"
+    return f"{gat.steps:,} steps whatever the number of proteins, in {count(gat.epochs, 'part')} called epochs"
 
 
 def sequence_diagram(settings: Settings) -> dict[str, Any]:

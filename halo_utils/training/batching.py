@@ -28,13 +28,21 @@ class BudgetBatchSampler(Sampler[list[int]]):
     An order, new in every epoch with ``shuffle``, else from short to long, is cut into a fixed number of pieces,
     because Lightning asks for it once; a batch holds at most ``budget`` and one more protein. It is a function of seed
     and epoch, so a resumed run repeats it. With ``shared``, what processes that train together take in one step is what
-    one with a budget as many times as large would take.
+    one with a budget as many times as large would take. With ``steps`` an epoch is that many batches, and the next one
+    goes on in the same pass over the proteins.
     """
 
     def __init__(
-        self, lengths: Sequence[int], budget: int, shuffle: bool, seed: int = 0, *, shared: bool = False
+        self,
+        lengths: Sequence[int],
+        budget: int,
+        shuffle: bool,
+        seed: int = 0,
+        *,
+        shared: bool = False,
+        steps: int | None = None,
     ) -> None:
-        self.lengths, self.budget, self.shared = np.asarray(lengths), budget, shared
+        self.lengths, self.budget, self.shared, self.steps = np.asarray(lengths), budget, shared, steps
         self.shuffle, self.seed, self.epoch = shuffle, seed, 0
 
     @property
@@ -49,12 +57,21 @@ class BudgetBatchSampler(Sampler[list[int]]):
     @property
     def batches(self) -> list[list[int]]:
         """The batches of this process in this epoch, as positions."""
+        if self.steps is None:
+            return self._pass(self.epoch)
+        per_pass, first = self._per_pass(), self.epoch * self.steps
+        passes = range(first // per_pass, (first + self.steps - 1) // per_pass + 1)
+        batches = [batch for number in passes for batch in self._pass(number)]
+        return batches[first % per_pass :][: self.steps]
+
+    def _pass(self, number: int) -> list[list[int]]:
+        """Return the batches of one pass over all proteins."""
         if self.shuffle:
-            order = np.random.default_rng([self.seed, 50, self.epoch]).permutation(len(self.lengths))
+            order = np.random.default_rng([self.seed, 50, number]).permutation(len(self.lengths))
         else:
             order = np.argsort(self.lengths, kind="stable")
         rank, world = ranks() if self.shared else (0, 1)
-        count = len(self) * world
+        count = self._per_pass() * world
         middle = np.cumsum(self.lengths[order]) - self.lengths[order] / 2
         piece = (middle * count / self.lengths.sum()).astype(int)  # the piece that holds a protein's middle
         pieces = np.split(order, np.searchsorted(piece, np.arange(1, count)))
@@ -69,6 +86,10 @@ class BudgetBatchSampler(Sampler[list[int]]):
 
     def __len__(self) -> int:
         """Number of batches of every epoch, the same for every process."""
+        return self.steps or self._per_pass()
+
+    def _per_pass(self) -> int:
+        """Return the batches of one pass over all proteins."""
         world = ranks()[1] if self.shared else 1
         return max(1, min(-(-int(self.lengths.sum()) // (self.budget * world)), len(self.lengths) // world))
 
@@ -100,6 +121,8 @@ class ProteinData(L.LightningDataModule):
     ``collate`` makes a batch of items; ``parts`` is what else decides about batches, for the cache key of a training.
     """
 
+    steps: int | None = None  # between two validations; None: one pass over the training proteins
+
     def __init__(
         self, table: pd.DataFrame, locations: Sequence[str], budget: int, collate: Callable, seed: int, *parts: Any
     ) -> None:
@@ -115,15 +138,17 @@ class ProteinData(L.LightningDataModule):
         """Return the positions of the proteins in the named splits, [B]; without names, of all outside train."""
         return np.flatnonzero(self.table["split"].isin(splits) if splits else self.table["split"] != "train")
 
-    def loader(self, rows: np.ndarray, *, shuffle: bool = False, shared: bool = False) -> DataLoader:
+    def loader(
+        self, rows: np.ndarray, *, shuffle: bool = False, shared: bool = False, steps: int | None = None
+    ) -> DataLoader:
         """Return batches of the proteins at the given positions, see ``BudgetBatchSampler``."""
         dataset = self.dataset(rows)
-        sampler = BudgetBatchSampler(dataset.lengths, self.budget, shuffle, self.seed, shared=shared)
+        sampler = BudgetBatchSampler(dataset.lengths, self.budget, shuffle, self.seed, shared=shared, steps=steps)
         return DataLoader(dataset, batch_sampler=sampler, collate_fn=self.collate)
 
     def train_dataloader(self) -> DataLoader:
-        """Return the training proteins in a new order every epoch."""
-        return self.loader(self.rows("train"), shuffle=True, shared=True)
+        """Return the training proteins in a new order every pass; with ``steps`` an epoch is so many batches."""
+        return self.loader(self.rows("train"), shuffle=True, shared=True, steps=self.steps)
 
     def val_dataloader(self) -> DataLoader:
         """Return the validation proteins from short to long."""

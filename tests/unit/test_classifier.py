@@ -220,3 +220,23 @@ def test_offset_moves_the_loss_and_the_probability_alike() -> None:
     assert torch.equal(balanced(x), model(x) + offset)
     assert torch.allclose(FocalLoss()(balanced(x), target), FocalLoss()(model(x) + offset, target))
     assert "offset" in balanced.state_dict()  # it belongs to the model wherever that goes
+
+
+def test_epochs_of_a_number_of_steps_go_through_all_proteins_before_any_comes_again():
+    lengths = np.random.default_rng(3).integers(30, 200, size=60)
+    whole = BudgetBatchSampler(lengths, 1_000, shuffle=True, seed=4)
+    per_pass, parts = len(whole), BudgetBatchSampler(lengths, 1_000, shuffle=True, seed=4, steps=5)
+    assert per_pass % 5  # the passes do not end with the epochs
+    assert len(parts) == 5
+    taken = []
+    for epoch in range(2 * per_pass):
+        parts.set_epoch(epoch)
+        assert len(parts.batches) == 5
+        taken += parts.batches
+    expected = []
+    for number in range(10):
+        whole.set_epoch(number)
+        expected += whole.batches
+    assert taken == expected
+    more = BudgetBatchSampler(lengths, 1_000, shuffle=True, seed=4, steps=3 * per_pass + 1)
+    assert more.batches == expected[: 3 * per_pass + 1]  # an epoch longer than a pass
