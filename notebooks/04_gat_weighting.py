@@ -63,7 +63,7 @@ from halo_utils.models.gat import GatClassifier
 from halo_utils.models.losses import FocalLoss
 from halo_utils.models.rarity_offset import RarityOffset, log_odds
 from halo_utils.runs import artifacts, in_short, provenance, wording
-from halo_utils.structures.edges import edge_report, radius_edges, store_edges
+from halo_utils.structures.edges import edge_report, radius_edges
 from halo_utils.structures.reader import CA
 from halo_utils.structures.residue_graph import residue_graph
 from halo_utils.training.fit import fit, parameter_counts
@@ -193,7 +193,8 @@ with torch.no_grad():
 # angstrom act at 20. Here are the edges per residue under both readings.
 
 # %%
-density = edge_report(structures, gat.cutoff_angstrom, scale=0.5)
+all_edges = artifacts.load_edges(settings, table, structures)
+density = edge_report(table, structures, all_edges, gat.cutoff_angstrom, scale=0.5).dropna()  # the same proteins
 summary = density[["paper", "released_code"]].describe().loc[["mean", "min", "max"]]
 summary = summary.rename_axis("edges per residue").reset_index()
 write_csv(paths.results / "edges.csv", summary)
@@ -205,7 +206,6 @@ display(styled(summary, "Edges per residue", digits=1))
 # validation macro F1 has not improved for some epochs, and the best epoch stays. The folder remembers what was trained.
 
 # %%
-all_edges = store_edges(paths.work / "edges.npy", structures, gat.cutoff_angstrom)
 stores = {kind: artifacts.load_embeddings(settings, kind) for kind in ("pretrained", "finetuned")}
 options = {**reading, "nodes_per_batch": gat.nodes_per_batch, "seed": settings.seed}
 data = {kind: GraphData(table, locations, store, structures, all_edges, **options) for kind, store in stores.items()}

@@ -17,8 +17,7 @@ from halo_utils.models.gat import GatClassifier, Weights
 from halo_utils.models.losses import FocalLoss
 from halo_utils.models.rarity_offset import RarityOffset, log_odds
 from halo_utils.models.region_classifier import RegionClassifier
-from halo_utils.runs.artifacts import load_embeddings, load_structures
-from halo_utils.structures.edges import store_edges
+from halo_utils.runs.artifacts import load_edges, load_embeddings, load_structures
 from halo_utils.training.embed import cache_trunk
 from halo_utils.training.fit import Fit, fit
 from halo_utils.training.graph_data import GraphData
@@ -92,7 +91,7 @@ def graph_data(settings: Settings, table: pd.DataFrame, embeddings: str) -> Grap
         DATASETS[settings.data.dataset].locations,
         load_embeddings(settings, embeddings),
         structures,
-        store_edges(settings.paths.work / "edges.npy", structures, settings.gat.cutoff_angstrom),
+        load_edges(settings, table, structures),
         max_tokens=settings.backbone.max_tokens,
         truncation=settings.backbone.truncation,
         nodes_per_batch=settings.gat.nodes_per_batch,
