@@ -131,8 +131,10 @@ def stages(lengths: np.ndarray, folder: Path) -> dict[str, float]:
         models = write_store(folder / "ca.npy", "k", names, list(lengths), 10, walks(lengths), "float32")
         # Stages of less than a second are timed three times: a moment's disturbance is a large part of them.
         files = [folder / f"edges_{i}.npy" for i in range(3)]
-        edges = timed("edges", *(partial(store_edges, file, models, 10.0) for file in files))
-        graphs = GraphDataset(names, ["A" * int(n) for n in lengths], labels, store, models, edges)
+        sequences = ["A" * int(n) for n in lengths]
+        table = pd.DataFrame({"accession": names, "sequence": sequences})
+        edges = timed("edges", *(partial(store_edges, file, table, models) for file in files))
+        graphs = GraphDataset(names, sequences, labels, store, models, edges)
         gat = GatClassifier(group_widths(64), cases.K, hidden=16).train()
         gat_loss, gat_optimizer = FocalLoss(n_locations=cases.K), torch.optim.AdamW(gat.parameters())
 

@@ -196,7 +196,8 @@ with torch.no_grad():
 # angstrom act at 20. Here are the edges per residue under both readings.
 
 # %%
-density = edge_report(structures, gat.cutoff_angstrom, scale=0.5)
+all_edges = artifacts.load_edges(settings, table, structures)
+density = edge_report(table, structures, all_edges, gat.cutoff_angstrom, scale=0.5).dropna()  # the same proteins
 summary = density[["paper", "released_code"]].describe().loc[["mean", "min", "max"]]
 summary = summary.rename_axis("edges per residue").reset_index()
 write_csv(paths.results / "edges.csv", summary)
@@ -210,7 +211,6 @@ display(styled(summary, "Edges per residue", digits=1))
 # long as one trained on many.
 
 # %%
-all_edges = artifacts.load_edges(settings, table, structures)
 stores = {kind: artifacts.load_embeddings(settings, kind) for kind in ("pretrained", "finetuned")}
 options = {**reading, "nodes_per_batch": gat.nodes_per_batch, "seed": settings.seed, "steps": gat.steps_per_epoch}
 data = {kind: GraphData(table, locations, store, structures, all_edges, **options) for kind, store in stores.items()}

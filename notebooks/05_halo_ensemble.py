@@ -109,7 +109,7 @@ halo_system = gate_system(rule)
 
 def decide(view, rule=rule, everyone=False):
     """Apply the gate to a test set; with ``everyone`` as if every protein had a structure."""
-    has_structure = view.join(gat, ["has_structure"])[:, 0].astype(bool) | everyone
+    has_structure = view.join(gat, ["has_graph"])[:, 0].astype(bool) | everyone
     thresholds = {"esm_threshold": esm_threshold.on(view.name), "gat_threshold": gat_threshold.on(view.name)}
     return halo_gate(view.join(esm), view.join(gat), has_structure, **thresholds, confident=confident, rule=rule)
 
@@ -234,7 +234,7 @@ display(styled(opinions[columns].astype({"asked": "Int64", "vetoed": "Int64"}), 
 # The gate can act on these alone, so here is the question on its own ground.
 
 # %%
-has_structure = view.join(gat, ["has_structure"])[:, 0].astype(bool)
+has_structure = view.join(gat, ["has_graph"])[:, 0].astype(bool)
 with_structure = test_sets.restrict(view, has_structure, "with structure")
 print(f"{len(with_structure.y):,} of {len(view.y):,} test proteins have a structure")
 print(scoring.macro_sentence([with_structure]))

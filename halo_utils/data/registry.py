@@ -109,3 +109,8 @@ def structure_folders() -> list[Path]:
     *local, raw = raw_folders()
     folders = [*(folder / "structures" / "files" for folder in local), raw / "structures"]
     return [folder for folder in folders if folder.is_dir()]
+
+
+def contact_archives() -> list[Path]:
+    """Return the archives of contact maps: ``structures/contacts/*.npz`` in ``HALO_DATA_DIR``, then in ``data/raw``."""
+    return [path for folder in raw_folders() for path in sorted((folder / "structures" / "contacts").glob("*.npz"))]

@@ -87,7 +87,7 @@ def second_opinions(
 ) -> pd.DataFrame:
     """Return the metrics of the gate with other second opinions, and of the mean of the two models' probabilities.
 
-    ``predictions`` are of ``esm``, ``gat_weighted`` (with ``has_structure``) and ``composition``; thresholds come from
+    ``predictions`` are of ``esm``, ``gat_weighted`` (with ``has_graph``) and ``composition``; thresholds come from
     validation. Columns asks about (labels of proteins with a structure, or all in the band), second opinion, asked,
     vetoed, n, and of every metric of ``METRICS`` its value, ``<metric>_low`` and ``<metric>_high``. The mean is no
     veto: it decides every label of the proteins it may be asked about, at a threshold of its own.
@@ -107,7 +107,7 @@ def second_opinions(
         "oracle (vetoes what is false)": view.y > 0,
     }
     numbers = {"esm_threshold": thresholds["esm"].on(view.name), "gat_threshold": 0.5, "confident": confident}
-    structure, rows = view.join(gat, ["has_structure"])[:, 0].astype(bool), []
+    structure, rows = view.join(gat, ["has_graph"])[:, 0].astype(bool), []
     asked_about = {"labels with a structure": structure, "all labels in the band": np.ones_like(structure)}
     for asks_about, may_ask in asked_about.items():
         outcomes = {}

@@ -9,10 +9,14 @@ from halo_utils.core.errors import DataError
 from halo_utils.core.files import read_parquet, write_parquet
 from halo_utils.core.paths import shown
 from halo_utils.core.residue_store import ResidueStore
+from halo_utils.data.registry import contact_archives, local_copy
 from halo_utils.data.splits import AUDIT_COLUMNS, evaluation_sets, held_out_sets
 from halo_utils.data.tables import COMMON_COLUMNS
 from halo_utils.evaluation.systems import BY_NAME
+from halo_utils.structures.contact_maps import ContactMaps, read_contact_maps
+from halo_utils.structures.edges import store_edges
 from halo_utils.structures.store import structure_store
+from halo_utils.structures.structure_letters import store_letters
 
 
 def save_table(settings: Settings, table: pd.DataFrame) -> Path:
@@ -40,6 +44,23 @@ def load_structures(settings: Settings, table: pd.DataFrame) -> ResidueStore:
         return structure_store(settings.source.work / "structures.npy", table)
     except DataError as error:
         raise DataError(f"{error}: {_first('01_data_preparation', settings)}") from error
+
+
+def load_contact_maps(settings: Settings) -> list[ContactMaps]:
+    """Return the contact maps on this machine, archive by archive in their order; none for synthetic proteins."""
+    return [] if settings.is_synthetic else [read_contact_maps(path) for path in contact_archives()]
+
+
+def load_edges(settings: Settings, table: pd.DataFrame, structures: ResidueStore) -> ResidueStore:
+    """Return the store of the edges of the table's proteins, from coordinates or contact maps; made where it is not."""
+    path, maps = settings.paths.work / "edges.npy", load_contact_maps(settings)
+    return store_edges(path, table, structures, maps, settings.gat.cutoff_angstrom)
+
+
+def load_letters(settings: Settings, table: pd.DataFrame) -> ResidueStore | None:
+    """Return the store of the table's structure letters; None where their file is absent, or proteins are synthetic."""
+    file = None if settings.is_synthetic else local_copy("structures/foldseek_3di_ss8.tsv.gz")
+    return None if file is None else store_letters(settings.source.work / "letters.npy", table, file)
 
 
 def load_embeddings(settings: Settings, name: str) -> ResidueStore:

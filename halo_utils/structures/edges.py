@@ -1,5 +1,6 @@
-"""The edges of residue graphs: C-alpha pairs under a distance, searched once over whole proteins and kept on disk."""
+"""The edges of residue graphs: C-alpha pairs under a distance, from coordinates or contact maps, kept on disk."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,16 @@ import pandas as pd
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
+from halo_utils.core.errors import DataError
 from halo_utils.core.files import digest
 from halo_utils.core.residue_store import ResidueStore, store_of, write_store
+from halo_utils.structures.contact_maps import ContactMaps, both_ways
 from halo_utils.structures.reader import CA
 
 EDGE_TYPE = "uint16"  # the longest protein of UniProt has 45,212 residues
+COORDINATES, EXACT, RECOVERED = "coordinates", "contact map, exact", "contact map, recovered"
+OTHER_LENGTH, NO_GRAPH = "contact map of another length", "none"
+GRAPH_SOURCES = (COORDINATES, EXACT, RECOVERED)  # the others have no graph
 
 
 def radius_edges(ca: np.ndarray, cutoff_angstrom: float = 10.0) -> np.ndarray:
@@ -21,13 +27,13 @@ def radius_edges(ca: np.ndarray, cutoff_angstrom: float = 10.0) -> np.ndarray:
         return np.empty((2, 0), dtype=np.int64)
     tree = cKDTree(ca[placed])
     pairs = tree.query_pairs(np.nextafter(cutoff_angstrom, 0), output_type="ndarray")  # query_pairs includes its radius
-    pairs = placed[pairs].reshape(-1, 2)
-    both = np.concatenate([pairs, pairs[:, ::-1]])
-    return both[np.lexsort((both[:, 1], both[:, 0]))].T.astype(np.int64)
+    return both_ways(placed[pairs].reshape(-1, 2))
 
 
 def edges_between(edges: np.ndarray, residues: np.ndarray, length: int) -> np.ndarray:
     """Return the edges [2, E] of L residues that join ``residues``, [N] increasing, numbered among them, [2, E']."""
+    if len(residues) == length:  # all of them: most proteins
+        return np.ascontiguousarray(edges, dtype=np.int64)
     position = np.full(length, -1)
     position[residues] = np.arange(len(residues))
     counted = position[edges]
@@ -40,26 +46,82 @@ def count_contacts(ca: np.ndarray, residues: np.ndarray, cutoff_angstrom: float 
     return edges.shape[1] // 2, edges_between(edges, residues, len(ca)).shape[1] // 2
 
 
-def store_edges(path: Path, structures: ResidueStore, cutoff_angstrom: float = 10.0) -> ResidueStore:
-    """Return the store of the edges of every structure, [E, 2] uint16 in the whole protein, searched once."""
-    key = digest("edges", structures.content, cutoff_angstrom, EDGE_TYPE)
+def graph_sources(table: pd.DataFrame, structures: ResidueStore, maps: Sequence[ContactMaps]) -> pd.DataFrame:
+    """Return, per protein, where its edges come from (``source``) and which of ``maps`` it is (``map``, -1: none).
+
+    Coordinates come first, then the first contact map whose length is the sequence's; a map of another length is not
+    used, because its contacts are another protein's or isoform's, and is named as such.
+    """
+    rows = []
+    for accession, sequence in zip(table["accession"], table["sequence"], strict=True):
+        known = [k for k, one in enumerate(maps) if accession in one]
+        fitting = [k for k in known if maps[k].length(accession) == len(sequence)]
+        if accession in structures:
+            rows.append((accession, COORDINATES, -1))
+        elif fitting:
+            rows.append((accession, EXACT if maps[fitting[0]].exact(accession) else RECOVERED, fitting[0]))
+        else:
+            rows.append((accession, OTHER_LENGTH if known else NO_GRAPH, -1))
+    return pd.DataFrame(rows, columns=["accession", "source", "map"])
+
+
+def store_edges(
+    path: Path,
+    table: pd.DataFrame,
+    structures: ResidueStore,
+    maps: Sequence[ContactMaps] = (),
+    cutoff_angstrom: float = 10.0,
+) -> ResidueStore:
+    """Return the store of the edges of every protein of ``table`` with coordinates or a contact map, made once.
+
+    Rows are [E, 2] uint16 in the whole protein. DataError for a map that was cut at another distance.
+    """
+    for one in maps:
+        if one.cutoff_angstrom != cutoff_angstrom:
+            problem = f"{one.name}: contacts under {one.cutoff_angstrom:g} angstrom, expected {cutoff_angstrom:g}"
+            remedy = (
+                f"set gat.cutoff_angstrom to {one.cutoff_angstrom:g}, move the archive away, or fetch the structures"
+            )
+            raise DataError(f"{problem}; distances are not in it: {remedy}")
+    sources = graph_sources(table, structures, maps)
+    chosen = sources[sources["source"].isin(GRAPH_SOURCES)]
+    where = dict(zip(chosen["accession"], chosen["map"], strict=True))
+    key = digest("edges", structures.content, [one.content for one in maps], where, cutoff_angstrom, EDGE_TYPE)
+
+    def edges(accession: str) -> np.ndarray:
+        if where[accession] >= 0:
+            return maps[where[accession]].edges(accession).T
+        return radius_edges(structures.rows(accession)[:, CA], cutoff_angstrom).T
 
     def make() -> ResidueStore:
-        names, edges = structures.accessions, (lambda a: radius_edges(structures.rows(a)[:, CA], cutoff_angstrom).T)
+        unlike, names = sources.loc[sources["source"] == OTHER_LENGTH, "accession"], list(where)
+        if len(unlike):
+            named = f"{', '.join(unlike[:5])}{' ...' if len(unlike) > 5 else ''}"
+            print(f"contact maps of {len(unlike):,} proteins are of another length and are not used: {named}")
         counts = [len(edges(a)) for a in tqdm(names, desc="edges", leave=False)]  # twice is cheaper than keeping
         return write_store(path, key, names, counts, 2, enumerate(map(edges, names)), EDGE_TYPE)
 
     return store_of(path, key, make)
 
 
-def edge_report(structures: ResidueStore, cutoff_angstrom: float = 10.0, scale: float = 0.5) -> pd.DataFrame:
-    """Return, per protein of the store, its residues and edges per residue under two readings of the cut-off.
+def edge_report(
+    table: pd.DataFrame,
+    structures: ResidueStore,
+    edges: ResidueStore,
+    cutoff_angstrom: float = 10.0,
+    scale: float = 0.5,
+) -> pd.DataFrame:
+    """Return, per protein of ``table`` with a graph, its residues and edges per residue under two readings.
 
     The released code measures on coordinates multiplied by their feature weight ``scale``: its 10 A act at 10 / weight.
+    A contact map has no distances, so ``released_code`` is NaN where there are no coordinates.
     """
     rows = []
-    for accession in structures.accessions:
-        ca = structures.rows(accession)[:, CA]
-        densities = [radius_edges(ca, cutoff_angstrom / s).shape[1] / len(ca) for s in (1.0, scale)]
-        rows.append((accession, len(ca), *densities))
+    for accession, sequence in zip(table["accession"], table["sequence"], strict=True):
+        if accession not in edges:
+            continue
+        wider = np.nan
+        if accession in structures:
+            wider = radius_edges(structures.rows(accession)[:, CA], cutoff_angstrom / scale).shape[1] / len(sequence)
+        rows.append((accession, len(sequence), edges.length(accession) / len(sequence), wider))
     return pd.DataFrame(rows, columns=["accession", "residues", "paper", "released_code"])

@@ -1,4 +1,4 @@
-"""Residue graphs: C-alpha nodes, edges under a distance, node features in three groups (Fig. 3)."""
+"""Residue graphs: C-alpha nodes, edges under a distance, node features in three or four groups (Fig. 3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,16 +15,22 @@ from halo_utils.structures.edges import edges_between
 from halo_utils.structures.reader import CA
 
 
-def node_features(ca: np.ndarray, embedding: np.ndarray, sequence: str) -> np.ndarray:
-    """Return node features, [N, 3 + D + 4] float32, of C-alphas [N, 3] (NaN: unknown), embedding [N, D], N residues."""
+def node_features(
+    ca: np.ndarray, embedding: np.ndarray, sequence: str, letters: np.ndarray | None = None
+) -> np.ndarray:
+    """Return node features, [N, 3 + D + 4] float32, of C-alphas [N, 3] (NaN: unknown), embedding [N, D], N residues.
+
+    With structure ``letters``, [N, 28], they are a fourth group, [N, 3 + D + 4 + 28].
+    """
     # Relative to their mean, as AlphaFold places every model in a frame of its own; zero where there is no position.
     centred = np.nan_to_num(ca - np.nanmean(ca, axis=0)) if np.isfinite(ca).any() else np.zeros_like(ca)
-    return np.concatenate([centred, embedding, biochemistry(sequence)], axis=1).astype(np.float32)
+    groups = [centred, embedding, biochemistry(sequence), *([] if letters is None else [letters])]
+    return np.concatenate(groups, axis=1, dtype=np.float32)
 
 
-def group_widths(embedding_width: int) -> tuple[int, int, int]:
-    """Return the widths of the three feature groups: coordinates, embedding, biochemistry."""
-    return 3, embedding_width, len(PROPERTIES)
+def group_widths(embedding_width: int, letters_width: int = 0) -> tuple[int, ...]:
+    """Return the widths of the feature groups: coordinates, embedding, biochemistry, and structure letters if any."""
+    return 3, embedding_width, len(PROPERTIES), *([letters_width] if letters_width else [])
 
 
 def residue_graph(
@@ -34,25 +40,29 @@ def residue_graph(
     embedding: np.ndarray,
     ca: np.ndarray | None = None,
     edges: np.ndarray | None = None,
+    letters: np.ndarray | None = None,
     *,
     max_tokens: int = 1024,
     truncation: str = "head",
 ) -> Data:
     """Return the graph of one protein, whose nodes are the N residues that the language model reads.
 
-    ``sequence``, ``ca`` ([L, 3] in angstrom, NaN where unknown) and ``edges`` ([2, E], of ``radius_edges``) are of the
-    whole protein, ``y`` is [K], ``embedding`` [N, D]; x is [N, 3 + D + 4] float32, edge_index [2, E'] int64, y [1, K].
-    Without structure the coordinates are zero and there are no edges (section 2.2).
+    ``sequence``, ``ca`` ([L, 3] in angstrom, NaN where unknown), ``edges`` ([2, E], of ``radius_edges`` or a contact
+    map) and structure ``letters`` ([L, 28], if the network reads any) are of the whole protein, ``y`` is [K],
+    ``embedding`` [N, D]; x is [N, 3 + D + 4 (+ 28)] float32, edge_index [2, E'] int64, y [1, K]. Without coordinates
+    they are zero; without edges known there are none (section 2.2): ``has_coordinates`` and ``has_graph``.
     """
     nodes, read = seen_residues(len(sequence), max_tokens, truncation), truncate(sequence, max_tokens, truncation)
     positions = np.full((len(nodes), 3), np.nan, dtype=np.float32) if ca is None else ca[nodes]
     joined = np.empty((2, 0), dtype=np.int64) if edges is None else edges_between(edges, nodes, len(sequence))
+    states = None if letters is None else letters[nodes]
     return Data(
-        x=torch.from_numpy(node_features(positions, np.asarray(embedding, dtype=np.float32), read)),
+        x=torch.from_numpy(node_features(positions, np.asarray(embedding, dtype=np.float32), read, states)),
         edge_index=torch.from_numpy(joined),
         y=torch.tensor(np.array(y), dtype=torch.float32)[None],
         accession=accession,
-        has_structure=ca is not None,
+        has_graph=edges is not None,
+        has_coordinates=ca is not None,
     )
 
 
@@ -65,9 +75,10 @@ class GraphDataset(Dataset):
     labels: np.ndarray
     embeddings: ResidueStore  # one row per residue read
     structures: ResidueStore  # of store_structures
-    edges: ResidueStore  # of store_edges
+    edges: ResidueStore  # of store_edges, or a control of it
     max_tokens: int = 1024
     truncation: str = "head"
+    letters: ResidueStore | None = None  # of store_letters; zeros where a protein has none
 
     @property
     def lengths(self) -> list[int]:
@@ -78,8 +89,11 @@ class GraphDataset(Dataset):
         return len(self.accessions)
 
     def __getitem__(self, i: int) -> Data:
-        name, ca, edges = self.accessions[i], None, None
-        if name in self.structures:
-            ca, edges = self.structures.rows(name)[:, CA], self.edges.rows(name).T
-        protein = (name, self.sequences[i], self.labels[i], self.embeddings.rows(name))
-        return residue_graph(*protein, ca, edges, max_tokens=self.max_tokens, truncation=self.truncation)
+        name, sequence, letters = self.accessions[i], self.sequences[i], None
+        ca = self.structures.rows(name)[:, CA] if name in self.structures else None
+        edges = self.edges.rows(name).T if name in self.edges else None
+        if self.letters is not None:
+            known = name in self.letters
+            letters = self.letters.rows(name) if known else np.zeros((len(sequence), self.letters.width), np.uint8)
+        protein = (name, sequence, self.labels[i], self.embeddings.rows(name))
+        return residue_graph(*protein, ca, edges, letters, max_tokens=self.max_tokens, truncation=self.truncation)

@@ -93,7 +93,7 @@ def test_all_real_structures_become_graphs_in_ten_seconds(real_data: Path, root:
     arrays, _ = reader.load_structures(table, [folder])
     lengths = [len(a) for a in arrays.values()]
     store = write_store(root / "s.npy", "k", list(arrays), lengths, reader.WIDTH, enumerate(arrays.values()), "float32")
-    edges = store_edges(root / "edges.npy", store, 10.0)
+    edges = store_edges(root / "edges.npy", table, store)
     assert time.perf_counter() - start < 10
     assert len(edges) == 554
     name = edges.accessions[7]

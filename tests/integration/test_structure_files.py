@@ -190,7 +190,7 @@ def test_structure_and_sequence_are_cut_alike(root: Path, tmp_path: Path) -> Non
     store.store_structures(root / "structures.npy", table, [folder], max_tokens=42)
     structures = store.structure_store(root / "structures.npy", table)
     assert np.allclose(structures.rows("P1")[:, :9].reshape(-1, 3, 3), backbone, atol=1e-3)  # whole, N and C as well
-    edges = store_edges(root / "edges.npy", structures)
+    edges = store_edges(root / "edges.npy", table, structures)
     embeddings = write_store(root / "embeddings.npy", "k", ["P1"], [40], 2, [(0, np.zeros((40, 2)))])
     for policy in ("head", "head_tail"):
         (seen,) = truncation.seen_sequences([long], 42, policy)

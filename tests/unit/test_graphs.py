@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch_geometric.data import Batch
@@ -73,7 +74,7 @@ def test_node_width_with_and_without_structure(ca: np.ndarray | None) -> None:
     graph = residue_graph("P1", "MKVL", Y, np.ones((4, 5)), ca, None if ca is None else radius_edges(ca))
     assert graph.x.shape == (4, 3 + 5 + len(PROPERTIES))
     assert graph.y.shape == (1, 3)
-    assert graph.has_structure == (ca is not None)
+    assert graph.has_graph == graph.has_coordinates == (ca is not None)
     assert (graph.num_edges == 0) == (ca is None)
     assert bool((graph.x[:, :3] == 0).all()) == (ca is None)
 
@@ -86,7 +87,8 @@ def test_a_cut_graph_is_the_graph_of_the_residues_read(tmp_path: Path, policy: s
     rows[[3, 50, 88]] = np.nan  # residues that the structure lacks
     sequence = "".join(rng.choice(list(STANDARD), 90))
     structures = write_store(tmp_path / "s.npy", "k", ["P1"], [90], WIDTH, [(0, rows)], "float32")
-    edges, embedding = store_edges(tmp_path / "e.npy", structures), rng.normal(size=(38, 5))
+    table = pd.DataFrame({"accession": ["P1"], "sequence": [sequence]})
+    edges, embedding = store_edges(tmp_path / "e.npy", table, structures), rng.normal(size=(38, 5))
     embeddings = write_store(tmp_path / "x.npy", "k", ["P1"], [38], 5, [(0, embedding)], "float32")
     graphs = GraphDataset(["P1"], [sequence], Y[None], embeddings, structures, edges, 40, policy)
     graph, read = graphs[0], seen_residues(90, 40, policy)

@@ -140,7 +140,7 @@ def test_other_second_opinions_stand_between_none_and_the_oracle() -> None:
         name: pd.DataFrame(p, columns=list(DEEPLOC)).assign(accession=names, split=table["split"])
         for name, p in {"esm": prob, "gat_weighted": rng.random(y.shape), "composition": rng.random(y.shape)}.items()
     }
-    frames["gat_weighted"]["has_structure"] = np.arange(600) % 3 == 0
+    frames["gat_weighted"]["has_graph"] = np.arange(600) % 3 == 0
     view = evaluation_set(table, "test", "synthetic")
     found = second_opinions(table, view, frames, resamples=20)
     for _, part in found.groupby("asks about"):
