@@ -51,7 +51,7 @@ from halo_utils.figures import diagrams, plots
 from halo_utils.figures.style import show_figure
 from halo_utils.figures.tables import styled
 from halo_utils.runs import artifacts, in_short, prepare, provenance, wording
-from halo_utils.structures.edges import radius_edges
+from halo_utils.structures.edges import GRAPH_SOURCES, edge_report, graph_sources, radius_edges
 from halo_utils.structures.reader import CA, MIN_IDENTITY, PLDDT
 from halo_utils.structures.store import store_structures
 
@@ -205,7 +205,6 @@ cutoff = settings.gat.cutoff_angstrom
 report = store_structures(paths.work / "structures.npy", table, inputs.structures, cutoff_angstrom=cutoff, **reads)
 structures = artifacts.load_structures(settings, table)
 table["structure"] = table["accession"].isin(structures.accessions)
-artifacts.save_table(settings, table)
 by_split = report.merge(table[["accession", "split"]], on="accession", validate="1:1")
 structure_counts = by_split.groupby(["split", "status"]).size().rename("proteins").reset_index()
 write_csv(paths.results / "audit_structures.csv", structure_counts)
@@ -219,6 +218,27 @@ names = {"placed": "with coordinates", "mismatches": "of another kind", "extra":
 display(styled(residues, "Residues of the matched structures", names=names))
 problems = report.loc[report["problem"].notna(), "problem"]
 print("\n".join(problems) if len(problems) else "no file was unreadable or belonged to another protein")
+
+# %% [markdown]
+# ## Graphs
+# A graph network needs to know which residues are near each other, not where they are. A *contact map* is just that: the
+# pairs of residues whose C-alpha atoms are closer than the cut-off. It takes a hundredth of the space of a structure, and
+# archives of contact maps are a second source of graphs; such a protein has edges, but neither coordinates nor pLDDT.
+
+# %%
+sources = graph_sources(table, structures, artifacts.load_contact_maps(settings))
+table["graph"] = sources["source"].isin(GRAPH_SOURCES).to_numpy()
+artifacts.save_table(settings, table)
+all_edges = artifacts.load_edges(settings, table, structures)
+per_residue = edge_report(table, structures, all_edges, cutoff).set_index("accession")["paper"]
+graph_table = audit.graph_counts(table.assign(source=sources["source"].to_numpy()), locations, per_residue)
+write_csv(paths.results / "audit_graphs.csv", graph_table)
+display(styled(graph_table[graph_table["group"] == "split"].drop(columns="group"), "Graphs and their sources"))
+display(styled(graph_table[graph_table["group"] != "split"].drop(columns="group"), "Who has a graph"))
+
+# %% [markdown]
+# Where the shares differ between kingdoms or locations, proteins with a graph are another kind of protein than the rest.
+# Systems are therefore only ever compared on the same proteins.
 
 # %% [markdown]
 # How much of the proteins, and of the contacts in their whole structures, do the models read? Residues $i$ and $j$ are in

@@ -21,7 +21,7 @@
 #
 # **Needs** notebooks 01 and 02 of the same profile.
 #
-# **Makes** `table1.csv` (not for luo2024, which the table is not about), `metrics_gat.csv`, `deviations.csv`, `edges.csv`, `learned_thresholds.csv`, `weight_grid.csv` where the weights come from a grid, predictions of every graph network.
+# **Makes** `table1.csv` (not for luo2024, which the table is not about), `metrics_gat.csv`, `deviations.csv`, `edges.csv`, `learned_thresholds.csv`, `metrics_on_graphs.csv`, `weight_grid.csv` where the weights come from a grid, predictions of every graph network.
 #
 # **Takes** a minute for `demo`.
 
@@ -344,16 +344,34 @@ print("own:    ", [tuple(edge) for edge in line_edges.T.tolist()])
 print("rewired:", [tuple(edge) for edge in rewired_edges(line_edges, 4, np.random.default_rng(0)).T.tolist()])
 
 # %% [markdown]
-# If contacts tell where a protein is, the network with its own edges is better than all four. The comparison is made in
-# notebook 05, on the test proteins that have a graph. Beside the controls the four networks above are trained on those
-# proteins alone; and where structure letters are known, 3Di and secondary structure, one network reads them as well.
+# If contacts tell where a protein is, the network with its own edges is better than all four. Beside the controls the
+# four networks above are trained on those proteins alone; and where structure letters are known, 3Di and secondary
+# structure, one network reads them as well. All are measured on the same proteins, the test proteins that have a graph,
+# at thresholds chosen on the validation proteins that have one.
 
 # %%
 if gat.hybrid:
     compared = (*hybrid.on_graphs(weights, fixed, mode == "learned"), *hybrid.CONTROLS)
-    for system, found in hybrid.train_all(settings, table, compared).items():
+    on_graphs = hybrid.train_all(settings, table, compared)
+    for system, found in on_graphs.items():
         artifacts.save_predictions(settings, system, found)
-        print(f"{TITLES[system]}: {len(found):,} proteins predicted")
+
+# %%
+if gat.hybrid:
+    ground, sizes = table[table["graph"]], {"resamples": settings.evaluation.bootstrap, "seed": settings.seed}
+    same = {
+        system: p
+        for system, p in (predictions | on_graphs).items()
+        if ground["accession"][ground["split"] != "train"].isin(p["accession"]).all()
+    }
+    rows = [
+        scoring.measure_plain(ground, n, p, source, step=settings.evaluation.threshold_step, **sizes)
+        for n, p in same.items()
+    ]
+    graph_metrics = pd.concat(rows, ignore_index=True)
+    write_csv(paths.results / "metrics_on_graphs.csv", graph_metrics)
+    first_set = splits.held_out_sets(ground)[0]
+    display(styled(scoring.headline(graph_metrics, first_set), f"On the {first_set} proteins that have a graph"))
 
 # %% [markdown]
 # ## Test sets

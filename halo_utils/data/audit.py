@@ -66,3 +66,24 @@ def leakage(table: pd.DataFrame, sets: dict[str, np.ndarray]) -> pd.DataFrame:
         row |= {"corpus_near_duplicate_share": near_corpus.mean(skipna=False)}
         rows.append(row | {"corpus_almost_equal_share": almost.mean(skipna=False)})
     return pd.DataFrame(rows)
+
+
+def graph_counts(table: pd.DataFrame, locations: Sequence[str], edges_per_residue: pd.Series) -> pd.DataFrame:
+    """Return how many proteins have a graph, per split, location and kingdom, and how dense these graphs are.
+
+    ``table`` has the columns graph and source (coordinates, a contact map, ...); ``edges_per_residue`` is by accession.
+    Columns group (split, location, kingdom), name, proteins, with_graph, share, one per source, and the quartiles of
+    edges per residue.
+    """
+    groups = [("split", name, table["split"] == name) for name in pd.unique(table["split"])]
+    groups += [("location", name, table[name] == 1) for name in locations]
+    if "kingdom" in table:
+        groups += [("kingdom", name, table["kingdom"] == name) for name in sorted(table["kingdom"].dropna().unique())]
+    kinds, rows = sorted(table.loc[table["graph"], "source"].unique()), []
+    for group, name, inside in groups:
+        chosen = table[inside]
+        row = {"group": group, "name": name, "proteins": len(chosen), "with_graph": int(chosen["graph"].sum())}
+        row |= {"share": chosen["graph"].mean()} | {kind: int((chosen["source"] == kind).sum()) for kind in kinds}
+        quartiles = edges_per_residue.reindex(chosen.loc[chosen["graph"], "accession"]).quantile([0.25, 0.5, 0.75])
+        rows.append(row | dict(zip(("edges_q1", "edges_median", "edges_q3"), quartiles, strict=True)))
+    return pd.DataFrame(rows)

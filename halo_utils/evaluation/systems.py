@@ -26,11 +26,27 @@ SYSTEMS = [
     System("gat_finetuned", "GAT, fine-tuned ESM", "graph", "04_gat_weighting"),
     System("gat_weighted", "GAT, weighted fine-tuned ESM", "graph", "04_gat_weighting", short=True),
     System("gat_learned", "GAT, learned weights", "graph", "04_gat_weighting"),
+    System("gat_pretrained_graphs", "GAT on graphs, pre-trained ESM", "graph", "04_gat_weighting"),
+    System("gat_finetuned_graphs", "GAT on graphs, fine-tuned ESM", "graph", "04_gat_weighting"),
+    System("gat_weighted_graphs", "GAT on graphs, weighted fine-tuned ESM", "graph", "04_gat_weighting"),
+    System("gat_learned_graphs", "GAT on graphs, learned weights", "graph", "04_gat_weighting"),
+    System("gat_no_edges", "GAT on graphs, no edges", "graph", "04_gat_weighting"),
+    System("gat_sequence_edges", "GAT on graphs, sequence neighbours", "graph", "04_gat_weighting"),
+    System("gat_rewired", "GAT on graphs, rewired contacts", "graph", "04_gat_weighting"),
+    System("gat_other_edges", "GAT on graphs, another protein's contacts", "graph", "04_gat_weighting"),
+    System("gat_letters_none", "GAT on proteins with letters, without them", "graph", "04_gat_weighting"),
+    System("gat_letters", "GAT on proteins with letters, fine-tuned ESM and letters", "graph", "04_gat_weighting"),
     System("halo", "HALO (paper)", "joined", "05_halo_ensemble", short=True),
     System("halo_released_code", "HALO (released code)", "joined", "05_halo_ensemble"),
     System("halo_gat_for_all", "HALO, GAT also without structure", "joined", "05_halo_ensemble"),
     System("halo_sequence_only", "HALO (sequence-only)", "joined", "05_halo_ensemble"),
 ]
+# Families of the graph networks above: trained on every protein, on proteins with a graph, and the controls of the
+# latter, which have other edges or none (their reference is ``gat_finetuned_graphs``).
+NETWORKS = ("gat_pretrained", "gat_finetuned", "gat_weighted", "gat_learned")
+ON_GRAPHS = tuple(f"{name}_graphs" for name in NETWORKS)
+CONTROLS = ("gat_no_edges", "gat_sequence_edges", "gat_rewired", "gat_other_edges")
+LETTERS = ("gat_letters", "gat_letters_none")
 BY_NAME = {system.name: system for system in SYSTEMS}
 TITLES = {system.name: system.title for system in SYSTEMS}
 

@@ -71,6 +71,7 @@ class _Attention(torch.autograd.Function):
     """Softmax over the neighbours and the mean that it weighs, from states [N, H, C] and scores [N, H] of both ends."""
 
     @staticmethod
+    @torch.autocast("cpu", enabled=False)  # sparse products know no bfloat16
     def forward(
         ctx: Any, states: Tensor, source: Tensor, target: Tensor, slope: float, pattern: SymmetricPattern
     ) -> Tensor:
@@ -90,6 +91,7 @@ class _Attention(torch.autograd.Function):
         return output
 
     @staticmethod
+    @torch.autocast("cpu", enabled=False)
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of states and scores: that of a score is alpha_ij (g_i . h_j - g_i . out_i)."""
         output, *kept = ctx.saved_tensors

@@ -58,6 +58,19 @@ def test_the_fast_path_runs_and_no_other(monkeypatch):
     assert layer(x, edges, SymmetricPattern.of(edges, nodes)).shape == (nodes, 4)
 
 
+def test_it_runs_under_autocast_and_computes_in_float32():
+    edges, nodes = several((30,))
+    torch.manual_seed(1)
+    layer, x = GraphAttention(5, 4), torch.randn(nodes, 5)
+    pattern = SymmetricPattern.of(edges, nodes)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = layer(x, edges, pattern)
+        output.sum().backward()
+    assert output.dtype == torch.float32
+    assert torch.allclose(output, layer(x, edges, pattern), atol=0.05)
+    assert all(torch.isfinite(p.grad).all() for p in layer.parameters())
+
+
 def test_scores_too_far_apart_for_float32_go_to_pyg():
     edges, nodes = several((30,))
     layer, pattern = GraphAttention(1, 1, bias=False), SymmetricPattern.of(edges, nodes)
