@@ -217,6 +217,7 @@ data = {kind: GraphData(table, locations, store, structures, all_edges, **option
 train_labels = splits.label_matrix(table[table["split"] == "train"], locations)
 
 
+# %%
 def train(embeddings, weights, learned=False, epochs=None):
     """Train a graph network on pretrained or finetuned embeddings with weights of its three groups of features."""
     L.seed_everything(settings.seed, verbose=False)
