@@ -52,8 +52,7 @@ from torch_geometric.nn import global_mean_pool
 
 from halo_utils.config import load_settings
 from halo_utils.core.files import write_csv
-from halo_utils.data import splits
-from halo_utils.data.datasets import DATASETS
+from halo_utils.data import datasets, splits
 from halo_utils.evaluation import published, scoring, seeds, test_sets
 from halo_utils.evaluation.systems import TITLES
 from halo_utils.figures import diagrams, plots
@@ -85,7 +84,7 @@ settings = load_settings(
 paths, gat, source = settings.paths.make(), settings.gat, settings.data.dataset
 reading = {"max_tokens": settings.backbone.max_tokens, "truncation": settings.backbone.truncation}
 table = artifacts.load_table(settings)
-locations = list(DATASETS[source].locations)
+locations = list(datasets.DATASETS[source].locations)
 structures = artifacts.load_structures(settings, table)
 print(f"{settings.run_name}: {settings.title}, {len(table):,} proteins, {len(structures):,} with a structure")
 
