@@ -222,7 +222,7 @@ print("\n".join(problems) if len(problems) else "no file was unreadable or belon
 # %% [markdown]
 # ## Graphs
 # A graph network needs to know which residues are near each other, not where they are. A *contact map* is just that: the
-# pairs of residues whose C-alpha atoms are closer than the cut-off. It takes a hundredth of the space of a structure, and
+# pairs of residues whose C-alpha atoms are closer than the cut-off. It takes far less space than a structure file, and
 # archives of contact maps are a second source of graphs; such a protein has edges, but neither coordinates nor pLDDT.
 
 # %%
@@ -326,12 +326,13 @@ print("structures:", report["status"].value_counts().sort_index().to_dict())
 # pLDDT runs from 0 to 100. Files whose B-factors are something else (some tools overwrite them) count as "pLDDT unknown".
 
 # %% tags=["nbval-check-output"]
-steps = [np.linalg.norm(np.diff(structures.rows(a)[:, CA], axis=0), axis=1) for a in structures.accessions]
-confidence = [structures.rows(a)[:, PLDDT] for a in structures.accessions]
-lowest, highest = np.nanmin(np.concatenate(confidence)), np.nanmax(np.concatenate(confidence))
-print(f"median C-alpha step: {np.nanmedian(np.concatenate(steps)):.1f} angstrom")
-print("pLDDT within 0..100:", bool(lowest >= 0 and highest <= 100))
-print("structures without pLDDT:", sum(bool(np.isnan(values).all()) for values in confidence))
+if len(structures):
+    steps = [np.linalg.norm(np.diff(structures.rows(a)[:, CA], axis=0), axis=1) for a in structures.accessions]
+    confidence = [structures.rows(a)[:, PLDDT] for a in structures.accessions]
+    lowest, highest = np.nanmin(np.concatenate(confidence)), np.nanmax(np.concatenate(confidence))
+    print(f"median C-alpha step: {np.nanmedian(np.concatenate(steps)):.1f} angstrom")
+    print("pLDDT within 0..100:", bool(lowest >= 0 and highest <= 100))
+    print("structures without pLDDT:", sum(bool(np.isnan(values).all()) for values in confidence))
 
 # %% tags=["nbval-check-output"]
 print("the protein to follow:", example)

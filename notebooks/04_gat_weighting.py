@@ -21,7 +21,7 @@
 #
 # **Needs** notebooks 01 and 02 of the same profile.
 #
-# **Makes** `table1.csv` (not for luo2024, which the table is not about), `metrics_gat.csv`, `deviations.csv`, `edges.csv`, `learned_thresholds.csv`, `metrics_on_graphs.csv`, `weight_grid.csv` where the weights come from a grid, predictions of every graph network.
+# **Makes** `table1.csv` (not for luo2024, which the table is not about), `metrics_gat.csv`, `deviations.csv`, `edges.csv`, `learned_thresholds.csv`, `weight_grid.csv` where the weights come from a grid, `metrics_on_graphs.csv` where proteins have a graph, predictions of every graph network.
 #
 # **Takes** a minute for `demo`.
 
@@ -328,52 +328,6 @@ display(
 )
 
 # %% [markdown]
-# ## Do the edges matter?
-# A network that beats another may owe it to its features, its proteins or its training. So the same network is trained
-# again, on the proteins that have a graph and with the same number of steps, and only the edges change:
-#
-# * **none**: a residue sees itself alone;
-# * **sequence neighbours**: $|i - j| \le 4$, a fold that anyone can guess;
-# * **rewired**: the contacts of the protein, its residues permuted, so that every number of neighbours stays;
-# * **another protein**: the contacts of a protein of about the same length.
-#
-# On the line of four atoms, rewired, the two ends still have one neighbour each, but other ones:
-
-# %%
-print("own:    ", [tuple(edge) for edge in line_edges.T.tolist()])
-print("rewired:", [tuple(edge) for edge in rewired_edges(line_edges, 4, np.random.default_rng(0)).T.tolist()])
-
-# %% [markdown]
-# If contacts tell where a protein is, the network with its own edges is better than all four. Beside the controls the
-# four networks above are trained on those proteins alone; and where structure letters are known, 3Di and secondary
-# structure, one network reads them as well. All are measured on the same proteins, the test proteins that have a graph,
-# at thresholds chosen on the validation proteins that have one.
-
-# %%
-if gat.hybrid:
-    compared = (*hybrid.on_graphs(weights, fixed, mode == "learned"), *hybrid.CONTROLS)
-    on_graphs = hybrid.train_all(settings, table, compared)
-    for system, found in on_graphs.items():
-        artifacts.save_predictions(settings, system, found)
-
-# %%
-if gat.hybrid:
-    ground, sizes = table[table["graph"]], {"resamples": settings.evaluation.bootstrap, "seed": settings.seed}
-    same = {
-        system: p
-        for system, p in (predictions | on_graphs).items()
-        if ground["accession"][ground["split"] != "train"].isin(p["accession"]).all()
-    }
-    rows = [
-        scoring.measure_plain(ground, n, p, source, step=settings.evaluation.threshold_step, **sizes)
-        for n, p in same.items()
-    ]
-    graph_metrics = pd.concat(rows, ignore_index=True)
-    write_csv(paths.results / "metrics_on_graphs.csv", graph_metrics)
-    first_set = splits.held_out_sets(ground)[0]
-    display(styled(scoring.headline(graph_metrics, first_set), f"On the {first_set} proteins that have a graph"))
-
-# %% [markdown]
 # ## Test sets
 
 # %%
@@ -403,6 +357,47 @@ differences = pd.concat(compared, ignore_index=True)
 write_csv(paths.results / "differences_gat.csv", differences)
 columns = ["first", "second", "difference", "ci_low", "ci_high", "resampled"]
 display(styled(differences.loc[differences["metric"] == "macro_f1", columns], f"Differences in macro F1 on {main_set}"))
+
+# %% [markdown]
+# ## Do the edges matter?
+# A network that beats another may owe it to its features, its proteins or its training. So the same network is trained
+# again, on the proteins that have a graph and with the same number of steps, and only the edges change:
+#
+# * **none**: a residue sees itself alone;
+# * **sequence neighbours**: $|i - j| \le 4$, a fold that anyone can guess;
+# * **rewired**: the contacts of the protein, its residues permuted, so that every number of neighbours stays;
+# * **another protein**: the contacts of a protein of about the same length.
+#
+# On the line of four atoms, rewired, the two ends still have one neighbour each, but other ones:
+
+# %%
+print("own:    ", [tuple(edge) for edge in line_edges.T.tolist()])
+print("rewired:", [tuple(edge) for edge in rewired_edges(line_edges, 4, np.random.default_rng(0)).T.tolist()])
+
+# %% [markdown]
+# If contacts tell where a protein is, the network with its own edges is better than all four. Beside the controls the
+# four networks above are trained on those proteins alone. Where structure letters are known, 3Di and secondary structure,
+# a network that reads them as well stands beside one that does not, on the proteins that have letters. Each table holds
+# the same test proteins in every row, and thresholds come from validation proteins of the same kind.
+
+# %%
+compared = (*hybrid.on_graphs(weights, fixed, mode == "learned"), *hybrid.CONTROLS)
+trained = hybrid.train_all(settings, table, compared) if gat.hybrid else {}
+for found in trained.values():
+    for system, probabilities in found.items():
+        artifacts.save_predictions(settings, system, probabilities)
+
+# %%
+measured = []
+for what, found in trained.items():
+    same = table["accession"].isin(next(iter(found.values()))["accession"])
+    ground = test_sets.restrict(view, np.isin(view.accessions, table.loc[same, "accession"]), what)
+    for system, stored in (predictions | found).items():
+        cut, prob = scoring.tune(table[same], stored, source, step), ground.join(stored)
+        measured.append(scoring.measure(ground, system, prob >= cut.on(ground.name), prob, cut, **bootstrap))
+    display(styled(scoring.headline(pd.concat(measured), ground.name), f"{len(ground.y):,} proteins of {ground.name}"))
+if measured:
+    write_csv(paths.results / "metrics_on_graphs.csv", pd.concat(measured, ignore_index=True))
 
 # %% [markdown]
 # ## Table 1: paper, ours, difference

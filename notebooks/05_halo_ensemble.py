@@ -236,7 +236,7 @@ display(styled(opinions[columns].astype({"asked": "Int64", "vetoed": "Int64"}), 
 # %%
 has_structure = view.join(gat, ["has_graph"])[:, 0].astype(bool)
 with_structure = test_sets.restrict(view, has_structure, "with structure")
-print(f"{len(with_structure.y):,} of {len(view.y):,} test proteins have a structure")
+print(f"{len(with_structure.y):,} of {len(view.y):,} test proteins have a structure or a contact map")
 print(scoring.macro_sentence([with_structure]))
 
 # %%

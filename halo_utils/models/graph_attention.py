@@ -16,7 +16,6 @@ from torch import Tensor
 from torch_geometric.nn import GATConv
 
 LARGEST_SPREAD = 60.0  # of scores; below it every weight of a softmax is far from the end of float32, e ** -87
-warnings.filterwarnings("ignore", ".*Sparse CSR tensor support is in beta.*")
 
 
 class SymmetricPattern(NamedTuple):
@@ -34,6 +33,7 @@ class SymmetricPattern(NamedTuple):
 
         Edges are in the lexicographic order of ``structures.edges`` (else None, too), none twice.
         """
+        warnings.filterwarnings("ignore", ".*Sparse CSR tensor support is in beta.*")
         row, column = edge_index.cpu().numpy()
         if ((row[1:] < row[:-1]) | ((row[1:] == row[:-1]) & (column[1:] <= column[:-1]))).any():
             return None

@@ -9,6 +9,7 @@ from transformers import EsmModel
 
 from halo_utils.config import Settings
 from halo_utils.core.devices import compiles
+from halo_utils.core.residue_store import ResidueStore
 from halo_utils.data.datasets import DATASETS
 from halo_utils.data.splits import label_matrix
 from halo_utils.embeddings.esm2 import load_esm2
@@ -84,19 +85,26 @@ def train_sequence_model(settings: Settings, table: pd.DataFrame) -> tuple[Seque
     )
 
 
-def graph_data(settings: Settings, table: pd.DataFrame, embeddings: str, **options: Any) -> GraphData:
+def graph_data(
+    settings: Settings,
+    table: pd.DataFrame,
+    embeddings: str,
+    stores: tuple[ResidueStore, ResidueStore] | None = None,
+    **options: Any,
+) -> GraphData:
     """Return the proteins of a table as residue graphs on the ``pretrained`` or ``finetuned`` embeddings.
 
-    ``options`` are those of ``GraphData`` that a profile does not set: other ``edges``, ``only_graphs``, ``strings``.
+    ``stores`` are structures and edges, those of the whole data set or other edges; None loads those of ``table``.
+    ``options`` are what a profile does not set of ``GraphData``: ``only_graphs`` and ``strings``.
     """
-    structures = load_structures(settings, table)
-    edges = options.pop("edges", None) or load_edges(settings, table, structures)
+    if stores is None:
+        structures = load_structures(settings, table)
+        stores = structures, load_edges(settings, table, structures)
     return GraphData(
         table,
         DATASETS[settings.data.dataset].locations,
         load_embeddings(settings, embeddings),
-        structures,
-        edges,
+        *stores,
         max_tokens=settings.backbone.max_tokens,
         truncation=settings.backbone.truncation,
         nodes_per_batch=settings.gat.nodes_per_batch,

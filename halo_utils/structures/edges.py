@@ -124,4 +124,5 @@ def edge_report(
         if accession in structures:
             wider = radius_edges(structures.rows(accession)[:, CA], cutoff_angstrom / scale).shape[1] / len(sequence)
         rows.append((accession, len(sequence), edges.length(accession) / len(sequence), wider))
-    return pd.DataFrame(rows, columns=["accession", "residues", "paper", "released_code"])
+    columns = ["accession", "residues", "paper", "released_code"]
+    return pd.DataFrame(rows, columns=columns).astype({"paper": float, "released_code": float})

@@ -8,7 +8,7 @@ from halo_utils.core.errors import DataError
 from halo_utils.core.residue_store import write_store
 from halo_utils.structures.contact_maps import read_contact_maps, write_contact_maps
 from halo_utils.structures.edge_controls import control_edges, rewired_edges
-from halo_utils.structures.edges import graph_sources, radius_edges, store_edges
+from halo_utils.structures.edges import edge_report, graph_sources, radius_edges, store_edges
 from halo_utils.structures.reader import CA, WIDTH
 
 LENGTHS = {"A1": 30, "B2": 41, "C3": 30, "D4": 25}
@@ -133,5 +133,13 @@ def test_rewiring_permutes_residues():
     found = rewired_edges(edges, 30, np.random.default_rng(0))
     assert found.shape == edges.shape
     assert {tuple(e) for e in found.T.tolist()} == {tuple(e[::-1]) for e in found.T.tolist()}
-    with pytest.raises(DataError, match="kind 'random' is not known|of kind 'random'"):
+    with pytest.raises(DataError, match="edges of kind 'random' are not known"):
         control_edges(None, None, {}, "random", 0)
+
+
+def test_a_report_on_no_graphs_is_empty_and_numeric(tmp_path):
+    none = write_store(tmp_path / "s.npy", "k", [], [], WIDTH, [], "float32")
+    edges = store_edges(tmp_path / "edges.npy", proteins(), none)
+    report = edge_report(proteins(), none, edges)
+    assert len(report) == 0
+    assert report[["paper", "released_code"]].describe().loc["mean"].isna().all()
