@@ -9,6 +9,8 @@ from halo_utils.core.errors import DataError
 from halo_utils.data.locations import supported
 from halo_utils.data.splits import evaluation_sets, held_out_sets, label_matrix
 
+ALL, WITH_GRAPH = "all proteins", "with a graph"  # the grounds that systems are compared on
+
 
 @dataclass(frozen=True)
 class EvaluationSet:
@@ -39,6 +41,17 @@ def restrict(view: EvaluationSet, keep: np.ndarray, what: str) -> EvaluationSet:
     """Return the proteins of a set where ``keep`` [B] is true, named ``<set>, <what>``."""
     kept = {field: getattr(view, field)[keep] for field in ("accessions", "y", "families")}
     return replace(view, name=f"{view.name}, {what}", **kept)
+
+
+def grounds(table: pd.DataFrame, view: EvaluationSet) -> dict[str, EvaluationSet]:
+    """Return the grounds of a set: all its proteins, and those with a graph (contacts known) where there are any.
+
+    DataError where the table does not say which have one.
+    """
+    if "graph" not in table:
+        raise DataError("the dataset table has no column graph: prepare the data again")
+    graph = table.set_index("accession").loc[view.accessions, "graph"].to_numpy(dtype=bool)
+    return {ALL: view} | ({WITH_GRAPH: restrict(view, graph, WITH_GRAPH)} if graph.any() else {})
 
 
 def evaluation_set(table: pd.DataFrame, name: str, dataset: str) -> EvaluationSet:
