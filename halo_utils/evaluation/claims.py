@@ -161,24 +161,29 @@ def _measured(differences: pd.DataFrame, split: str) -> pd.DataFrame:
 OWN_EDGES = "gat_finetuned_graphs"  # the network that the controls differ from in their edges only
 
 
-def check_structure(differences: pd.DataFrame, ground: str) -> pd.DataFrame:
-    """Return whether a protein's own contacts are worth more than each control's edges, on one ground.
+def check_structure(differences: pd.DataFrame, ground: str, vetoes: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return whether structure helps on one ground: the gate beside ESM, and own contacts beside every control's edges.
 
-    The rules are those of ``check_claims``. The paper has no such control: relevant is what is ``RELEVANT`` of the
-    difference between HALO and ESM in its Table 2, which it owes to structure. Columns as there, of which ``paper``
-    holds that difference's size and is called ``scale``; a control that was not run has "not measured".
+    The rules are those of ``check_claims``, and so are the columns, with first and second for where. On any data set
+    relevant is what is ``RELEVANT`` of the difference between HALO and ESM in the paper's Table 2, which it owes to
+    structure; ``scale`` holds its size. What was not run has the verdict "not measured".
     """
     measured, rows = _measured(differences, ground), []
-    for control in CONTROLS:
+    beside = None if vetoes is None else vetoes.set_index("metric")
+    for first, second in (HALO_ESM, *((OWN_EDGES, control) for control in CONTROLS)):
         for claim in (c for c in CLAIMS if c.ours == HALO_ESM and c.metric in ("micro_f1", "macro_f1")):
-            first, second = published_pair(claim)
-            scale, key = abs(float(first - second)), (claim.metric, OWN_EDGES, control)
+            scale, key = abs(float(np.subtract(*published_pair(claim)))), (claim.metric, first, second)
             *numbers, seeds = measured.loc[key] if key in measured.index else [*[np.nan] * 3, 0]
             verdict, reason = "not measured", ""
             if seeds:
-                verdict, reason = _over_seeds(*_compared(claim._replace(greater=True), scale, *numbers), int(seeds))
-            row = {"claim": f"own contacts beat: {TITLES[control].split(', ')[1]}", "metric": claim.metric}
-            row |= {"scale": round(scale, 4)} | dict(zip(("ours", "ci_low", "ci_high"), numbers, strict=True))
+                better, veto = claim._replace(greater=True), None if beside is None else beside.loc[claim.metric]
+                gate = (first, second) == HALO_ESM
+                found = _gate_verdict(better, scale, numbers, veto) if gate else _compared(better, scale, *numbers)
+                verdict, reason = _over_seeds(*found, int(seeds))
+            row = {"claim": f"{TITLES[first]} beats {TITLES[second]}", "first": first, "second": second}
+            row |= {"metric": claim.metric, "scale": round(scale, 4)} | dict(
+                zip(("ours", "ci_low", "ci_high"), numbers, strict=True)
+            )
             rows.append(row | {"seeds": int(seeds), "verdict": verdict, "reason": reason})
     return pd.DataFrame(rows)
 
