@@ -42,7 +42,8 @@ from IPython.display import Markdown, display
 from halo_utils.config import load_settings
 from halo_utils.core.files import write_csv
 from halo_utils.data import kmers, splits
-from halo_utils.evaluation import claims, containment, published, scoring, seeds, test_sets
+from halo_utils.evaluation import claims, containment, published, scoring, seeds
+from halo_utils.evaluation.test_sets import WITH_GRAPH
 from halo_utils.figures import plots
 from halo_utils.figures.style import show_figure
 from halo_utils.figures.tables import styled
@@ -123,7 +124,7 @@ print(published.accuracy_sentence())
 # model and ground, one between two of our columns does not.
 
 # %%
-ground, file = f"{main_set}, {test_sets.WITH_GRAPH}", paths.results / "hybrid_metrics.csv"
+ground, file = f"{main_set}, {WITH_GRAPH}", paths.results / "hybrid_metrics.csv"
 hybrid = scoring.read_metrics(file) if file.is_file() else metrics.iloc[:0]
 on_ground = hybrid[hybrid["split"] == ground]
 if on_ground.empty:
