@@ -93,12 +93,12 @@ def differences_table(ledger: pd.DataFrame) -> str:
 def _of_opinion(own: pd.DataFrame, metric: str) -> str:
     """Return the value of one seed with its interval, or the mean of several with their range."""
     if len(own) == 1:
-        return "{0:.3f} [{1:.3f}, {2:.3f}]".format(*own.iloc[0][[metric, f"{metric}_low", f"{metric}_high"]])
+        return "{:.3f} [{:.3f}, {:.3f}]".format(*own.iloc[0][[metric, f"{metric}_low", f"{metric}_high"]])
     return f"{own[metric].mean():.3f} ({own[metric].min():.3f} to {own[metric].max():.3f})"
 
 
 def opinions_table(tables: Sequence[pd.DataFrame]) -> str:
-    """Return what other second opinions do in the same gate, the mean over seeds (range), or one seed's value [95 %]."""
+    """Return other second opinions in the same gate, the mean over seeds (range), or one seed's value [95 %]."""
     both = pd.concat(tables, ignore_index=True).groupby(["asks about", "second opinion"], sort=False)
     rows = []
     for (about, opinion), own in both:
@@ -128,9 +128,8 @@ def ground_section(runs: Sequence[RunPaths], ground: Ground, main_set: str) -> t
     split, lacking = main_set + ground.ending, _lacking(runs, ground)
     parts = [f"### {'All proteins' if not ground.ending else 'Proteins with a graph'} ({split})", lacking]
     # A run of which only notebook 02 has been run has the sequence models, and not yet the table of all systems.
-    tables = [(name for name in ground.metrics if (run.results / name).is_file()) for run in runs]
-    named = [(run, next(names, "")) for run, names in zip(runs, tables, strict=True)]
-    metrics = [read_metrics(run.results / name).query("split == @split") for run, name in named if name]
+    paths = [[path for name in ground.metrics if (path := run.results / name).is_file()] for run in runs]
+    metrics = [table[table["split"] == split] for table in (read_metrics(found[0]) for found in paths if found)]
     if not sum(map(len, metrics)):
         return "\n\n".join([*filter(None, parts), "No run has metrics on this ground."]), ""
     differences = seeds.differences_over_seeds(seeds.tables_of_runs(runs, ground.differences))

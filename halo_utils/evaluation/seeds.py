@@ -57,8 +57,9 @@ def differences_over_seeds(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     in the test set, the same for every seed, so that the mean of the intervals bounds it; and which seeds were run,
     a t interval of their mean. The interval holds both (their half widths added in squares).
     """
+    columns = dict.fromkeys(["difference", "ci_low", "ci_high", "lowest", "highest", "seeds"], float)
     if not tables:
-        return pd.DataFrame(columns=[*PAIR, "difference", "ci_low", "ci_high", "lowest", "highest", "seeds"])
+        return pd.DataFrame(columns=[*PAIR, *columns]).astype(columns)
     values = pd.concat([table.drop_duplicates(PAIR) for table in tables], ignore_index=True)
     groups = values.assign(label=values["label"].fillna("")).groupby(PAIR, sort=False)
     found = groups[["difference", "ci_low", "ci_high"]].mean()
