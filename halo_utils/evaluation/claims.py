@@ -74,7 +74,7 @@ def _over_seeds(verdict: str, reason: str, seeds: int) -> tuple[str, str]:
     if seeds >= MINIMUM or verdict.startswith("not "):
         return verdict, reason
     ran = "one seed" if seeds == 1 else f"{seeds} seeds"
-    return f"{ran}: not sure", f"{verdict} if the others agree: {reason}"
+    return f"{ran}: not sure", f"so far: {verdict}; {reason}"
 
 
 def _gate_verdict(claim: Claim, paper: float, numbers: Sequence[float], veto: pd.Series | None) -> tuple[str, str]:
