@@ -5,6 +5,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from halo_utils.commands.run import executed_path, notebooks, run_notebooks
+from halo_utils.config import load_settings
 from halo_utils.core.paths import IN_CHECKOUT, output_root
 
 OVERRIDES = {"profile": "", "dataset": "", "max_proteins": -1, "seed": -1}  # what chooses a run: unset values
@@ -22,9 +24,6 @@ def set_up(name: str, variables: Mapping[str, Any]) -> None:
     """
     if IN_CHECKOUT:
         return
-    from halo_utils.commands.run import executed_path, notebooks, run_notebooks  # papermill takes a second to load
-    from halo_utils.config import load_settings
-
     chosen = {key: variables[key] for key, unset in OVERRIDES.items() if variables.get(key, unset) != unset}
     settings, known = load_settings(**chosen), [path.stem for path in notebooks()]
     print(f"run {settings.run_name}: files are read and written below {output_root()}")
@@ -32,7 +31,7 @@ def set_up(name: str, variables: Mapping[str, Any]) -> None:
     missing = [path.stem for path in before if not executed_path(settings, path).is_file()]
     if not missing:
         return
-    if settings.data.dataset != "synthetic":
+    if not settings.is_synthetic:
         words = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in chosen.items())
         print(f"{name} needs what {', '.join(missing)} make; run `python -m halo_utils run {words}` first, see README")
         return
