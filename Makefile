@@ -10,7 +10,7 @@ PYTHON ?= python3
 export HALO_DATA_DIR
 BIN := .venv/bin
 
-.PHONY: run test setup bench notebooks readme clean
+.PHONY: run test setup bench notebooks readme pins clean
 # Snakemake's own lock would outlive a killed run; `halo_utils run` holds one that does not and refuses a second run.
 run: setup ## Run notebooks 01-06 of a profile; a second call re-runs only what is stale.
 	$(BIN)/snakemake --cores $(CORES) --nolock --rerun-incomplete --quiet rules progress --config profile=$(PROFILE) dataset=$(DATASET) \
@@ -22,14 +22,15 @@ test: setup ## Lint, check the notebook pairs, run unit, integration and noteboo
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m tools.pairs check
+	$(BIN)/python -m tools.pins check
 	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 setup: .venv/.installed ## Create .venv and install the pinned requirements.
 
-.venv/.installed: requirements.txt pyproject.toml
-	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed, PYTHON=... names another one')"
+.venv/.installed: requirements.txt requirements-test.txt pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11, 5) and 'Python 3.11.5 or newer is needed, PYTHON=... names another one')"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
@@ -41,6 +42,9 @@ notebooks: setup ## For authors: make every .ipynb from its .py and execute it o
 
 readme: setup ## For authors: write the results tables into README.md and data/README.md, and data/results/structure.md.
 	$(BIN)/python -m tools.readme
+
+pins: setup ## For authors: make the pinned requirements from pyproject.toml, for every platform; needs uv.
+	$(BIN)/python -m tools.pins
 
 clean: ## Remove the demo run, keep the environment.
 	rm -rf data/runs/demo data/results/demo figures/demo

@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   jupytext:
-#     cell_metadata_filter: tags,jp-MarkdownHeadingCollapsed
+#     cell_metadata_filter: tags,jp-MarkdownHeadingCollapsed,jupyter,cellView
 #     formats: ipynb,py:percent
 #     notebook_metadata_filter: kernelspec,jupytext
 #     text_representation:
@@ -16,6 +16,7 @@
 # %% [markdown]
 # # Prepare the proteins and audit the split
 # [← README](../README.md) · [02 Fine-tune the sequence model →](02_esm_finetuning.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR--ACCOUNT/halo-companion/blob/main/notebooks/01_data_preparation.ipynb) [![Open on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/YOUR--ACCOUNT/halo-companion/main?urlpath=lab/tree/notebooks/01_data_preparation.ipynb)
 #
 # **Does** read (or, for the demo, make) the proteins, keep the data set's split, parse every structure once, and ask whether the split is honest.
 #
@@ -34,6 +35,20 @@ profile: str = "demo"  # demo, quick, mini, paper, or the path of a YAML file
 dataset: str = ""  # synthetic, deeploc2 or luo2024
 max_proteins: int = -1  # size of the stratified subset, 0 for all proteins
 seed: int = -1  # seed of data, weights and resampling
+
+# %% tags=["set-up"] jupyter={"source_hidden": true} cellView="form"
+# @title Set-up: nothing to do in a checkout; alone, install the package and make the inputs
+from importlib import metadata, util
+
+from IPython import get_ipython
+
+if util.find_spec("halo_utils") is None:  # with the running kernel's own packages left as they are
+    kept = [f"{name}=={metadata.version(name)}" for name in ("ipykernel", "ipython", "pyzmq", "tornado")]
+    package = "halo-utils@git+https://github.com/YOUR--ACCOUNT/halo-companion"
+    get_ipython().run_line_magic("pip", " ".join(["install --quiet", package, *kept]))
+from halo_utils.commands.standalone import set_up
+
+set_up("01_data_preparation", globals())
 
 # %%
 import numpy as np

@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   jupytext:
-#     cell_metadata_filter: tags,jp-MarkdownHeadingCollapsed
+#     cell_metadata_filter: tags,jp-MarkdownHeadingCollapsed,jupyter,cellView
 #     formats: ipynb,py:percent
 #     notebook_metadata_filter: kernelspec,jupytext
 #     text_representation:
@@ -16,6 +16,7 @@
 # %% [markdown]
 # # Fine-tune the sequence model and choose its threshold
 # [← 01 Prepare the data](01_data_preparation.ipynb) · [03 Read its confidence →](03_confidence_analysis.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR--ACCOUNT/halo-companion/blob/main/notebooks/02_esm_finetuning.ipynb) [![Open on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/YOUR--ACCOUNT/halo-companion/main?urlpath=lab/tree/notebooks/02_esm_finetuning.ipynb)
 #
 # **Does** build the paper's sequence model step by step, fine-tune the one that the profile describes, sweep the threshold on validation, measure the test sets, and store an embedding for every residue.
 #
@@ -40,6 +41,20 @@ epochs: int = -1  # epochs of fine-tuning
 compare_heads: str = (
     ""  # all, paper or none: how many steps from the paper's head to this model's are trained beside it
 )
+
+# %% tags=["set-up"] jupyter={"source_hidden": true} cellView="form"
+# @title Set-up: nothing to do in a checkout; alone, install the package and make the inputs
+from importlib import metadata, util
+
+from IPython import get_ipython
+
+if util.find_spec("halo_utils") is None:  # with the running kernel's own packages left as they are
+    kept = [f"{name}=={metadata.version(name)}" for name in ("ipykernel", "ipython", "pyzmq", "tornado")]
+    package = "halo-utils@git+https://github.com/YOUR--ACCOUNT/halo-companion"
+    get_ipython().run_line_magic("pip", " ".join(["install --quiet", package, *kept]))
+from halo_utils.commands.standalone import set_up
+
+set_up("02_esm_finetuning", globals())
 
 # %%
 import lightning as L

@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   jupytext:
-#     cell_metadata_filter: tags,jp-MarkdownHeadingCollapsed
+#     cell_metadata_filter: tags,jp-MarkdownHeadingCollapsed,jupyter,cellView
 #     formats: ipynb,py:percent
 #     notebook_metadata_filter: kernelspec,jupytext
 #     text_representation:
@@ -16,6 +16,7 @@
 # %% [markdown]
 # # See when the sequence model is wrong
 # [← 02 Fine-tune the sequence model](02_esm_finetuning.ipynb) · [04 Train the graph networks →](04_gat_weighting.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR--ACCOUNT/halo-companion/blob/main/notebooks/03_confidence_analysis.ipynb) [![Open on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/YOUR--ACCOUNT/halo-companion/main?urlpath=lab/tree/notebooks/03_confidence_analysis.ipynb)
 #
 # **Does** sort the predictions of the fine-tuned ESM by confidence, find where accuracy falls under 60 %, and draw the band the gate works in.
 #
@@ -37,6 +38,20 @@ dataset: str = ""  # synthetic, deeploc2 or luo2024
 max_proteins: int = -1  # size of the stratified subset, 0 for all proteins
 seed: int = -1  # seed of data, weights and resampling
 gate_confidence: float = -1.0  # upper edge of the band, the paper uses 0.55
+
+# %% tags=["set-up"] jupyter={"source_hidden": true} cellView="form"
+# @title Set-up: nothing to do in a checkout; alone, install the package and make the inputs
+from importlib import metadata, util
+
+from IPython import get_ipython
+
+if util.find_spec("halo_utils") is None:  # with the running kernel's own packages left as they are
+    kept = [f"{name}=={metadata.version(name)}" for name in ("ipykernel", "ipython", "pyzmq", "tornado")]
+    package = "halo-utils@git+https://github.com/YOUR--ACCOUNT/halo-companion"
+    get_ipython().run_line_magic("pip", " ".join(["install --quiet", package, *kept]))
+from halo_utils.commands.standalone import set_up
+
+set_up("03_confidence_analysis", globals())
 
 # %%
 import numpy as np

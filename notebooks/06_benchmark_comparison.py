@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   jupytext:
-#     cell_metadata_filter: tags,jp-MarkdownHeadingCollapsed
+#     cell_metadata_filter: tags,jp-MarkdownHeadingCollapsed,jupyter,cellView
 #     formats: ipynb,py:percent
 #     notebook_metadata_filter: kernelspec,jupytext
 #     text_representation:
@@ -16,6 +16,7 @@
 # %% [markdown]
 # # Compare with the field and settle the claims
 # [← 05 Join the two models](05_halo_ensemble.ipynb) · [01 From the start: prepare the data](01_data_preparation.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR--ACCOUNT/halo-companion/blob/main/notebooks/06_benchmark_comparison.ipynb) [![Open on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/YOUR--ACCOUNT/halo-companion/main?urlpath=lab/tree/notebooks/06_benchmark_comparison.ipynb)
 #
 # **Does** put our values beside Tables 3 and 4 and check every claim of the paper that our run can speak to.
 #
@@ -34,6 +35,20 @@ profile: str = "demo"  # demo, quick, mini, paper, or the path of a YAML file
 dataset: str = ""  # synthetic, deeploc2 or luo2024
 max_proteins: int = -1  # size of the stratified subset, 0 for all proteins
 seed: int = -1  # seed of data, weights and resampling
+
+# %% tags=["set-up"] jupyter={"source_hidden": true} cellView="form"
+# @title Set-up: nothing to do in a checkout; alone, install the package and make the inputs
+from importlib import metadata, util
+
+from IPython import get_ipython
+
+if util.find_spec("halo_utils") is None:  # with the running kernel's own packages left as they are
+    kept = [f"{name}=={metadata.version(name)}" for name in ("ipykernel", "ipython", "pyzmq", "tornado")]
+    package = "halo-utils@git+https://github.com/YOUR--ACCOUNT/halo-companion"
+    get_ipython().run_line_magic("pip", " ".join(["install --quiet", package, *kept]))
+from halo_utils.commands.standalone import set_up
+
+set_up("06_benchmark_comparison", globals())
 
 # %%
 import pandas as pd

@@ -1,6 +1,7 @@
 """The two halves of each notebook: the ``.py`` is the source, the ``.ipynb`` is made from it and executed.
 
 ``check`` fails when a pair disagrees or an ``.ipynb`` is not executed; ``execute`` remakes them all on the demo;
+``open`` writes what every notebook opens with into the ``.py``, which ``execute`` does too;
 ``collect RUN`` copies the executed notebooks and the fine-tuned model of a finished run to where they are committed.
 """
 
@@ -18,6 +19,7 @@ from halo_utils.core.errors import DataError
 from halo_utils.core.files import read_parquet, write_bytes, write_text
 from halo_utils.core.paths import NOTEBOOKS, REPOSITORY, RunPaths, shown
 from halo_utils.runs.artifacts import example_protein
+from tools.opening import inputs, kept_metadata, open_source, opening_problems
 
 TAG, COLLAPSED, CHECKS = "nbval-check-output", "jp-MarkdownHeadingCollapsed", "## Checks"
 MACHINE_PATH = re.compile(r"/(root|home|work|tmp|Users)/\w")
@@ -28,16 +30,6 @@ EXECUTED = NOTEBOOKS / "executed"  # notebooks of runs on real data, for reading
 def sources() -> list[Path]:
     """Return the percent-format halves in reading order."""
     return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.py")) + sorted(NOTEBOOKS.glob("appendix/A[0-9]_*.py"))
-
-
-def _kept(cell: NotebookNode) -> dict[str, object]:
-    """Return what of a cell's metadata both halves hold: its tags, and whether a heading starts collapsed."""
-    return {name: cell.metadata[name] for name in ("tags", COLLAPSED) if cell.metadata.get(name)}
-
-
-def _inputs(notebook: NotebookNode) -> list[tuple[str, str, dict[str, object]]]:
-    """Return kind, source and kept metadata of every cell; what the two halves must share."""
-    return [(cell.cell_type, cell.source.strip(), _kept(cell)) for cell in notebook.cells]
 
 
 def check_problems(notebook: NotebookNode, name: str) -> list[str]:
@@ -61,7 +53,8 @@ def pair_problems(source: Path) -> list[str]:
     problems = check_problems(written, source.name)
     if "version" not in notebook.metadata.get("language_info", {}):
         problems.append(f"{path.name} has no language_info, which JupyterLab would add: run `make notebooks`")
-    if _inputs(notebook) != _inputs(written):
+    problems += opening_problems(written, source.stem)
+    if inputs(notebook) != inputs(written):
         problems.append(f"{path.name} and {source.name} disagree: run `make notebooks`")
     counts = [c.execution_count for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
     if counts != list(range(1, len(counts) + 1)):
@@ -83,7 +76,7 @@ def clean(notebook: NotebookNode) -> NotebookNode:
     }
     notebook.metadata = NotebookNode(kept)
     for cell in notebook.cells:
-        cell.metadata = NotebookNode(_kept(cell))
+        cell.metadata = NotebookNode(kept_metadata(cell))
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     return notebook
@@ -98,7 +91,7 @@ def _write(notebook: NotebookNode, path: Path) -> Path:
 
 def execute(source: Path) -> Path:
     """Make the ``.ipynb`` of one source, execute it with its default parameters and clean its outputs."""
-    path = source.with_suffix(".ipynb")
+    path = open_source(source).with_suffix(".ipynb")
     write_text(path, jupytext.writes(jupytext.read(source), fmt="ipynb"))
     run_notebook(path, path, {})
     return _write(clean(nbformat.read(path, as_version=4)), path)
@@ -142,8 +135,12 @@ def main(argv: list[str]) -> int:
         for source in sources():
             print(f"{source.stem} ...", flush=True)
             execute(source)
+    elif argv == ["open"]:
+        for source in sources():
+            print(shown(open_source(source)))
+        return 0
     elif argv != ["check"]:
-        print("usage: python -m tools.pairs check|execute|collect RUN", file=sys.stderr)
+        print("usage: python -m tools.pairs check|execute|open|collect RUN", file=sys.stderr)
         return 2
     problems = [problem for source in sources() for problem in pair_problems(source)]
     problems += [problem for path in sorted(EXECUTED.glob("*/*.ipynb")) for problem in executed_problems(path)]

@@ -5,8 +5,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import papermill
-
 from halo_utils.config import VARIATIONS, Settings, load_settings
 from halo_utils.core.errors import SettingsError
 from halo_utils.core.files import atomic_path, locked, remove_unfinished
@@ -29,6 +27,8 @@ def find_notebook(name: str) -> Path:
 
 def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
     """Refuse parameters that the notebook does not declare; the SettingsError lists those it does."""
+    import papermill  # takes a second, and a notebook's set-up cell asks this module only what has run
+
     declared = papermill.inspect_notebook(str(notebook))
     if unknown := sorted(set(parameters) - set(declared)):
         valid = ", ".join(f"{name} (default {value['default']})" for name, value in declared.items())
@@ -40,6 +40,8 @@ def run_notebook(notebook: Path, output: Path, parameters: dict[str, Any]) -> Pa
 
     Where a cell fails, the notebook up to the failure is kept as ``<output>.failed.ipynb`` for reading.
     """
+    import papermill
+
     check_parameters(notebook, parameters)
     output.parent.mkdir(parents=True, exist_ok=True)
     quiet = {"extra_arguments": ["--IPKernelApp.log_level=50"], "progress_bar": sys.stderr.isatty()}

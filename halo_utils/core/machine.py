@@ -9,13 +9,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from halo_utils.core.paths import REPOSITORY
+from halo_utils.core.paths import IN_CHECKOUT, REPOSITORY
 
 CODE = ("halo_utils", "notebooks/*.py", "requirements.txt")  # what can change a number
 
 
 def commit() -> str:
     """Return the commit of the repository, with ``+changes`` where code differs from it, or ``unknown``."""
+    if not IN_CHECKOUT:  # git would name the repository that the environment happens to stand in
+        return "unknown"
     try:
         head, dirty = (
             subprocess.run(["git", *words], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.strip()

@@ -6,25 +6,33 @@ from pathlib import Path
 
 from halo_utils.core.errors import StorageError
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-PROFILES = Path(__file__).resolve().parents[1] / "profiles"
+PACKAGE = Path(__file__).resolve().parents[1]
+IN_CHECKOUT = (PACKAGE.parent / "pyproject.toml").is_file()  # else installed from a wheel, for a notebook opened alone
+REPOSITORY = PACKAGE.parent if IN_CHECKOUT else PACKAGE / "repository"  # a wheel carries what is read, see setup.py
+PROFILES = PACKAGE / "profiles"
 REFERENCE = REPOSITORY / "data" / "reference"
 NOTEBOOKS = REPOSITORY / "notebooks"
 
 
+def _here() -> Path:
+    """Return where relative paths begin: the repository, or the working folder of an installed package."""
+    return REPOSITORY if IN_CHECKOUT else Path.cwd()
+
+
 def output_root() -> Path:
-    """Return the folder under which ``data/`` and ``figures/`` are written."""
-    return Path(os.environ.get("HALO_ROOT", REPOSITORY)).resolve()
+    """Return the folder under which ``data/`` and ``figures/`` are written; ``halo`` where there is no repository."""
+    return Path(os.environ.get("HALO_ROOT", REPOSITORY if IN_CHECKOUT else "halo")).resolve()
 
 
 def sources_file() -> Path:
     """Return the list of raw files: ``data/sources.yaml``, or the one that ``HALO_SOURCES`` names (a mirror's)."""
-    return (REPOSITORY / (os.environ.get("HALO_SOURCES") or "data/sources.yaml")).resolve()
+    named = os.environ.get("HALO_SOURCES")
+    return (_here() / named).resolve() if named else REPOSITORY / "data" / "sources.yaml"
 
 
 def data_dir() -> Path | None:
     """Return the folder of real raw inputs that ``HALO_DATA_DIR`` names, absolute or from the repository, or None."""
-    return (REPOSITORY / value).resolve() if (value := os.environ.get("HALO_DATA_DIR")) else None
+    return (_here() / value).resolve() if (value := os.environ.get("HALO_DATA_DIR")) else None
 
 
 def shown(path: Path) -> str:

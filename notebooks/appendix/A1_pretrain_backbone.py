@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   jupytext:
-#     cell_metadata_filter: tags,jp-MarkdownHeadingCollapsed
+#     cell_metadata_filter: tags,jp-MarkdownHeadingCollapsed,jupyter,cellView
 #     formats: ipynb,py:percent
 #     notebook_metadata_filter: kernelspec,jupytext
 #     text_representation:
@@ -16,6 +16,7 @@
 # %% [markdown]
 # # Pre-train a small ESM-2 of our own
 # [Notebook 02, which fine-tunes such a backbone](../02_esm_finetuning.ipynb) · [notebook 01, where the reading begins](../01_data_preparation.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR--ACCOUNT/halo-companion/blob/main/notebooks/appendix/A1_pretrain_backbone.ipynb) [![Open on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/YOUR--ACCOUNT/halo-companion/main?urlpath=lab/tree/notebooks/appendix/A1_pretrain_backbone.ipynb)
 #
 # **Does** train a masked-language model with ESM-2's architecture, tokenizer and task, and compare it with residue frequencies.
 #
@@ -34,6 +35,20 @@ profile: str = "demo"  # demo, mini, or the path of a YAML file with a group pre
 seed: int = -1  # seed of weights, crops and masks
 rounds: int = -1  # rounds of training, each of a fixed number of steps
 ship_to: str = ""  # folder for the result as a Hugging Face directory, e.g. data/checkpoints/my-model
+
+# %% tags=["set-up"] jupyter={"source_hidden": true} cellView="form"
+# @title Set-up: nothing to do in a checkout; alone, install the package and make the inputs
+from importlib import metadata, util
+
+from IPython import get_ipython
+
+if util.find_spec("halo_utils") is None:  # with the running kernel's own packages left as they are
+    kept = [f"{name}=={metadata.version(name)}" for name in ("ipykernel", "ipython", "pyzmq", "tornado")]
+    package = "halo-utils@git+https://github.com/YOUR--ACCOUNT/halo-companion"
+    get_ipython().run_line_magic("pip", " ".join(["install --quiet", package, *kept]))
+from halo_utils.commands.standalone import set_up
+
+set_up("A1_pretrain_backbone", globals())
 
 # %%
 import numpy as np
