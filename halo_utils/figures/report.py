@@ -13,10 +13,10 @@ from halo_utils.models.predictor import HaloPredictor
 COLUMNS = 600  # of a track; longer proteins show the largest value of the residues that share one
 WORDS = {
     "negative": "below the threshold",
-    "confident": "predicted: the sequence model is confident and decides alone",
-    "agreed": "predicted: the sequence model is unsure, the graph model agrees",
-    "vetoed": "dropped: the sequence model is unsure, the graph model disagrees",
-    "no_structure": "predicted, but unsure: there is no structure to ask the graph model about",
+    "confident": "predicted, confident: the sequence model decides",
+    "agreed": "predicted, unsure: the graph model agrees",
+    "vetoed": "dropped, unsure: the graph model disagrees",
+    "no_structure": "predicted, unsure: no structure to ask about",
 }
 COLOURS = {
     "negative": "#b4b4b4", "confident": "#0173b2", "agreed": "#029e73", "vetoed": "#d55e00", "no_structure": "#de8f05"

@@ -1,4 +1,4 @@
-"""Locations of any proteins with a shipped predictor: sequence model, graph network where there is a structure, gate."""
+"""Locations of any proteins with a shipped predictor: sequence model, graph network for those with a structure, gate."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import expit, logit
 from torch import Tensor
 from torch.utils.data import DataLoader
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 
 from halo_utils.core.devices import device
 from halo_utils.core.errors import SettingsError
@@ -111,7 +111,7 @@ def _loader(predictor: HaloPredictor, sequences: Mapping[str, str]) -> DataLoade
 
 def _graph(
     predictor: HaloPredictor, sequences: Mapping[str, str], structures: Mapping[str, np.ndarray], name: str, h: Tensor
-):  # noqa: ANN202 - PyG's Data, which is made elsewhere
+) -> Data:
     """Return the residue graph of one protein as in training: its embedding passed through float16."""
     ca = structures[name][:, CA]
     edges = radius_edges(ca, predictor.graph_facts["cutoff_angstrom"])
