@@ -96,6 +96,22 @@ def predict(
 
 
 @app.command()
+def export_model(
+    out: Annotated[Path, typer.Option(help="folder to write, replaced if it is there")] = Path("data/checkpoints/halo"),
+    profile: Profile = "demo",
+    dataset: Dataset = "",
+    max_proteins: MaxProteins = -1,
+    seed: Seed = -1,
+) -> None:
+    """Write the models of a finished run, with thresholds, calibration and model card, as one directory."""
+    from halo_utils.runs.export import export_model as export
+
+    predictor = export(_settings(profile, dataset, max_proteins, seed), out)
+    size = sum(path.stat().st_size for path in out.iterdir()) / 1e6
+    print(f"{out}: {size:.1f} MB, {len(predictor.locations)} locations, run {predictor.run}")
+
+
+@app.command()
 def pretrain(
     start: Annotated[Path | None, typer.Option(help="begin with the weights of this directory")] = None,
     ship: Annotated[Path | None, typer.Option(help="write the model as a Hugging Face directory there")] = None,

@@ -24,7 +24,7 @@ def scaled(prob: np.ndarray, temperatures: Sequence[float]) -> np.ndarray:
 
 
 def choose_temperatures(y: np.ndarray, prob: np.ndarray) -> list[float]:
-    """Return the temperature of every location, [K], with the smallest cross-entropy on labels and probabilities [B, K].
+    """Return the K temperatures with the smallest cross-entropy on labels and probabilities [B, K].
 
     1 where a location has no protein, or nothing else, because the best temperature is then an end of the scale.
     """

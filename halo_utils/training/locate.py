@@ -1,4 +1,4 @@
-"""Locations of any proteins with a shipped predictor: sequence model, graph network for those with a structure, gate."""
+"""Locations of any proteins with a shipped predictor: sequence model, graph network where it can be asked, gate."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from halo_utils.__main__ import main
-from halo_utils.commands.predict import LocationPredictor, locate_proteins
+from halo_utils.commands.predict import locate_proteins
 from halo_utils.commands.run import check_parameters, find_notebook, notebooks
 from halo_utils.commands.train import train
 from halo_utils.config import load_settings
@@ -27,6 +27,7 @@ from halo_utils.embeddings.esm2 import SplitEsm2, load_esm2
 from halo_utils.evaluation import scoring
 from halo_utils.evaluation.claims import LEAST_ASKED
 from halo_utils.models.gat import GatClassifier
+from halo_utils.models.predictor import HaloPredictor
 from halo_utils.profile import FocalSettings, HeadSettings
 from halo_utils.runs import artifacts, ladder, prepare, recipe
 from halo_utils.runs.in_short import confidence_sentence
@@ -122,7 +123,7 @@ def test_settings_of_head_and_balance_reach_training_and_survive_export(
     head.pop("pooling")
     reading = {"max_tokens": settings.backbone.max_tokens, "truncation": settings.backbone.truncation}
     backbone = recipe.backbone_arguments(settings)
-    predictor = LocationPredictor(list(DEEPLOC), 0.5, "val", backbone, 2, head, reading).learn_from(run.model)
+    predictor = HaloPredictor(list(DEEPLOC), 0.5, "val", backbone, 2, head, reading).learn_from(run.model)
     predictor.save_pretrained(root / "classifier")
     held_out = table[table["split"] != "train"]
     found = locate_proteins(root / "classifier", dict(zip(held_out["accession"], held_out["sequence"], strict=True)))
