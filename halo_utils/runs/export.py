@@ -56,9 +56,9 @@ def export_model(settings: Settings, folder: Path) -> HaloPredictor:
     described = graph_facts(settings, trained, weights, learned) | {"threshold": facts.pop("gat_threshold")}
     config = json.loads((sequence_folder / "config.json").read_text(encoding="utf-8"))
     hashes = sorted({sequence_hash(s) for s in table.loc[table["split"].isin(SEEN), "sequence"]})
-    gate = {"confident": settings.gate.confident, "rule": settings.gate.rule}
+    facts |= {"gate": {"confident": settings.gate.confident, "rule": settings.gate.rule}, "graph": described}
     facts |= {"training_proteins": len(hashes), "run": settings.source_run}
-    predictor = HaloPredictor(**config | facts, graph=described, gate=gate)
+    predictor = HaloPredictor(**config | facts)
     predictor.load_state_dict(sequence.state_dict(), strict=False)
     predictor.learn_graph_from(trained.model, trained.loss.threshold_logit)
     predictor.seen_hashes.copy_(torch.tensor(hashes, dtype=torch.int64))
