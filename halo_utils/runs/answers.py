@@ -121,7 +121,7 @@ def _answer(question: Question, protein: Protein, located: Located, row: int, ne
     predicted = [name for name, kept in zip(predictor.locations, labels, strict=True) if kept]
     seen = was_seen(predictor, protein.sequence)
     warnings = [*protein.warnings(), *_warnings(predictor, len(protein.sequence), read, seen)]
-    close = "" if predicted else predictor.locations[int(np.argmax(located.gate.score[row] / cuts))]
+    close = "" if predicted else predictor.locations[int(np.argmax(located.gate.score[row] / np.maximum(cuts, 1e-12)))]
     if close:
         vetoed = bool((located.gate.decision[row] == Decision.VETOED).any())
         why = "The graph model disagrees with what is above its threshold" if vetoed else "No location reaches its"
