@@ -37,7 +37,9 @@ def choose_temperatures(y: np.ndarray, prob: np.ndarray) -> list[float]:
 
         bounds = (np.log(LOWEST), np.log(HIGHEST))
         varied = 0 < truth.sum() < len(truth)
-        chosen.append(float(np.exp(minimize_scalar(cross_entropy, bounds, method="bounded").x)) if varied else 1.0)
+        chosen.append(
+            float(np.exp(minimize_scalar(cross_entropy, bounds=bounds, method="bounded").x)) if varied else 1.0
+        )
     return chosen
 
 

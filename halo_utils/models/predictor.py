@@ -136,6 +136,7 @@ class HaloPredictor(nn.Module, PyTorchModelHubMixin):
         (save_directory / "README.md").unlink(missing_ok=True)  # the mixin keeps an old card
         with atomic_path(save_directory / WEIGHTS) as temporary:
             save_file(self.learned(), temporary)
+            temporary.chmod(0o644)  # it is made for others to read
 
 
 def _graph_network(k: int, graph: dict[str, Any]) -> nn.Module:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from halo_utils.config import Settings
 from halo_utils.core.errors import DataError
@@ -159,10 +159,14 @@ def card(
     systems = (gate_system(settings.gate.rule), ESM)
     chosen = metrics[(metrics["split"] == main_set) & metrics["system"].isin(systems)]
     values = {(r.system, r.metric, r.label): (r.value, r.ci_low, r.ci_high) for r in chosen.itertuples()}
-    environment = Environment(loader=PackageLoader("halo_utils.runs"), trim_blocks=True, keep_trailing_newline=True)
+    environment = Environment(loader=PackageLoader("halo_utils.runs"), undefined=StrictUndefined, trim_blocks=True)
     environment.filters["interval"] = lambda v: f"{v[0]:.3f} [{v[1]:.3f}, {v[2]:.3f}]"
     proteins = {split: int(n) for split, n in table["split"].value_counts().items()}
-    graphs = table[table["split"] == main_set]["graph"].fillna("").ne("") if "graph" in table else pd.Series(dtype=bool)
+    tested = table[table["split"] == main_set]
+    restricted = settings.source.results / "metrics_with_structure.csv"
+    hybrid = scoring.read_metrics(restricted) if restricted.is_file() else metrics[:0]
+    hybrid = hybrid[(hybrid["label"] == "") & hybrid["system"].isin(systems)]
+    on_structures = {(r.system, r.metric): (r.value, r.ci_low, r.ci_high) for r in hybrid.itertuples()}
     return environment.get_template("model_card.md.j2").render(
         predictor=predictor,
         settings=settings,
@@ -176,7 +180,8 @@ def card(
         calibration=calibration.to_dict("records"),
         agreement=agreement,
         reading=wording.reading(share, main_set),
-        structures=int(graphs.sum()),
+        graphs=int(tested["graph"].fillna(False).astype(bool).sum()) if "graph" in table else 0,
+        on_structures=on_structures,
         sequence_words=wording.sequence_model(settings),
         graph_words=wording.graph_model(settings),
     )
