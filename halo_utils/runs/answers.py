@@ -13,7 +13,7 @@ from halo_utils.core.files import digest, read_parquet
 from halo_utils.core.paths import RunPaths, shown
 from halo_utils.data.audit import SEEN
 from halo_utils.data.fasta import Protein, sequence_hash
-from halo_utils.data.kmers import identity, most_similar
+from halo_utils.data.kmers import FAMILY, identity, most_similar
 from halo_utils.embeddings.truncation import seen_residues
 from halo_utils.models.gate import Decision
 from halo_utils.models.predictor import HaloPredictor
@@ -49,16 +49,15 @@ class Known:
     def nearest(self, sequences: Sequence[str]) -> list[dict[str, Any] | None]:
         """Return, per sequence, the known protein with most of its 6-mers: name, share, identity; None if it has none.
 
-        ``identity`` is what an alignment would have if changes were spread evenly.
+        ``identity`` is what an alignment would have if changes were spread evenly; None where the two are no relatives,
+        because a 6-mer or two in common is chance.
         """
-        share, where = most_similar(sequences, self.sequences, jaccard=False)
-        found = zip(share, where, strict=True)
-        return [
-            {"name": self.names[k], "share": round(s, DECIMALS), "identity": round(identity(s), DECIMALS)}
-            if k >= 0
-            else None
-            for s, k in found
-        ]
+        found = []
+        for share, place in zip(*most_similar(sequences, self.sequences, jaccard=False), strict=True):
+            alike = round(identity(share), DECIMALS) if share >= FAMILY else None
+            nearest = {"name": self.names[place], "share": round(share, DECIMALS), "identity": alike}
+            found.append(nearest if place >= 0 else None)
+        return found
 
 
 @dataclass
@@ -178,12 +177,13 @@ def _track(predictor: HaloPredictor, protein: Protein, attention: np.ndarray) ->
 def csv_header(locations: Iterable[str]) -> list[str]:
     """Return the columns of the CSV: one row per protein, one probability per location."""
     known = ("name", "predicted", "nearest_location", "mode", "length", "residues_read", "in_training")
-    return [*known, "nearest_training", "nearest_training_identity", *locations, "decisions", "warnings"]
+    nearest = ("nearest_training", "nearest_training_share", "nearest_training_identity")
+    return [*known, *nearest, *locations, "decisions", "warnings"]
 
 
 def csv_row(one: Answer) -> list[Any]:
     """Return the row of an answer, in the order of ``csv_header``; several of a kind are joined by ``; ``."""
-    nearest = one["nearest_training"] or {"name": "", "identity": ""}
+    nearest = one["nearest_training"] or {"name": "", "share": None, "identity": None}
     seen = {True: "yes", False: "no", None: "unknown"}[one["in_training"]]
     spoken = {name: v["decision"] for name, v in one["locations"].items() if v["decision"] != "negative"}
     return [
@@ -191,8 +191,7 @@ def csv_row(one: Answer) -> list[Any]:
         "; ".join(one["predicted"]),
         *(one[column] for column in ("nearest_location", "mode", "length", "residues_read")),
         seen,
-        nearest["name"],
-        nearest["identity"],
+        *("" if value is None else value for value in (nearest["name"], nearest["share"], nearest["identity"])),
         *(f"{v['probability']:.{DECIMALS}f}" for v in one["locations"].values()),
         "; ".join(f"{name}: {decision}" for name, decision in spoken.items()),
         " ".join(one["warnings"]),

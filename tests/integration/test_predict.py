@@ -134,6 +134,10 @@ def test_neighbours_are_found_where_the_training_table_is(folder: Path) -> None:
     found = predicted(folder, training=folder / "dataset.parquet")
     assert found["plain"]["nearest_training"]["name"] == "T1" and 0.9 < found["plain"]["nearest_training"]["identity"]
     assert found["last"]["nearest_training"] is None  # test proteins are not training proteins
+    known = Known(["T1"], [models.SEQUENCE + "W" * 40], "")
+    near, far, none = known.nearest([models.SEQUENCE, models.SEQUENCE[:6] + "A" * 10 + "DEFGHIKLMNPQRSTVWY" * 2, "MKV"])
+    assert near["share"] == near["identity"] == 1.0 and none is None
+    assert 0 < far["share"] < 0.05 and far["identity"] is None  # a common 6-mer is chance
     pd.DataFrame({"accession": ["T1"]}).to_parquet(folder / "odd.parquet")
     with pytest.raises(DataError, match="no column sequence, split; expected the dataset.parquet of a run"):
         Known.of(load_predictor(folder / "model"), folder / "odd.parquet")
