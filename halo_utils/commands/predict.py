@@ -25,7 +25,7 @@ from halo_utils.data.registry import registry
 from halo_utils.data.tables import check_protein, is_uniprot
 from halo_utils.figures.report import write_report
 from halo_utils.models.predictor import load_predictor
-from halo_utils.runs.answers import Known, Question, answer, csv_header, csv_row
+from halo_utils.runs.answers import HYBRID, SEQUENCE_ONLY, Known, Question, answer, csv_header, csv_row
 from halo_utils.structures import alphafold
 from halo_utils.training.locate import locate
 
@@ -33,6 +33,7 @@ PROTEINS_PER_PART = 1000
 SHOWN = 100  # proteins of the report
 DEFAULTS = ("data/checkpoints/halo", "data/checkpoints/deeploc2-mini")  # the first that is there
 TABLE, LINES, REPORT, PARTS = "predictions.csv", "predictions.jsonl", "report.html", "parts"
+FETCHED = "structures"  # from AlphaFold DB
 STDIN = "-"
 
 
@@ -92,7 +93,7 @@ class Job:
         key = self.key(proteins)
         if path.is_file() and _key_of(path) == key:
             return
-        answers = answer(self.question, proteins, tracks=self.shown - number * self.size)
+        answers = answer(self.question, proteins, tracks=max(0, self.shown - number * self.size))
         write_part(path, [{"key": key, "proteins": len(proteins)}, *answers])
 
     def _look_up(self, proteins: list[Protein]) -> None:
@@ -100,7 +101,7 @@ class Job:
         wanted = [p for p in proteins if is_uniprot(p.name) and p.name not in self.question.files]
         if wanted:
             table = pd.DataFrame({"accession": [p.name for p in wanted], "sequence": [p.sequence for p in wanted]})
-            target, api = self.out / "structures", registry().structures["alphafold"].address or ""
+            target, api = self.out / FETCHED, registry().structures["alphafold"].address or ""
             print(alphafold.summarise(alphafold.fetch_structures(table, self.question.folders, target, api), target))
             self.question.index()
 
@@ -136,6 +137,8 @@ def predict_fasta(
     or ``per-location``. ``shard`` I/N answers every N-th part only, from the I-th (from 0); the call without it joins.
     """
     first, every = _shard(shard)
+    if shard and str(fasta) == STDIN:
+        raise SettingsError("--shard with standard input: every shard reads all of it, expected a file")
     if thresholds not in ("one", "per-location"):
         raise SettingsError(f"--thresholds {thresholds!r}: expected one or per-location")
     if structures is not None and not structures.is_dir():
@@ -149,8 +152,10 @@ def predict_fasta(
         remove_unfinished(out)
         source = _stdin(out / PARTS / "stdin.fasta") if str(fasta) == STDIN else fasta
         total = count_proteins(source)
-        folders = [path for path in (structures, out / "structures" if look_up else None) if path is not None]
-        (out / "structures").mkdir(exist_ok=True) if look_up else None
+        folders = [structures] if structures else []
+        if look_up:
+            folders.append(out / FETCHED)
+            folders[-1].mkdir(exist_ok=True)
         known = Known.of(predictor, training)
         question = Question(predictor, folders, thresholds == "per-location", precision, known)
         content = digest(sha256(folder / "model.safetensors"), sha256(folder / "config.json"))
@@ -163,8 +168,9 @@ def predict_fasta(
                 bar.update(len(proteins))
         if shard:
             return out
-        join(job, total)
+        counts = join(job, total)
     shutil.rmtree(out / PARTS)
+    print(f"{counts[HYBRID]:,} hybrid, {counts[SEQUENCE_ONLY]:,} sequence-only, {counts['none']:,} without a location")
     print(f"written: {out / TABLE}, {out / LINES}, {out / REPORT}")
     return out
 
@@ -200,8 +206,8 @@ def remarks(job: Job) -> list[str]:
     return found
 
 
-def join(job: Job, total: int) -> None:
-    """Join the parts to the CSV, the JSON Lines file and the report; DataError if a part is missing."""
+def join(job: Job, total: int) -> Counter[str]:
+    """Join the parts to the CSV, the JSON Lines file and the report; return proteins by location, mode and kind."""
     counts, first, written = Counter[str](), [], 0
     locations = job.question.predictor.locations
     with atomic_path(job.out / TABLE) as table, atomic_path(job.out / LINES) as lines:
@@ -222,3 +228,4 @@ def join(job: Job, total: int) -> None:
         if written != total:
             raise DataError(f"{job.fasta.name}: {written:,} proteins answered, {total:,} expected: run again")
     write_report(job.out / REPORT, first, job.question.predictor, counts, total, job.fasta.name, remarks(job))
+    return counts

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from halo_utils.core.errors import DataError
 from halo_utils.core.files import digest, read_parquet
@@ -89,7 +88,8 @@ def read_structures(question: Question, proteins: Sequence[Protein]) -> tuple[di
         path = question.files.get(protein.name)
         values, rows = load_structure(path, protein.name, protein.sequence) if path else ({"problem": ""}, None)
         if rows is None:
-            reasons[protein.name] = str(values["problem"]) or "no structure"
+            absent = f"no file {protein.name}.pdb or {protein.name}.cif" if question.folders else "no structure"
+            reasons[protein.name] = str(values["problem"]) or absent
         else:
             arrays[protein.name] = rows
     return arrays, reasons
@@ -196,8 +196,3 @@ def csv_row(one: Answer) -> list[Any]:
         "; ".join(f"{name}: {decision}" for name, decision in spoken.items()),
         " ".join(one["warnings"]),
     ]
-
-
-def table(answers: Sequence[Answer], locations: Sequence[str]) -> pd.DataFrame:
-    """Return answers as the CSV shows them."""
-    return pd.DataFrame([csv_row(one) for one in answers], columns=csv_header(locations))

@@ -87,7 +87,9 @@ def test_probabilities_are_those_of_the_model_and_a_structure_changes_only_the_g
         first, bare = (found["P61626"]["locations"][location] for found in (with_structure, without))
         assert first["probability"] == bare["probability"] == pytest.approx(expected[location][0], abs=1e-4)
         assert first["graph_probability"] is not None and bare["graph_probability"] is None
-    assert with_structure["plain"] == without["plain"]
+    plain = [found["plain"] for found in (with_structure, without)]
+    assert [one.pop("why_sequence_only") for one in plain] == ["no file plain.pdb or plain.cif", "no structure"]
+    assert plain[0] == plain[1]
 
 
 def test_every_decision_of_the_gate_is_reached_and_said(folder: Path) -> None:
@@ -169,6 +171,7 @@ def test_a_threshold_per_location_is_an_option(folder: Path) -> None:
         ({"thresholds": "many"}, "--thresholds 'many': expected one or per-location"),
         ({"shard": "4/4"}, "--shard '4/4': expected I/N with I from 0 to N - 1"),
         ({"shard": "a"}, "--shard 'a': expected I/N"),
+        ({"shard": "0/2", "fasta": Path("-")}, "--shard with standard input: .* expected a file"),
         ({"fasta": Path("nowhere.fasta")}, "nowhere.fasta not found: expected a FASTA file"),
     ],
 )
@@ -284,6 +287,8 @@ def test_the_report_of_many_proteins_shows_the_first_and_says_so(folder: Path) -
     text = (folder / "out" / command.REPORT).read_text()
     assert "This report shows the first 7 of 30 proteins" in text and text.count("<section") == 7
     assert "Locations of 30 proteins" in text and 'id="p8"' not in text
+    lines = (folder / "out" / command.LINES).read_text().splitlines()
+    assert ["track" in json.loads(line) for line in lines] == [True] * 7 + [False] * 23  # the rest stays small
 
 
 def test_the_report_shows_what_was_answered_and_asks_for_nothing(folder: Path) -> None:
