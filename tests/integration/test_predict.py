@@ -130,6 +130,25 @@ def test_a_structure_that_is_another_protein_or_damaged_is_not_used(folder: Path
     assert {one["mode"] for one in found.values()} == {"sequence-only"}
 
 
+def test_alphafold_is_asked_only_when_wanted_and_only_about_what_is_missing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def fetch(table: pd.DataFrame, folders: list[Path], target: Path, api: str) -> pd.DataFrame:
+        asked.extend(table["accession"])
+        assert api.startswith("https://alphafold") and target in folders
+        models.write(target / "P61626.cif", models.model()[0])
+        return pd.DataFrame({"accession": table["accession"], "status": "found"})
+
+    monkeypatch.setattr(command.alphafold, "fetch_structures", fetch)
+    assert predicted(folder)["P61626"]["mode"] == "sequence-only" and asked == []
+    assert predicted(folder, "asked", look_up=True)["P61626"]["mode"] == "hybrid"
+    assert asked == ["P61626"]  # the other names are no UniProt accessions
+    assert predicted(folder, "both", look_up=True, structures=folder / "structures")["P61626"]["mode"] == "hybrid"
+    assert asked == ["P61626"]
+
+
 def test_neighbours_are_found_where_the_training_table_is(folder: Path) -> None:
     rows = [("T1", LONG[:50], "train"), ("T2", "MDELSKLWKRAFNDEDGHWYTPQ", "test")]
     pd.DataFrame(rows, columns=["accession", "sequence", "split"]).to_parquet(folder / "dataset.parquet")
