@@ -354,3 +354,16 @@ def test_the_report_renders_in_a_browser_without_a_network(folder: Path) -> None
     pixels = (matplotlib.image.imread(picture)[..., :3] * 255).round().astype(int).reshape(-1, 3)
     for colour in ((1, 115, 178), (222, 143, 5), (180, 180, 180)):  # bars of three kinds are on the page
         assert (np.abs(pixels - colour).max(axis=1) <= 2).sum() > 50, colour
+
+
+@pytest.mark.slow
+def test_the_workflow_shares_a_fasta_file_among_jobs_and_joins_them(folder: Path) -> None:
+    config = [f"fasta={folder / 'five.fasta'}", "shards=3", f"model={folder / 'model'}", f"out={folder / 'a b'}"]
+    snakemake = [str(Path(sys.executable).with_name("snakemake")), "predict", "--cores", "1", "--nolock", "-n", "-p"]
+    done = subprocess.run([*snakemake, "--config", *config], capture_output=True, text=True, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr[-2000:]
+    shards = [line for line in done.stdout.splitlines() if " --shard " in line]
+    assert len(shards) == 3 and all(f"--out '{folder / 'a b'}'" in line for line in shards)
+    assert [f"--shard {number}/3" in "".join(shards) for number in range(3)] == [True] * 3
+    (joined,) = [line for line in done.stdout.splitlines() if "&& rm -r" in line]
+    assert "--shard" not in joined and f"rm -r '{folder / 'a b'}/shards'" in joined
