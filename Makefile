@@ -5,18 +5,33 @@ MAX_PROTEINS ?=
 SEED ?=
 HALO_DATA_DIR ?=
 CORES ?= all
+FASTA ?=
+STRUCTURES ?=
+MODEL ?=
+OUT ?=
+SHARDS ?= 1
 PYTHON ?= python3
 
 export HALO_DATA_DIR
 BIN := .venv/bin
 
-.PHONY: run test setup bench notebooks readme pins clean
+.PHONY: run predict test setup bench notebooks readme pins clean
 # Snakemake's own lock would outlive a killed run; `halo_utils run` holds one that does not and refuses a second run.
 run: setup ## Run notebooks 01-06 of a profile; a second call re-runs only what is stale.
 	$(BIN)/snakemake --cores $(CORES) --nolock --rerun-incomplete --quiet rules progress --config profile=$(PROFILE) dataset=$(DATASET) \
 	  max_proteins=$(MAX_PROTEINS) seed=$(SEED)
 	@$(BIN)/python -m halo_utils summary --profile $(PROFILE) --dataset "$(DATASET)" \
 	  --max-proteins $(or $(MAX_PROTEINS),-1) --seed $(or $(SEED),-1)
+
+predict: setup ## Predict the proteins of FASTA=file [STRUCTURES=folder MODEL=folder OUT=folder SHARDS=jobs].
+	@test -n "$(FASTA)" || { echo 'FASTA is not given: make predict FASTA=my_proteins.fasta' >&2; exit 2; }
+ifeq ($(SHARDS),1)
+	$(BIN)/python -m halo_utils predict "$(FASTA)" $(if $(STRUCTURES),--structures "$(STRUCTURES)") \
+	  $(if $(MODEL),--model "$(MODEL)") $(if $(OUT),--out "$(OUT)")
+else
+	$(BIN)/snakemake predict --cores $(CORES) --nolock --rerun-incomplete --quiet rules progress --config fasta="$(FASTA)" \
+	  shards=$(SHARDS) structures="$(STRUCTURES)" model="$(MODEL)" out="$(OUT)"
+endif
 
 test: setup ## Lint, check the notebook pairs, run unit, integration and notebook tests.
 	$(BIN)/ruff check .

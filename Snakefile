@@ -1,8 +1,10 @@
 # Executes notebooks 01-06 in order through `python -m halo_utils run`. A notebook is stale when its own file, the
 # package, the profile or an earlier notebook is newer than its executed copy. With `--config grid=jobs` every pair of
-# notebook 04's weight grid is a job of its own, for clusters (see slurm/config.yaml).
+# notebook 04's weight grid is a job of its own, for clusters (see slurm/config.yaml). The rule predict, with `--config
+# fasta=FILE shards=N`, answers the proteins of a FASTA file in N jobs that share one folder, and joins their parts.
 import sys
 from pathlib import Path
+from shlex import quote
 
 from halo_utils.commands.run import executed_path, notebooks
 from halo_utils.config import load_settings, profile_path
@@ -61,3 +63,34 @@ rule weight_pair:
     threads: workflow.cores
     shell:
         "{sys.executable} -m halo_utils train pair --pair {wildcards.pair} --output {output} {OPTIONS}"
+
+
+FASTA, SHARDS = given("fasta"), int(given("shards") or 1)
+ANSWERS = given("out") or f"{Path(FASTA).name.split('.')[0]}-locations"
+ASKED = {"model": given("model"), "structures": given("structures"), "out": ANSWERS}
+ASKED = " ".join(f"--{name} {quote(value)}" for name, value in ASKED.items() if value)
+
+if FASTA:
+
+    rule predict_shard:
+        input:
+            FASTA,
+        output:
+            touch(f"{ANSWERS}/shards/{{shard}}.done"),
+        threads: max(1, workflow.cores // SHARDS)
+        params:
+            fasta=quote(FASTA),
+        shell:
+            "{sys.executable} -m halo_utils predict {params.fasta} --shard {wildcards.shard}/{SHARDS} {ASKED}"
+
+    rule predict:
+        input:
+            FASTA,
+            shards=expand(f"{ANSWERS}/shards/{{shard}}.done", shard=range(SHARDS)),
+        output:
+            f"{ANSWERS}/predictions.csv",
+        params:
+            fasta=quote(FASTA),
+            shards=quote(f"{ANSWERS}/shards"),
+        shell:
+            "{sys.executable} -m halo_utils predict {params.fasta} {ASKED} && rm -r {params.shards}"

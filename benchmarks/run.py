@@ -24,6 +24,7 @@ from benchmarks.cases import Row
 from benchmarks.embedding import arithmetics, embedding, esm_cpp
 from benchmarks.graphs import graph_building
 from benchmarks.growth import exponents, growth
+from benchmarks.prediction import prediction_memory, prediction_speed
 from halo_utils.commands.run import notebooks
 from halo_utils.core.devices import has_bf16_units
 from halo_utils.core.errors import HaloError, SettingsError
@@ -73,6 +74,8 @@ def measurements(device: torch.device, folder: Path, esm_cpp_python: str) -> dic
         "embedding": lambda: embedding(device),
         "start-up": start_up,
         "growth": measure_growth,
+        "predict": lambda: prediction_speed(folder),
+        "predict memory": lambda: prediction_memory(folder),
     }
     if esm_cpp_python:
         found["esm.cpp"] = lambda: esm_cpp(esm_cpp_python)

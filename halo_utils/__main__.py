@@ -76,14 +76,39 @@ def train(
 
 @app.command()
 def predict(
-    fasta: Annotated[Path, typer.Argument(help="proteins, plain or compressed FASTA", metavar="FASTA")],
-    model: Annotated[Path, typer.Option(help="folder of a fine-tuned model")] = Path("data/checkpoints/deeploc2-mini"),
-    out: Annotated[Path | None, typer.Option(help="CSV file; without it, the table is printed")] = None,
+    fasta: Annotated[Path, typer.Argument(help="proteins, plain or compressed FASTA; - is standard input")],
+    structures: Annotated[Path | None, typer.Option(help="folder with <name>.pdb or <name>.cif files")] = None,
+    model: Annotated[Path | None, typer.Option(help="folder of a model instead of the one that ships")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder of the results instead of <FASTA>-locations")] = None,
+    alphafold: Annotated[bool, typer.Option("--alphafold", help="look missing structures up in AlphaFold DB")] = False,
+    thresholds: Annotated[str, typer.Option(help="one, or per-location")] = "one",
+    training: Annotated[Path | None, typer.Option(help="dataset.parquet of the model's run, for neighbours")] = None,
+    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or auto")] = "32-true",
+    shard: Annotated[
+        str, typer.Option(help="I/N: answer every N-th part from the I-th, the call without it joins")
+    ] = "",
 ) -> None:
-    """Predict the locations of proteins with a fine-tuned sequence model."""
+    """Predict the locations of proteins: CSV, JSON Lines and a report."""
     from halo_utils.commands import predict as command
 
-    command.predict_fasta(fasta, model, out)
+    options = {"model": model, "out": out, "structures": structures, "look_up": alphafold, "thresholds": thresholds}
+    command.predict_fasta(fasta, **options, training=training, precision=precision, shard=shard)
+
+
+@app.command()
+def export_model(
+    out: Annotated[Path, typer.Option(help="folder to write, replaced if it is there")] = Path("data/checkpoints/halo"),
+    profile: Profile = "demo",
+    dataset: Dataset = "",
+    max_proteins: MaxProteins = -1,
+    seed: Seed = -1,
+) -> None:
+    """Write the models of a finished run, with thresholds, calibration and model card, as one directory."""
+    from halo_utils.runs.export import export_model as export
+
+    predictor = export(_settings(profile, dataset, max_proteins, seed), out)
+    size = sum(path.stat().st_size for path in out.iterdir()) / 1e6
+    print(f"{out}: {size:.1f} MB, {len(predictor.locations)} locations, run {predictor.run}")
 
 
 @app.command()

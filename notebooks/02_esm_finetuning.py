@@ -64,7 +64,7 @@ import torch
 import torch.nn.functional as F
 from IPython.display import Markdown, display
 
-from halo_utils.commands.predict import LocationPredictor, locate_proteins
+from halo_utils.commands.predict import locate_proteins
 from halo_utils.config import load_settings
 from halo_utils.core.devices import compiles
 from halo_utils.core.errors import LeakError
@@ -78,6 +78,7 @@ from halo_utils.figures.style import show_figure
 from halo_utils.figures.tables import styled
 from halo_utils.models.esm_classifier import EsmClassifier
 from halo_utils.models.losses import FocalLoss
+from halo_utils.models.predictor import HaloPredictor
 from halo_utils.models.rarity_offset import RarityOffset
 from halo_utils.models.region_classifier import RegionClassifier
 from halo_utils.runs import artifacts, in_short, ladder, provenance, wording
@@ -374,7 +375,7 @@ print(f"{len(finetuned):,} proteins, {sum(finetuned.length(a) for a in finetuned
 # (on the command line: `python -m halo_utils predict my.fasta`); here it is tried on a hundred test proteins.
 
 # %%
-predictor = LocationPredictor(
+predictor = HaloPredictor(
     locations,
     threshold.value,
     threshold.chosen_on,

@@ -1,132 +1,231 @@
-"""A fine-tuned sequence model as a small directory, and predictions for any sequences with it."""
+"""``predict``: the proteins of a FASTA file to a CSV, a JSON Lines file and a report, part by part.
 
-from contextlib import redirect_stdout
-from io import StringIO
+Every part is a file that appears whole; its first line is the digest of all that made it. What was killed goes on with
+the next part, and several processes (``--shard``) can share the parts of one folder.
+"""
+
+import csv
+import json
+import shutil
+import sys
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from huggingface_hub import ModelCard, PyTorchModelHubMixin
-from safetensors.torch import save_file
-from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from tqdm import tqdm
 
-from halo_utils.core.errors import DataError
-from halo_utils.core.files import atomic_path, write_csv
-from halo_utils.core.paths import REPOSITORY, shown
-from halo_utils.data.tables import check_protein, read_fasta
-from halo_utils.embeddings.biochemistry import composition
-from halo_utils.embeddings.esm2 import load_esm2, tokenize
-from halo_utils.embeddings.truncation import seen_sequences
-from halo_utils.models.esm_classifier import EsmClassifier
-from halo_utils.models.rarity_offset import RarityOffset
-from halo_utils.models.region_classifier import RegionClassifier
-from halo_utils.training.batching import BudgetBatchSampler
-from halo_utils.training.predict import inference
-from halo_utils.training.sequence_data import ProteinDataset, collate_proteins
+from halo_utils.core.errors import DataError, SettingsError
+from halo_utils.core.files import atomic_path, digest, locked, remove_unfinished, sha256, storage_errors, write_text
+from halo_utils.core.paths import REPOSITORY
+from halo_utils.data.fasta import Protein, count_proteins, in_chunks, stream_proteins
+from halo_utils.data.registry import registry
+from halo_utils.data.tables import check_protein, is_uniprot
+from halo_utils.figures.report import write_report
+from halo_utils.models.predictor import load_predictor
+from halo_utils.runs.answers import HYBRID, SEQUENCE_ONLY, Known, Question, answer, csv_header, csv_row
+from halo_utils.structures import alphafold
+from halo_utils.training.locate import locate
 
-CARD = """---
-license: mit
----
-# A fine-tuned sequence model of the HALO companion
-
-Backbone `{backbone}`. Locations: {locations}. One is predicted from a probability of {threshold:.2f} on, chosen on
-{chosen_on}.
-
-`python -m halo_utils predict my_proteins.fasta --model FOLDER` uses it. It is not the model of the paper.
-"""
+PROTEINS_PER_PART = 1000
+SHOWN = 100  # proteins of the report
+DEFAULTS = ("data/checkpoints/halo", "data/checkpoints/deeploc2-mini")  # the first that is there
+TABLE, LINES, REPORT, PARTS = "predictions.csv", "predictions.jsonl", "report.html", "parts"
+FETCHED = "structures"  # from AlphaFold DB
+STDIN = "-"
 
 
-class LocationPredictor(nn.Module, PyTorchModelHubMixin):
-    """A fine-tuned sequence model with all that is needed to use it again.
-
-    ``save_pretrained(folder)`` writes what was learned, in float16, beside a ``config.json`` of these arguments;
-    ``from_pretrained`` takes a folder or a hub id. A location is predicted at and above ``threshold``, chosen on split
-    ``chosen_on``; ``backbone`` goes to ``load_esm2``, ``head`` to ``RegionClassifier`` (None: the paper's head),
-    ``reading`` (``max_tokens``, ``truncation``) to ``seen_sequences``.
-    """
-
-    def __init__(
-        self,
-        locations: list[str],
-        threshold: float,
-        chosen_on: str,
-        backbone: dict[str, Any],
-        trainable_layers: int | str,
-        head: dict[str, Any] | None = None,
-        reading: dict[str, Any] | None = None,
-        tokens_per_batch: int = 4096,
-    ) -> None:
-        super().__init__()
-        self.locations, self.threshold, self.reading = locations, threshold, reading or {}
-        facts = {"backbone": backbone["source"], "threshold": threshold, "chosen_on": chosen_on}
-        self.card = CARD.format(**facts, locations=", ".join(locations))
-        self.tokens_per_batch, esm2, k = tokens_per_batch, load_esm2(**backbone), len(locations)
-        paper = EsmClassifier(esm2, k, trainable_layers) if head is None else None
-        self.model = RarityOffset(paper or RegionClassifier(esm2, k, trainable_layers, **head), torch.zeros(k))
-
-    def learn_from(self, trained: nn.Module) -> "LocationPredictor":
-        """Take over the weights of a trained model and return self; a model without offset has one of 0."""
-        target = self.model if isinstance(trained, RarityOffset) else self.model.model
-        target.load_state_dict(trained.state_dict())
-        return self
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Return probabilities, [B, K], from the inputs of the model."""
-        return self.model(*inputs).sigmoid()
-
-    def generate_model_card(self, *_: Any, **__: Any) -> ModelCard:
-        """Return the card that ``save_pretrained`` writes as README.md."""
-        return ModelCard(self.card)
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        """Write what can differ from the backbone: all but the frozen trunk."""
-        (save_directory / "README.md").unlink(missing_ok=True)  # the mixin keeps an old card
-        learned = {name: value for name, value in self.state_dict().items() if ".trunk." not in name}
-        learned = {name: value if name.endswith("offset") else value.half() for name, value in learned.items()}
-        with atomic_path(save_directory / "model.safetensors") as temporary:
-            save_file({name: value.contiguous() for name, value in learned.items()}, temporary)
+def model_folder(folder: Path | None) -> Path:
+    """Return the folder of a predictor, given, or relative to the repository, or the one that ships."""
+    candidates = [folder, REPOSITORY / folder] if folder else [REPOSITORY / name for name in DEFAULTS]
+    return next((path for path in candidates if path.is_dir()), candidates[0])
 
 
-def load_predictor(folder: Path) -> LocationPredictor:
-    """Return a predictor from its directory, in float32 and evaluation mode; DataError if it is none."""
-    try:
-        with redirect_stdout(StringIO()):  # the hub's mixin prints
-            return LocationPredictor.from_pretrained(folder, local_files_only=True).eval().requires_grad_(False)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        raise DataError(
-            f"{shown(folder)}: {str(error).splitlines()[0]}; expected config.json and model.safetensors as notebook 02"
-            " writes them (data/runs/<run>/classifier)"
-        ) from error
-
-
-def locate_proteins(folder: Path, sequences: dict[str, str]) -> pd.DataFrame:
-    """Return locations of proteins, name -> residues, found by the fine-tuned sequence model of a directory.
+def locate_proteins(folder: Path | str, sequences: dict[str, str]) -> pd.DataFrame:
+    """Return locations of proteins, name -> residues, found by the sequence model of a predictor's directory.
 
     One row per protein, in the given order: accession, a probability per location, and ``predicted``, the locations at
     or above the model's threshold joined by ``; ``. DataError if a name, a sequence or the directory is not valid.
     """
+    if not sequences:
+        raise DataError("no sequences: expected at least one, name -> residues")
     for name, residues in sequences.items():
         check_protein("sequences", name, residues)
-    model = load_predictor(folder)
-    tokens = tokenize(seen_sequences(list(sequences.values()), **model.reading))
-    reads_shares = getattr(model.model.model, "composition", None) is not None
-    shares = np.stack([composition(s) for s in sequences.values()]) if reads_shares else None
-    dataset = ProteinDataset(list(sequences), tokens, np.zeros((len(tokens), 0)), None, shares)
-    sampler, rows = BudgetBatchSampler(dataset.lengths, model.tokens_per_batch, shuffle=False), {}
-    loader = DataLoader(dataset, batch_sampler=sampler, collate_fn=collate_proteins)
-    for batch, found in inference(loader, lambda b: model(*b.inputs), "32-true", "predict"):
-        rows |= dict(zip(batch.accessions, found.tolist(), strict=True))
-    table = pd.DataFrame(rows, index=model.locations).T.loc[list(sequences)].rename_axis("accession")
-    predicted = ["; ".join(table.columns[row >= model.threshold]) for row in table.to_numpy()]
-    return table.assign(predicted=predicted).reset_index()
+    predictor = load_predictor(model_folder(Path(folder)))
+    found = locate(predictor, sequences, label="predict")
+    table = pd.DataFrame(found.esm, columns=predictor.locations).assign(accession=list(sequences))
+    predicted = ["; ".join(np.array(predictor.locations)[row]) for row in found.gate.labels]
+    return table[["accession", *predictor.locations]].assign(predicted=predicted)
 
 
-def predict_fasta(fasta: Path, folder: Path, out: Path | None) -> None:
-    """Write ``locate_proteins`` of a FASTA file as CSV, or print it; a relative folder may be the repository's."""
-    proteins = read_fasta(fasta)[0]
-    sequences = dict(zip(proteins["accession"], proteins["sequence"], strict=True))
-    table = locate_proteins(folder if folder.is_dir() else REPOSITORY / folder, sequences)
-    print(write_csv(out, table) if out else table.to_csv(index=False, float_format="%.4f").rstrip())
+@dataclass(frozen=True)
+class Job:
+    """A FASTA file, what is asked about its proteins, and where the answers go."""
+
+    fasta: Path
+    question: Question
+    out: Path
+    model: str  # digest of the directory
+    alphafold: bool = False
+    size: int = PROTEINS_PER_PART
+    shown: int = SHOWN
+
+    def part(self, number: int) -> Path:
+        """Return the file of a part."""
+        return self.out / PARTS / f"{number:06d}.jsonl"
+
+    def key(self, proteins: list[Protein]) -> str:
+        """Return the digest of all that decides about the answers to some proteins."""
+        asked, names = self.question, [protein.name for protein in proteins]
+        files = {name: asked.files[name].stat() for name in names if name in asked.files}
+        stats = {name: (stat.st_size, stat.st_mtime_ns) for name, stat in files.items()}
+        known = None if asked.known is None else asked.known.content
+        content = [(protein.title, protein.sequence) for protein in proteins]
+        return digest(content, stats, self.model, asked.per_location, asked.precision, known, self.shown)
+
+    def answer_part(self, number: int, proteins: list[Protein]) -> None:
+        """Write the part of some proteins, if it is not there yet."""
+        path = self.part(number)
+        if self.alphafold:
+            self._look_up(proteins)
+        key = self.key(proteins)
+        if path.is_file() and _key_of(path) == key:
+            return
+        answers = answer(self.question, proteins, tracks=max(0, self.shown - number * self.size))
+        write_part(path, [{"key": key, "proteins": len(proteins)}, *answers])
+
+    def _look_up(self, proteins: list[Protein]) -> None:
+        """Fetch the structures that are not here from AlphaFold DB."""
+        wanted = [p for p in proteins if is_uniprot(p.name) and p.name not in self.question.files]
+        if wanted:
+            table = pd.DataFrame({"accession": [p.name for p in wanted], "sequence": [p.sequence for p in wanted]})
+            target, api = self.out / FETCHED, registry().structures["alphafold"].address or ""
+            print(alphafold.summarise(alphafold.fetch_structures(table, self.question.folders, target, api), target))
+            self.question.index()
+
+
+def write_part(path: Path, lines: list[dict[str, Any]]) -> None:
+    """Write one JSON object a line."""
+    write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+
+def _key_of(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        return str(json.loads(file.readline())["key"])
+
+
+def predict_fasta(
+    fasta: Path,
+    *,
+    model: Path | None = None,
+    out: Path | None = None,
+    structures: Path | None = None,
+    look_up: bool = False,
+    thresholds: str = "one",
+    training: Path | None = None,
+    precision: str = "32-true",
+    shard: str = "",
+    size: int = PROTEINS_PER_PART,
+    shown: int = SHOWN,
+) -> Path:
+    """Predict the proteins of a FASTA file (``-``: standard input) into the folder ``out``, and return it.
+
+    Everything that can be refused is refused before the first prediction. ``structures`` is a folder of PDB or mmCIF
+    files named like the proteins; ``look_up`` asks AlphaFold DB for those that are missing. ``thresholds`` is ``one``
+    or ``per-location``. ``shard`` I/N answers every N-th part only, from the I-th (from 0); the call without it joins.
+    """
+    first, every = _shard(shard)
+    if shard and str(fasta) == STDIN:
+        raise SettingsError("--shard with standard input: every shard reads all of it, expected a file")
+    if thresholds not in ("one", "per-location"):
+        raise SettingsError(f"--thresholds {thresholds!r}: expected one or per-location")
+    if structures is not None and not structures.is_dir():
+        raise DataError(f"--structures {structures}: not a folder; expected one with <name>.pdb or <name>.cif files")
+    folder = model_folder(model)
+    predictor = load_predictor(folder)
+    out = out or Path(f"{'stdin' if str(fasta) == STDIN else fasta.name.split('.')[0]}-locations")
+    with storage_errors(out):
+        (out / PARTS).mkdir(parents=True, exist_ok=True)
+    with locked(out / PARTS / f"{first}-{every}.lock", f"{out.name}, shard {first} of {every},"):
+        remove_unfinished(out)
+        source = _stdin(out / PARTS / "stdin.fasta") if str(fasta) == STDIN else fasta
+        total = count_proteins(source)
+        folders = [structures] if structures else []
+        if look_up:
+            folders.append(out / FETCHED)
+            folders[-1].mkdir(exist_ok=True)
+        known = Known.of(predictor, training)
+        question = Question(predictor, folders, thresholds == "per-location", precision, known)
+        content = digest(sha256(folder / "model.safetensors"), sha256(folder / "config.json"))
+        job = Job(source, question, out, content, look_up, size, shown)
+        print("\n".join([f"{total:,} proteins, model {folder.name}", *remarks(job)]), flush=True)
+        with tqdm(total=total, unit=" proteins", desc="predict") as bar:
+            for number, proteins in enumerate(in_chunks(stream_proteins(source), size)):
+                if number % every == first:
+                    job.answer_part(number, proteins)
+                bar.update(len(proteins))
+        if shard:
+            return out
+        counts = join(job, total)
+    shutil.rmtree(out / PARTS)
+    print(f"{counts[HYBRID]:,} hybrid, {counts[SEQUENCE_ONLY]:,} sequence-only, {counts['none']:,} without a location")
+    print(f"written: {out / TABLE}, {out / LINES}, {out / REPORT}")
+    return out
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """Return first and step of ``I/N``; (0, 1) for an empty text."""
+    if not text:
+        return 0, 1
+    first, _, every = text.partition("/")
+    if not (first.isdigit() and every.isdigit() and int(first) < int(every)):
+        raise SettingsError(f"--shard {text!r}: expected I/N with I from 0 to N - 1, such as 0/16")
+    return int(first), int(every)
+
+
+def _stdin(path: Path) -> Path:
+    """Copy standard input to a file, because it is read twice, and return the file."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    return path
+
+
+def remarks(job: Job) -> list[str]:
+    """Return what is said once, before the first protein."""
+    asked, found = job.question, []
+    if asked.predictor.graph_facts is None:
+        found.append("The model has no graph network: all decisions are sequence-only.")
+    elif not asked.folders:
+        found.append("No structures were given (--structures): all decisions are sequence-only.")
+    if asked.known is None:
+        found.append("The table of training proteins is not here: the nearest one is not looked for (--training).")
+    if not len(asked.predictor.seen_hashes):
+        found.append("The model ships no hashes of its training sequences: whether one was in training is not known.")
+    return found
+
+
+def join(job: Job, total: int) -> Counter[str]:
+    """Join the parts to the CSV, the JSON Lines file and the report; return proteins by location, mode and kind."""
+    counts, first, written = Counter[str](), [], 0
+    locations = job.question.predictor.locations
+    with atomic_path(job.out / TABLE) as table, atomic_path(job.out / LINES) as lines:
+        with table.open("w", encoding="utf-8", newline="") as rows, lines.open("w", encoding="utf-8") as objects:
+            writer = csv.writer(rows, lineterminator="\n")
+            writer.writerow(csv_header(locations))
+            for number in range(-(-total // job.size)):
+                with job.part(number).open(encoding="utf-8") as part:
+                    next(part)
+                    for line in part:
+                        one = json.loads(line)
+                        objects.write(line)
+                        writer.writerow(csv_row(one))
+                        counts.update([*one["predicted"], one["mode"], *["none"] * (not one["predicted"])])
+                        counts.update(["in_training"] * bool(one["in_training"]))
+                        first += [one] if len(first) < job.shown else []
+                        written += 1
+        if written != total:
+            raise DataError(f"{job.fasta.name}: {written:,} proteins answered, {total:,} expected: run again")
+    write_report(job.out / REPORT, first, job.question.predictor, counts, total, job.fasta.name, remarks(job))
+    return counts

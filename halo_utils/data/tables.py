@@ -145,15 +145,20 @@ def stream_fasta(path: Path) -> Iterator[tuple[str, str]]:
             raise DataError(f"{path.name} record {number}: not UTF-8 text; save the file as UTF-8") from error
 
 
+def name_of(title: str) -> str:
+    """Return a protein's name from its FASTA header: ``sp|P04637|P53_HUMAN ...`` is P04637, ``tag|id ...`` is id."""
+    fields = (title.split() or [""])[0].split("|")
+    return fields[1] if len(fields) == 3 and fields[0] in ("sp", "tr") else fields[-1]
+
+
 def read_fasta(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the proteins of a FASTA file (accession, sequence), and the repeated records that were dropped.
 
-    The accession is the second field of ``>sp|P04637|P53_HUMAN ...``, else the last one of the first word, ``>tag|id``.
+    The accession is what ``name_of`` finds in the header.
     """
     kept, dropped = dict[str, str](), []
     for number, (title, sequence) in enumerate(stream_fasta(path), 1):
-        fields = (title.split() or [""])[0].split("|")
-        accession = fields[1] if len(fields) == 3 and fields[0] in ("sp", "tr") else fields[-1]
+        accession = name_of(title)
         check_protein(f"{path.name} record {number}", accession, sequence)
         if accession in kept:
             dropped.append({"accession": accession, "reason": "repeated accession, same sequence", "file": path.name})

@@ -35,5 +35,8 @@ class EsmClassifier(nn.Module):
 
     def forward(self, tokens: Tensor, token_mask: Tensor) -> Tensor:
         """Return logits, [B, K], from tokens [B, T] or trunk states [B, T, D], and their mask [B, T] bool."""
-        states, residue_mask = residues_of(self.encoder(tokens, token_mask), token_mask)  # [B, L, D], [B, L]
+        return self.on_residues(*residues_of(self.encoder(tokens, token_mask), token_mask))
+
+    def on_residues(self, states: Tensor, residue_mask: Tensor) -> Tensor:
+        """Return logits, [B, K], from the encoder's states [B, L, D] of residues and their mask [B, L] bool."""
         return self.head(self.pooling(states, residue_mask))

@@ -41,16 +41,17 @@ def halo_gate(
     gat_prob: np.ndarray,
     has_structure: np.ndarray,
     *,
-    esm_threshold: float,
+    esm_threshold: float | np.ndarray,
     gat_threshold: float,
     confident: float = 0.55,
     rule: Rule = "paper",
 ) -> GateResult:
     """Apply the gate; it may remove a label the sequence model predicts, and never adds one.
 
-    Both models give [B, K] probabilities of the same proteins and predict a label at or above their thresholds; without
-    ``has_structure``, [B] bool, a protein runs sequence-only. Under the rule ``paper`` a label is uncertain below
-    ``confident``; under ``released_code`` (HALO.py, commit 498afbb) all labels of a protein are, when any of its
+    Both models give [B, K] probabilities of the same proteins and predict a label at or above their thresholds, of
+    which ``esm_threshold`` may be one per location, [K]; without ``has_structure``, [B] bool, a protein runs
+    sequence-only. Under the rule ``paper`` a label is uncertain below ``confident``; under ``released_code`` (HALO.py,
+    commit 498afbb) all labels of a protein are, when any of its
     probabilities lies strictly between 0.40 and 0.50, and the code's constants are thresholds; under ``sequence_only``
     none.
     """

@@ -38,14 +38,23 @@ class RegionAttention(nn.Module):
 
     def forward(self, states: Tensor, residue_mask: Tensor) -> Tensor:
         """Return one vector per protein, [B, W], from ``states`` [B, L, D] and ``residue_mask`` [B, L] bool."""
-        outside = outside_regions(residue_mask)  # [B, L, R]
         padding = ~residue_mask[:, None]  # [B, 1, L]; what lies beyond a protein must not reach its residues
-        x = self.dropout(self.norm(states).transpose(1, 2)).masked_fill(padding, 0.0)  # [B, D, L]
+        x = self._normed(states, padding)  # [B, D, L]
         values = F.gelu(self.first(x)).masked_fill(padding, 0.0)
         values = F.gelu(self.second(values))  # [B, C, L]
-        weights = (self.score(x).float().transpose(1, 2) + outside).softmax(dim=1).to(values.dtype)  # [B, L, R]
+        weights = self._weights(x, residue_mask).to(values.dtype)  # [B, L, R]
         pooled = [torch.matmul(part.to(values.dtype), weights).flatten(1) for part in (values, x)]
         return torch.cat([*pooled, values.masked_fill(padding, -torch.inf).amax(dim=2)], dim=1)
+
+    def weights(self, states: Tensor, residue_mask: Tensor) -> Tensor:
+        """Return the attention of the region that is the whole protein, [B, L] float32, of sum 1, 0 on padding."""
+        return self._weights(self._normed(states, ~residue_mask[:, None]), residue_mask)[..., 0]
+
+    def _normed(self, states: Tensor, padding: Tensor) -> Tensor:
+        return self.dropout(self.norm(states).transpose(1, 2)).masked_fill(padding, 0.0)
+
+    def _weights(self, x: Tensor, residue_mask: Tensor) -> Tensor:
+        return (self.score(x).float().transpose(1, 2) + outside_regions(residue_mask)).softmax(dim=1)
 
 
 def outside_regions(residue_mask: Tensor) -> Tensor:
@@ -111,6 +120,9 @@ class RegionClassifier(nn.Module):
 
     def forward(self, tokens: Tensor, token_mask: Tensor, composition: Tensor | None = None) -> Tensor:
         """Return logits, [B, K], from what ``EsmClassifier`` reads and, where it counts, composition [B, 61]."""
-        states, residue_mask = residues_of(self.encoder(tokens, token_mask), token_mask)
+        return self.on_residues(*residues_of(self.encoder(tokens, token_mask), token_mask), composition)
+
+    def on_residues(self, states: Tensor, residue_mask: Tensor, composition: Tensor | None = None) -> Tensor:
+        """Return logits, [B, K], from the encoder's states [B, L, D] of residues and their mask [B, L] bool."""
         logits = self.head(self.pooling(states, residue_mask))
         return logits if self.composition is None else logits + self.composition(composition)

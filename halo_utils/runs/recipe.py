@@ -125,9 +125,18 @@ def graph_network(settings: Settings, data: GraphData, weights: Weights, learned
 
 
 def train_gat(
-    settings: Settings, data: GraphData, weights: Weights, *, learned: bool = False, epochs: int | None = None
+    settings: Settings,
+    data: GraphData,
+    weights: Weights,
+    *,
+    learned: bool = False,
+    epochs: int | None = None,
+    trained: bool = False,
 ) -> Fit:
-    """Train one graph network as the profile says; ``weights`` are starting values where they are ``learned``."""
+    """Train one graph network as the profile says, or read it back if it must be ``trained``.
+
+    ``weights`` are starting values where they are ``learned``.
+    """
     gat = settings.gat
     return fit(
         graph_network(settings, data, weights, learned),
@@ -142,4 +151,5 @@ def train_gat(
         compute=settings.compute,
         seed=settings.seed,
         budget="gat.nodes_per_batch",
+        trained=trained,
     )

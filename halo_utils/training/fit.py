@@ -60,20 +60,25 @@ def fit(
     compute: ComputeSettings | None = None,
     seed: int = 7,
     budget: str = "the batch size",
+    trained: bool = False,
 ) -> Fit:
     """Train ``model`` in place, and return the weights of the best validation macro F1; test proteins never come here.
 
     Below ``folder`` lies one directory per starting point (weights, data, every argument), so what was trained is read
     back, what was interrupted goes on from Lightning's last checkpoint, and nothing stale is found. Schedule, plateau
     and rates are ``LocationModule``'s; ``patience`` is epochs without a better macro F1 before training stops, None
-    runs them all; ``budget`` names the profile's value for the size of a batch, for messages. TrainingError if the loss
-    is not a number, the memory does not suffice, or a file does not fit the model.
+    runs them all; ``budget`` names the profile's value for the size of a batch, for messages; ``trained`` reads back
+    only. TrainingError if the loss is not a number, the memory does not suffice, a file does not fit the model, or
+    there is none where it must be ``trained``.
     """
     compute = compute or ComputeSettings()
     module = LocationModule(model, loss, learning_rate, weight_decay, schedule, plateau, rates, seed)
     how = [epochs, learning_rate, weight_decay, schedule, plateau, rates, patience, seed, resolve(compute.precision)]
     start = [weights_digest(model), repr(model), loss.gamma, loss.alpha, list(loss.state_dict()), data.key]
     folder = folder / digest(start, how, CACHE_VERSION)
+    if trained and not (folder / HISTORY).is_file():
+        remedy = "run its notebook first, with the same profile and code"
+        raise TrainingError(f"{shown(folder.parent)} holds no weights of these settings, data and start: {remedy}")
     if not (folder / HISTORY).is_file():
         L.seed_everything(seed, verbose=False)
         with storage_errors(folder), memory_errors(budget), interruptible():

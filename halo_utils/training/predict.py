@@ -17,15 +17,16 @@ from halo_utils.training.fit import Fit
 
 
 def inference(
-    loader: DataLoader, step: Callable[[Any], Any], precision: str, label: str, budget: str = "the batch size"
+    loader: DataLoader, step: Callable[[Any], Any], precision: str, label: str = "", budget: str = "the batch size"
 ) -> Iterator[tuple[Any, Any]]:
     """Yield (batch, step(batch)) without gradients, on the device and in the precision of the profile.
 
-    A TrainingError names ``budget``, the profile's value to lower, where the memory does not suffice.
+    A TrainingError names ``budget``, the profile's value to lower, where the memory does not suffice; without a
+    ``label`` no progress is shown.
     """
     where = device()
     with torch.inference_mode(), autocast(precision), memory_errors(budget):
-        for batch in tqdm(loader, desc=label, leave=False):
+        for batch in tqdm(loader, desc=label, leave=False) if label else loader:
             batch = batch.to(where)
             yield batch, step(batch)
 

@@ -4,6 +4,7 @@ import fnmatch
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,24 +17,28 @@ import pandas as pd
 import pytest
 
 from halo_utils.__main__ import main
-from halo_utils.commands.predict import LocationPredictor, locate_proteins
+from halo_utils.commands.predict import locate_proteins
 from halo_utils.commands.run import check_parameters, find_notebook, notebooks
 from halo_utils.commands.train import train
 from halo_utils.config import load_settings
-from halo_utils.core.errors import DataError, SettingsError
+from halo_utils.core.errors import DataError, SettingsError, TrainingError
 from halo_utils.core.paths import REPOSITORY, RunPaths
 from halo_utils.data.locations import DEEPLOC
 from halo_utils.embeddings.esm2 import SplitEsm2, load_esm2
 from halo_utils.evaluation import scoring
 from halo_utils.evaluation.claims import LEAST_ASKED
 from halo_utils.models.gat import GatClassifier
+from halo_utils.models.predictor import HaloPredictor
 from halo_utils.profile import FocalSettings, HeadSettings
 from halo_utils.runs import artifacts, ladder, prepare, recipe
+from halo_utils.runs.answers import was_seen
+from halo_utils.runs.export import export_model
 from halo_utils.runs.in_short import confidence_sentence
 from halo_utils.runs.prepare import Inputs
 from halo_utils.structures import store
 from halo_utils.training.embed import embed
 from halo_utils.training.fit import parameter_counts
+from halo_utils.training.locate import locate
 from halo_utils.training.predict import predict
 from tests.conftest import TINY_PROFILE
 from tools import pairs, report, statements
@@ -132,7 +137,7 @@ def test_settings_of_head_and_balance_reach_training_and_survive_export(
     head.pop("pooling")
     reading = {"max_tokens": settings.backbone.max_tokens, "truncation": settings.backbone.truncation}
     backbone = recipe.backbone_arguments(settings)
-    predictor = LocationPredictor(list(DEEPLOC), 0.5, "val", backbone, 2, head, reading).learn_from(run.model)
+    predictor = HaloPredictor(list(DEEPLOC), 0.5, "val", backbone, 2, head, reading).learn_from(run.model)
     predictor.save_pretrained(root / "classifier")
     held_out = table[table["split"] != "train"]
     found = locate_proteins(root / "classifier", dict(zip(held_out["accession"], held_out["sequence"], strict=True)))
@@ -204,8 +209,46 @@ def test_exported_classifier_predicts_what_the_run_predicted(finished: Path, roo
     assert facts["chosen_on"] == "val"
     first = found.iloc[0]
     assert first["predicted"] == "; ".join(p for p in columns if first[p] >= facts["threshold"])
-    with pytest.raises(DataError, match="expected config.json and model.safetensors as notebook 02 writes them"):
+    with pytest.raises(DataError, match="expected config.json and model.safetensors as notebook 02 or"):
         locate_proteins(root, {"P1": "MKV"})
+
+
+@pytest.mark.slow
+def test_export_predicts_what_the_run_predicted_in_hybrid_mode(
+    finished: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HALO_ROOT", str(finished))
+    settings, work = load_settings(str(finished / "tiny.yaml")), finished / "data" / "runs" / "tiny"
+    predictor, columns = export_model(settings, root / "halo"), list(DEEPLOC)
+    names = sorted(p.name for p in (root / "halo").iterdir())
+    assert names == ["README.md", "config.json", "model.safetensors", "reliability.csv"]
+    table = pd.read_parquet(work / "dataset.parquet")
+    test = table[table["split"] == "test"]
+    structures = artifacts.load_structures(settings, table)
+    rows = {name: structures.rows(name) for name in test["accession"] if name in structures}
+    located = locate(predictor, dict(zip(test["accession"], test["sequence"], strict=True)), rows)
+    for system, found in (("esm", located.esm), ("gat_weighted", located.gat[located.has_structure])):
+        run = pd.read_parquet(work / "predictions" / f"{system}.parquet").set_index("accession").loc[test["accession"]]
+        expected = run[columns].to_numpy()[located.has_structure if system == "gat_weighted" else slice(None)]
+        assert len(expected) and np.abs(found - expected).max() < 0.02, system  # float16 weights
+    assert located.has_structure.sum() == len(rows) > 0
+    assert all(
+        was_seen(predictor, s) == (split != "test") for s, split in zip(table.sequence, table.split, strict=True)
+    )
+    card = (root / "halo" / "README.md").read_text()
+    assert "trained on synthetic proteins" in card and "run tiny" in card
+    metrics = scoring.read_metrics(finished / "data" / "results" / "tiny" / "metrics.csv")
+    row = metrics.query("system == 'halo' and split == 'test' and metric == 'micro_f1'").iloc[0]
+    assert f"| micro F1 | {row['value']:.3f} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]" in card
+    assert all(f"| {name} |" in card for name in columns)
+    shutil.copytree(work / "gat", root / "gat")
+    shutil.rmtree(work / "gat")
+    try:
+        with pytest.raises(TrainingError, match="holds no weights of these settings, data and start: run its notebook"):
+            export_model(settings, root / "other")
+    finally:
+        shutil.copytree(root / "gat", work / "gat")
+    assert not (root / "other").exists()
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from benchmarks.cases import Row
 from benchmarks.embedding import comparisons, embedding, embedding_flops, esm_cpp, matrix_rate
 from benchmarks.graphs import graph_building
 from benchmarks.growth import PeakMemory, exponents, walks
+from benchmarks.prediction import draw_sequences, prediction_memory, prediction_speed
 from benchmarks.released import ReleasedClassifier, loop_edges, padded_batches
 from halo_utils.core.errors import HaloError, SettingsError
 from halo_utils.core.files import write_csv, write_json
@@ -193,3 +194,19 @@ def test_peak_memory_sees_what_is_freed_again() -> None:
 def test_model_structures_are_as_dense_as_real_ones() -> None:
     ((_, rows),) = walks(np.array([300]))
     assert 8 < radius_edges(rows[:, :3].astype(np.float32), 10.0).shape[1] / 300 < 16
+
+
+@pytest.mark.slow
+def test_prediction_is_measured_beside_hugging_face(tmp_path: Path) -> None:
+    assert {len(s) for s in draw_sequences(np.array([30, 30]), 0).values()} == {30}
+    rows = {row.quantity: row for row in prediction_speed(tmp_path, proteins=12, rounds=1)}
+    ways = ("locate", "predict", "Hugging Face SDPA", "Hugging Face eager")
+    assert all(rows[f"{way} fp32"].value > 0 for way in ways)
+    ratio = rows["locate fp32"].value / rows["Hugging Face SDPA fp32"].value
+    assert rows["locate fp32 beside SDPA fp32"].value == pytest.approx(ratio)
+
+
+@pytest.mark.slow
+def test_memory_of_prediction_is_that_of_a_process(tmp_path: Path) -> None:
+    (row,) = prediction_memory(tmp_path, sizes=(20,))
+    assert row.quantity == "20 proteins" and 100 < row.value < 5000
