@@ -38,14 +38,23 @@ class RegionAttention(nn.Module):
 
     def forward(self, states: Tensor, residue_mask: Tensor) -> Tensor:
         """Return one vector per protein, [B, W], from ``states`` [B, L, D] and ``residue_mask`` [B, L] bool."""
-        outside = outside_regions(residue_mask)  # [B, L, R]
-        padding = ~residue_mask[:, None]  # [B, 1, L]; what lies beyond a protein must not reach its residues
-        x = self.dropout(self.norm(states).transpose(1, 2)).masked_fill(padding, 0.0)  # [B, D, L]
+        padding, x = ~residue_mask[:, None], self._channels(states, residue_mask)  # [B, 1, L], [B, D, L]
         values = F.gelu(self.first(x)).masked_fill(padding, 0.0)
         values = F.gelu(self.second(values))  # [B, C, L]
-        weights = (self.score(x).float().transpose(1, 2) + outside).softmax(dim=1).to(values.dtype)  # [B, L, R]
+        weights = self._weights(x, residue_mask).to(values.dtype)  # [B, L, R]
         pooled = [torch.matmul(part.to(values.dtype), weights).flatten(1) for part in (values, x)]
         return torch.cat([*pooled, values.masked_fill(padding, -torch.inf).amax(dim=2)], dim=1)
+
+    def weights(self, states: Tensor, residue_mask: Tensor) -> Tensor:
+        """Return attention, [B, L, R] float32, of sum 1 in every region and 0 outside, from what ``forward`` reads."""
+        return self._weights(self._channels(states, residue_mask), residue_mask)
+
+    def _channels(self, states: Tensor, residue_mask: Tensor) -> Tensor:
+        """Return states as the convolutions read them, [B, D, L]; padding is 0 and must not reach the residues."""
+        return self.dropout(self.norm(states).transpose(1, 2)).masked_fill(~residue_mask[:, None], 0.0)
+
+    def _weights(self, x: Tensor, residue_mask: Tensor) -> Tensor:
+        return (self.score(x).float().transpose(1, 2) + outside_regions(residue_mask)).softmax(dim=1)
 
 
 def outside_regions(residue_mask: Tensor) -> Tensor:

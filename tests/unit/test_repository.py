@@ -137,9 +137,10 @@ ARROWS = {
     "training": LEFT_OF_RUNS | {"training"},
     "figures": LEFT_OF_EVALUATION | {"figures"},
     "pretraining": LEFT_OF_RUNS | {"training", "pretraining"},
-    "runs": LEFT_OF_RUNS | {"training", "pretraining", "runs"},  # a recipe turns settings into calls of training
-    "commands": LEFT_OF_RUNS | {"training", "figures", "runs", "pretraining", "commands"},
-    "__main__": LEFT_OF_RUNS | {"training", "figures", "runs", "pretraining", "commands"},
+    "attribution": LEFT_OF_RUNS | {"training", "attribution"},
+    "runs": LEFT_OF_RUNS | {"training", "pretraining", "attribution", "runs"},  # a recipe calls training
+    "commands": LEFT_OF_RUNS | {"training", "attribution", "figures", "runs", "pretraining", "commands"},
+    "__main__": LEFT_OF_RUNS | {"training", "attribution", "figures", "runs", "pretraining", "commands"},
 }
 MOST_LINES, MOST_LINES_OF_A_MODULE, MOST_ROOMS = 8600, 260, 14
 

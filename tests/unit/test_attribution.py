@@ -1,0 +1,157 @@
+"""Explanations are exact: masking by hand, sums of gradients, attention of sum one; rules find what they say."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch_geometric.data import Batch
+
+from halo_utils.attribution.attention import attention_received, edge_attention, pooling_attention
+from halo_utils.attribution.gradients import integrated_gradients
+from halo_utils.attribution.occlusion import importance_inside, residue_importance
+from halo_utils.core.errors import DataError
+from halo_utils.data.synthetic.proteome import make_proteome, planted_signals
+from halo_utils.data.synthetic.signals import C_SIGNALS, N_SIGNALS
+from halo_utils.embeddings.biochemistry import composition
+from halo_utils.embeddings.esm2 import load_esm2, tokenize
+from halo_utils.embeddings.packed_encoder import MASK
+from halo_utils.models.coordinate_frame import RandomFrame
+from halo_utils.models.esm_classifier import EsmClassifier
+from halo_utils.models.gat import GatClassifier
+from halo_utils.models.rarity_offset import RarityOffset
+from halo_utils.models.region_classifier import RegionClassifier
+from halo_utils.structures.edges import radius_edges
+from halo_utils.structures.residue_graph import residue_graph
+
+SEQUENCE = "MKVLAAGHWYTDESPLKQRNKDELCCAA"
+PLACES = ["Cytoplasm", "Nucleus", "Extracellular"]
+
+
+@dataclass
+class Model:
+    """What attribution asks of a predictor."""
+
+    model: nn.Module
+    locations: list[str] = field(default_factory=lambda: list(PLACES))
+    reading: dict[str, Any] = field(default_factory=dict)
+    tokens_per_batch: int = 100  # three windows at a time
+
+
+def predictor(kind: str = "paper", **options: Any) -> Model:
+    esm2 = load_esm2("random", shape={"layers": 3, "width": 16, "heads": 2, "init_std": 0.3})
+    torch.manual_seed(0)
+    classifier = {"paper": EsmClassifier, "regions": RegionClassifier}[kind](esm2, len(PLACES), 1)
+    model = RarityOffset(classifier, torch.tensor([1.0, 2.0, 3.0])).eval().requires_grad_(False)
+    return Model(model, **options)
+
+
+def logit(model: Model, sequence: str, hidden: slice, shares: str) -> np.ndarray:
+    tokens = tokenize([sequence])[0][None].clone()
+    tokens[:, 1:-1][:, hidden] = MASK
+    inputs = [tokens, torch.ones_like(tokens, dtype=torch.bool)]
+    if getattr(model.model.model, "composition", None) is not None:
+        inputs.append(torch.from_numpy(composition(shares))[None])
+    with torch.no_grad():
+        return model.model(*inputs)[0].numpy()
+
+
+@pytest.mark.parametrize("kind", ["paper", "regions"])
+def test_occlusion_is_masking_by_hand(kind: str) -> None:
+    model = predictor(kind)
+    found = residue_importance(model, SEQUENCE, PLACES[::-1], window=5)
+    assert found.shape == (3, len(SEQUENCE)) and found.dtype == np.float32
+    whole = logit(model, SEQUENCE, slice(0, 0), SEQUENCE)
+    for i in (0, 1, 13, len(SEQUENCE) - 1):
+        window = slice(max(0, i - 2), i + 3)
+        shares = "".join("X" if window.start <= j < window.stop else a for j, a in enumerate(SEQUENCE))
+        by_hand = whole - logit(model, SEQUENCE, window, shares)
+        assert np.allclose(found[:, i], by_hand[::-1], atol=2e-5), i
+    assert np.abs(found).max() > 1e-3
+
+
+def test_occlusion_reads_what_the_model_reads_and_refuses_the_rest() -> None:
+    model = predictor(reading={"max_tokens": 12, "truncation": "head_tail"})
+    found = residue_importance(model, SEQUENCE, ["Nucleus"])
+    assert np.isnan(found[0, 5:-5]).all() and np.isfinite(found[0, [*range(5), *range(-5, 0)]]).all()
+    strided = residue_importance(predictor(), SEQUENCE, ["Nucleus"], stride=3)[0]
+    exact = residue_importance(predictor(), SEQUENCE, ["Nucleus"])[0]
+    assert np.allclose(strided[1::3], exact[1::3], atol=2e-5) and strided[0] == strided[1] == strided[2]
+    with pytest.raises(DataError, match="no location 'Golgi'"):
+        residue_importance(model, SEQUENCE, ["Golgi"])
+    with pytest.raises(DataError, match="window 0"):
+        residue_importance(model, SEQUENCE, ["Nucleus"], window=0)
+
+
+@pytest.mark.parametrize("kind", ["paper", "regions"])
+def test_integrated_gradients_are_complete(kind: str) -> None:
+    model = predictor(kind)
+    values, missing = integrated_gradients(model, SEQUENCE, PLACES, steps=128)
+    tokens = tokenize([SEQUENCE])[0]
+    classifier, mask = model.model.model, torch.ones(1, len(tokens), dtype=torch.bool)
+    with torch.no_grad():
+        start = classifier.encoder.trunk.embed(tokens, [len(tokens)])[None].clone()
+        start[:, 1:-1] = 0.0
+        inputs = [classifier.encoder.trunk(start, mask), mask]
+        if kind == "regions":
+            inputs.append(torch.from_numpy(composition(SEQUENCE))[None])
+        base = model.model(*inputs)[0].numpy()
+    difference = logit(model, SEQUENCE, slice(0, 0), SEQUENCE) - base
+    assert np.abs(difference).max() > 0.05
+    assert np.allclose(values.sum(axis=1), difference, atol=0.02 * np.abs(difference).max())
+    assert np.allclose(missing, values.sum(axis=1) - difference, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["paper", "regions"])
+def test_pooling_attention_is_the_models(kind: str) -> None:
+    model = predictor(kind, reading={"max_tokens": 12, "truncation": "head"})
+    found = pooling_attention(model, SEQUENCE)
+    assert np.isclose(np.nansum(found), 1.0) and np.isnan(found[10:]).all() and (found[:10] > 0).all()
+    if kind == "paper":
+        tokens = tokenize([SEQUENCE[:10]])[0][None]
+        with torch.no_grad():
+            states = model.model.model.encoder(tokens, torch.ones_like(tokens, dtype=torch.bool))[0, 1:-1]
+            by_hand = model.model.model.pooling.score(states)[:, 0].softmax(0)
+        assert np.allclose(found[:10], by_hand, atol=1e-6)
+
+
+def test_edge_attention_sums_to_one_at_every_node() -> None:
+    rng = np.random.default_rng(0)
+    ca = rng.normal(0, 8, (len(SEQUENCE), 3)).astype(np.float32)
+    graph = residue_graph("P1", SEQUENCE, np.zeros(3), rng.normal(size=(len(SEQUENCE), 8)), ca, radius_edges(ca, 10.0))
+    torch.manual_seed(0)
+    network = RarityOffset(RandomFrame(GatClassifier((3, 8, 4), 3, 3, 2, 4)), torch.zeros(3))
+    edges, weights = edge_attention(network, Batch.from_data_list([graph]))
+    assert [w.shape for w in weights] == [(edges.shape[1], 2), (edges.shape[1], 2), (edges.shape[1], 1)]
+    for layer in weights:
+        sums = torch.zeros(len(SEQUENCE), layer.shape[1]).index_add_(0, edges[1], layer)
+        assert torch.allclose(sums, torch.ones_like(sums), atol=1e-5)
+    received = attention_received(edges, weights, len(SEQUENCE))
+    loops = torch.stack([w.mean(dim=1) for w in weights]).mean(dim=0)[edges[0] == edges[1]].sum()
+    assert received.shape == (len(SEQUENCE),) and np.isclose(received.sum() + float(loops), len(SEQUENCE), atol=1e-3)
+
+
+def test_share_of_importance_inside() -> None:
+    importance = np.array([3.0, 1.0, -5.0, np.nan, 0.0])
+    assert importance_inside(importance, np.array([True, False, True, True, False])) == 0.75
+    assert np.isnan(importance_inside(np.array([-1.0, 0.0]), np.array([True, False])))
+
+
+def test_planted_signals_are_where_the_generator_put_them() -> None:
+    table, spans = make_proteome(120, seed=4)[0].set_index("accession"), planted_signals(120, seed=4)
+    assert set(spans) == set(table.index)
+    for name, row in table.iterrows():
+        length = len(row["sequence"])
+        assert all(0 <= start < stop <= length and (start == 0 or stop == length) for start, stop in spans[name])
+        places = [place for place in [*N_SIGNALS, *C_SIGNALS] if row[place]]
+        if not places:
+            only_pair = row["Cytoplasm"] and row["Cell membrane"]
+            assert bool(spans[name]) == bool(only_pair), name
+        if row["Peroxisome"]:
+            start, stop = spans[name][-1]
+            assert row["sequence"][start:stop][-3:] in {"SKL", "AKL", "SRL"}
+        if row["Extracellular"]:
+            start, stop = spans[name][0]
+            assert start == 0 and row["sequence"][stop - 1] == "A" and row["sequence"][stop - 3] == "A"
