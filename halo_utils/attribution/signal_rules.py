@@ -60,7 +60,7 @@ def merged(starts: Sequence[int], width: int) -> list[Span]:
 def h_region(sequence: str) -> list[Span]:
     """Return the hydrophobic core of a signal peptide, if there is one.
 
-    A window of ``H_REGION`` residues without charge and with a mean hydropathy of ``H_HYDROPATHY`` or more, which ends in
+    A window of ``H_REGION`` residues without charge, with a mean hydropathy of ``H_HYDROPATHY`` or more, which ends in
     the first ``N_TERMINUS`` residues (von Heijne 1985, J Mol Biol 184:99, n-, h- and c-region), and within 3 to 12
     residues behind its core a place that signal peptidase accepts: small residues at -1 and -3, the rule of von Heijne
     1986 (Nucleic Acids Res 14:4683), proline at none of -3 to +1. The windows that pass are joined.
@@ -91,8 +91,8 @@ def presequence(sequence: str) -> list[Span]:
 def transit_peptide(sequence: str) -> list[Span]:
     """Return the stretch of a plastid transit peptide, if the start of the protein looks like one.
 
-    Its first ``TRANSIT`` residues are serine or threonine to a fourth and hold one acid at most (von Heijne et al. 1989,
-    Eur J Biochem 180:535). A presequence may pass, too.
+    Its first ``TRANSIT`` residues are serine or threonine to a fourth and hold one acid at most (von Heijne et al.
+    1989, Eur J Biochem 180:535). A presequence may pass, too.
     """
     head = sequence[:TRANSIT]
     hydroxyl, acid = (sum(head.count(a) for a in letters) for letters in ("ST", "DE"))

@@ -37,10 +37,8 @@ MUNRO, GOULD = "Munro and Pelham 1987, Cell 48:899", "Gould et al. 1989, J Cell 
 SECRETED, MITOCHONDRIAL = ("signal peptide", "Extracellular"), ("presequence", "Mitochondrion")
 LUMENAL, PEROXISOMAL, NUCLEAR = "Endoplasmic reticulum", "Peroxisome", "Nucleus"
 SIGNALS = (
-    _cleaved("P61626", "lysozyme C", *SECRETED, 18, "KVFER"),
-    _cleaved("P01308", "insulin", *SECRETED, 24, "FVNQH"),
-    _cleaved("P02787", "transferrin", *SECRETED, 19, "VPDKT"),
-    _cleaved("P01009", "alpha-1-antitrypsin", *SECRETED, 24, "EDPQG"),
+    _cleaved("P01034", "cystatin C", *SECRETED, 26, "SSPGK"),
+    _cleaved("P02649", "apolipoprotein E", *SECRETED, 18, "KVEQA"),
     _cleaved("P27797", "calreticulin", "signal peptide", LUMENAL, 17, "EPAVY"),
     _cleaved("P07237", "protein disulfide-isomerase", "signal peptide", LUMENAL, 17, "DAPEE"),
     TextbookSignal("P27797", "calreticulin", "KDEL", LUMENAL, "(KDEL)$", MUNRO),
@@ -48,17 +46,13 @@ SIGNALS = (
     TextbookSignal("P11021", "BiP", "KDEL", LUMENAL, "(KDEL)$", MUNRO),
     TextbookSignal("P16474", "BiP of yeast (Kar2)", "HDEL", LUMENAL, "(HDEL)$", "Pelham et al. 1988, EMBO J 7:1757"),
     _cleaved("P00480", "ornithine transcarbamylase", *MITOCHONDRIAL, 32, "NKVQL"),
-    _cleaved("P10809", "HSP60", *MITOCHONDRIAL, 26, "AKDVK"),
-    _cleaved("P05091", "aldehyde dehydrogenase 2", *MITOCHONDRIAL, 17, "SAAAT"),
+    _cleaved("P25705", "ATP synthase subunit alpha", *MITOCHONDRIAL, 43, "QKTGT"),
+    _cleaved("P00505", "aspartate aminotransferase 2", *MITOCHONDRIAL, 29, "SSWWT"),
+    _cleaved("P13073", "cytochrome c oxidase subunit 4", *MITOCHONDRIAL, 22, "AHESV"),
     TextbookSignal("P08659", "firefly luciferase", "PTS1", PEROXISOMAL, "(SKL)$", GOULD),
     TextbookSignal("Q15067", "acyl-CoA oxidase 1", "PTS1", PEROXISOMAL, "(SKL)$", GOULD),
-    TextbookSignal(
-        "P04040", "catalase", "PTS1, KANL", PEROXISOMAL, "(KANL)$", "Purdue and Lazarow 1996, J Cell Biol 134:849"
-    ),
-    TextbookSignal(
-        "P05221", "nucleoplasmin", "bipartite NLS", NUCLEAR, "(KR.{10}KKKK)", "Robbins et al. 1991, Cell 64:615"
-    ),
-    TextbookSignal("P04637", "p53", "bipartite NLS", NUCLEAR, "(KR.{12}KKK)", "UniProtKB, sequence features"),
+    TextbookSignal("P02545", "lamin A", "monopartite NLS", NUCLEAR, "(KKRKLE)"),
+    TextbookSignal("P04637", "p53", "bipartite NLS", NUCLEAR, "(KR.{12}KKK)"),
     TextbookSignal(
         "P01106", "c-Myc", "monopartite NLS", NUCLEAR, "(PAAKRVKLD)", "Dang and Lee 1988, Mol Cell Biol 8:4048"
     ),
@@ -77,7 +71,9 @@ def textbook_proteins() -> pd.DataFrame | None:
     return table.loc[table["accession"].isin({s.accession for s in SIGNALS}), ["accession", "sequence", "split"]]
 
 
-def measure_textbook(predictor: Predictor, proteins: pd.DataFrame, window: int = WINDOW) -> pd.DataFrame:
+def measure_textbook(
+    predictor: Predictor, proteins: pd.DataFrame, window: int = WINDOW, stride: int = 1
+) -> pd.DataFrame:
     """Return, per textbook signal, how much of the importance for its location lies in it, by occlusion.
 
     ``proteins`` are of ``textbook_proteins``. Columns: protein, signal, location, residues, split, share inside, by
@@ -93,7 +89,7 @@ def measure_textbook(predictor: Predictor, proteins: pd.DataFrame, window: int =
         if (match := re.search(signal.where, sequence)) is None:
             continue
         start, stop = match.span(1)
-        importance = residue_importance(predictor, sequence, [signal.location], window)[0]
+        importance = residue_importance(predictor, sequence, [signal.location], window, stride)[0]
         inside, read = np.zeros(len(sequence), dtype=bool), np.isfinite(importance)
         inside[start:stop] = True
         if not read[inside].all():

@@ -13,8 +13,8 @@ from halo_utils.attribution.attention import attention_received, edge_attention,
 from halo_utils.attribution.gradients import integrated_gradients
 from halo_utils.attribution.occlusion import importance_inside, residue_importance
 from halo_utils.core.errors import DataError
+from halo_utils.data.locations import DEEPLOC
 from halo_utils.data.synthetic.proteome import make_proteome, planted_signals
-from halo_utils.data.synthetic.signals import C_SIGNALS, N_SIGNALS
 from halo_utils.embeddings.biochemistry import composition
 from halo_utils.embeddings.esm2 import load_esm2, tokenize
 from halo_utils.embeddings.packed_encoder import MASK
@@ -143,15 +143,16 @@ def test_planted_signals_are_where_the_generator_put_them() -> None:
     table, spans = make_proteome(120, seed=4)[0].set_index("accession"), planted_signals(120, seed=4)
     assert set(spans) == set(table.index)
     for name, row in table.iterrows():
-        length = len(row["sequence"])
-        assert all(0 <= start < stop <= length and (start == 0 or stop == length) for start, stop in spans[name])
-        places = [place for place in [*N_SIGNALS, *C_SIGNALS] if row[place]]
-        if not places:
-            only_pair = row["Cytoplasm"] and row["Cell membrane"]
-            assert bool(spans[name]) == bool(only_pair), name
+        found = [row["sequence"][start:stop] for start, stop in spans[name]]
+        assert all(found), name
+        alone = row[list(DEEPLOC)].sum() == 1
         if row["Peroxisome"]:
-            start, stop = spans[name][-1]
-            assert row["sequence"][start:stop][-3:] in {"SKL", "AKL", "SRL"}
+            assert found[-1] in {"SKL", "AKL", "SRL"} and spans[name][-1][1] == len(row["sequence"])
         if row["Extracellular"]:
-            start, stop = spans[name][0]
-            assert start == 0 and row["sequence"][stop - 1] == "A" and row["sequence"][stop - 3] == "A"
+            assert len(found) == 1 and spans[name][0][0] == 0 and found[0][-3::2] == "AA"
+        if row["Nucleus"] and alone:
+            assert len(found) == 1 and sum(a in "KR" for a in found[0]) >= 5
+        if row["Endoplasmic reticulum"] and alone:
+            assert len(found) == 2 and found[1] in {"KDEL", "HDEL"}
+        if row["Cytoplasm"] and alone:
+            assert not found

@@ -3,6 +3,7 @@
 A *family* shares an ancestor and a split. No sequence occurs in nature, no result says anything of real proteins.
 """
 
+import re
 from pathlib import Path
 
 import gemmi
@@ -14,7 +15,16 @@ from halo_utils.core.files import atomic_path, digest, write_text
 from halo_utils.data.deeploc import DEEPLOC
 from halo_utils.data.record import STANDARD, Dataset
 from halo_utils.data.synthetic.folds import build_backbone, confidence_of
-from halo_utils.data.synthetic.signals import C_SIGNALS, N_SIGNALS, PAIR_HEADS, PAIR_TAILS, Piece, pick, plain_start
+from halo_utils.data.synthetic.signals import (
+    C_SIGNALS,
+    LOOSE,
+    N_SIGNALS,
+    PAIR_HEADS,
+    PAIR_TAILS,
+    Piece,
+    pick,
+    plain_start,
+)
 
 Span = tuple[int, int]  # of residues, from the first on and before the second
 SYNTHETIC = Dataset("synthetic", "synthetic demo proteome", DEEPLOC)
@@ -97,10 +107,8 @@ def _domain(locations: tuple[str, ...], rng: np.random.Generator) -> tuple[str, 
     return "".join(kept), states, style
 
 
-def _member(
-    locations: tuple[str, ...], domain: tuple[str, str, str], rng: np.random.Generator
-) -> tuple[Piece, list[Span]]:
-    """Return one protein of a family, signals around a copy of the domain with substitutions, and their spans."""
+def _member(locations: tuple[str, ...], domain: tuple[str, str, str], rng: np.random.Generator) -> Piece:
+    """Return one protein of a family: signals of its locations around a copy of the domain with substitutions."""
     sequence, states, style = domain
     share = np.mean([frequencies(p) for p in locations], axis=0)
     if style == "membrane":  # substitutions keep the helices hydrophobic
@@ -112,12 +120,8 @@ def _member(
     body = "".join(new if c else old for old, new, c in zip(sequence, drawn, changed, strict=True))
     head = PAIR_HEADS.get(locations) or next((N_SIGNALS[p] for p in locations if p in N_SIGNALS), plain_start)
     tail = PAIR_TAILS.get(locations) or next((C_SIGNALS[p] for p in locations if p in C_SIGNALS), None)
-    start = head(rng)
-    protein = start + Piece(body, states)
-    spans = [] if head is plain_start else [(0, len(start.sequence))]
-    if tail:
-        spans.append((len(protein.sequence), len((protein := protein + tail(rng)).sequence)))
-    return protein, spans
+    protein = head(rng) + Piece(body, states, LOOSE * len(body))
+    return protein + tail(rng) if tail else protein
 
 
 def make_proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
@@ -128,7 +132,7 @@ def make_proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, t
 def planted_signals(n_proteins: int, seed: int) -> dict[str, list[Span]]:
     """Return where ``make_proteome`` of the same numbers has put sorting signals: accession -> spans, 0-based.
 
-    A span is what a generator of ``signals`` wrote, loose flanks included; cytosolic proteins have none.
+    A span is what a generator of ``signals`` marks, without loose flanks; plain cytosolic proteins have none.
     """
     return _proteome(n_proteins, seed)[2]
 
@@ -143,7 +147,8 @@ def _proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, tuple
             domain = _domain(locations, rng)
             for _ in range(FAMILY_SIZES[(index // len(SPLITS)) % len(FAMILY_SIZES)]):
                 accession = f"SYN{len(rows):05d}"
-                member, signals[accession] = _member(locations, domain, rng)
+                member = _member(locations, domain, rng)
+                signals[accession] = [match.span() for match in re.finditer("S+", member.marks)]
                 row = {"accession": accession, "sequence": member.sequence, "split": SPLITS[index % len(SPLITS)]}
                 row["kingdom"] = "Viridiplantae" if "Plastid" in locations else str(rng.choice(KINGDOMS))
                 rows.append(row | {"family": family} | {name: int(name in locations) for name in DEEPLOC})

@@ -1,0 +1,112 @@
+"""How much of a model's importance lies in known signals, and at which end of the proteins."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from halo_utils.attribution.attention import pooling_attention
+from halo_utils.attribution.gradients import integrated_gradients
+from halo_utils.attribution.occlusion import WINDOW, Predictor, importance_inside, residue_importance
+
+METHODS = ("occlusion", "integrated gradients", "pooling attention", "random windows")
+ENDS = 30  # residues of each end
+PARTS = ("N-terminus", "middle", "C-terminus")
+
+
+def true_positives(
+    proteins: pd.DataFrame, predictions: pd.DataFrame, locations: Sequence[str], threshold: float, most: int
+) -> pd.DataFrame:
+    """Return proteins to explain: accession, sequence and a location that is annotated and predicted.
+
+    Of every location the first ``most`` in table order; an explanation of a wrong label would say nothing of signals.
+    """
+    found = predictions.set_index("accession").loc[proteins["accession"], list(locations)].to_numpy() >= threshold
+    right = found & proteins[list(locations)].to_numpy(dtype=bool)
+    parts = [
+        proteins.loc[right[:, k], ["accession", "sequence"]].head(most).assign(location=location)
+        for k, location in enumerate(locations)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def explained(
+    predictor: Predictor,
+    chosen: pd.DataFrame,
+    methods: Sequence[str],
+    *,
+    stride: int = 1,
+    steps: int = 16,
+    seed: int = 0,
+) -> Iterator[tuple[str, str, str, np.ndarray]]:
+    """Yield accession, location, method and importance, [L], for the rows of ``true_positives``.
+
+    ``stride`` is occlusion's, ``steps`` are the integral's. Random windows are as important as nothing: one window as
+    long as occlusion's at a place drawn at random, the mean of 20.
+    """
+    rng = np.random.default_rng([seed, 70])
+    for row in tqdm(chosen.itertuples(index=False), total=len(chosen), desc="explain", leave=False):
+        for method in methods:
+            if method == "occlusion":
+                value = residue_importance(predictor, row.sequence, [row.location], stride=stride)[0]
+            elif method == "integrated gradients":
+                value = integrated_gradients(predictor, row.sequence, [row.location], steps)[0][0]
+            elif method == "pooling attention":
+                value = pooling_attention(predictor, row.sequence)
+            else:
+                starts = rng.integers(0, max(1, len(row.sequence) - WINDOW + 1), size=20)
+                value = np.zeros(len(row.sequence), dtype=np.float32)
+                for start in starts:
+                    value[start : start + WINDOW] += 1.0
+            yield row.accession, row.location, method, value
+
+
+def shares_in_signals(
+    predictor: Predictor,
+    chosen: pd.DataFrame,
+    spans: Mapping[str, list[tuple[int, int]]],
+    methods: Sequence[str] = METHODS,
+    **options: int,
+) -> pd.DataFrame:
+    """Return per protein and method the share of positive importance inside known signals, and that by chance.
+
+    ``spans`` is accession -> signals, 0-based; proteins without one are left out. By chance importance is everywhere
+    alike, so the share is that of the residues. ``options`` as in ``explained``.
+    """
+    rows = []
+    with_signal = chosen[chosen["accession"].map(lambda name: bool(spans.get(name)))]
+    for accession, location, method, value in explained(predictor, with_signal, methods, **options):
+        inside = np.zeros(len(value), dtype=bool)
+        for start, stop in spans[accession]:
+            inside[start:stop] = True
+        chance = inside[np.isfinite(value)].mean()
+        rows.append((accession, location, method, importance_inside(value, inside), chance))
+    return pd.DataFrame(rows, columns=["accession", "location", "method", "share", "chance"])
+
+
+def mean_shares(shares: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean share and chance per location and method of ``shares_in_signals``, their ratio, and proteins."""
+    grouped = shares.dropna(subset="share").groupby(["location", "method"], sort=False)
+    table = grouped.agg(share=("share", "mean"), chance=("chance", "mean"), proteins=("share", "size")).reset_index()
+    return table.assign(times_chance=table["share"] / table["chance"])
+
+
+def shares_by_part(
+    predictor: Predictor, chosen: pd.DataFrame, method: str = "occlusion", **options: int
+) -> pd.DataFrame:
+    """Return per location the mean share of importance in the first and last ``ENDS`` residues and between.
+
+    Columns: location, N-terminus, middle, C-terminus, proteins, and the shares of residues there, which is chance. In a
+    protein of fewer than twice ``ENDS`` residues each half is an end.
+    """
+    rows = []
+    for _, location, _, value in explained(predictor, chosen, (method,), **options):
+        size, place = min(ENDS, len(value) // 2), np.arange(len(value))
+        masks = (place < size, (place >= size) & (place < len(value) - size), place >= len(value) - size)
+        read = np.isfinite(value)
+        shares = [importance_inside(value, mask) for mask in masks]
+        rows.append((location, *shares, *((mask & read).sum() / read.sum() for mask in masks)))
+    table = pd.DataFrame(rows, columns=["location", *PARTS, *(f"{part}, chance" for part in PARTS)])
+    grouped = table.dropna().groupby("location", sort=False)
+    return grouped.mean().assign(proteins=grouped.size()).reset_index()
