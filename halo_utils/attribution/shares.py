@@ -1,6 +1,6 @@
 """How much of a model's importance lies in known signals, and at which end of the proteins."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from halo_utils.attribution.occlusion import (
 
 METHODS = ("occlusion", "integrated gradients", "pooling attention", "random windows")
 ENDS = 30  # residues of each end
+Explained = tuple[str, str, str, np.ndarray]  # accession, location, method, importance [L]
 PARTS = ("N-terminus", "middle", "C-terminus")
 
 
@@ -45,20 +46,21 @@ def explained(
     methods: Sequence[str],
     *,
     window: int = WINDOW,
-    stride: int = 1,
+    windows: int = 0,
     steps: int = 16,
     seed: int = 0,
-) -> Iterator[tuple[str, str, str, np.ndarray]]:
+) -> Iterator[Explained]:
     """Yield accession, location, method and importance, [L], for the rows of ``true_positives``.
 
-    ``window`` and ``stride`` are occlusion's, ``steps`` the integral's.
-    Random windows know nothing: one as long as occlusion's
-    at a place drawn at random, the mean of 20.
+    ``window`` residues are masked at about ``windows`` places of a protein, at all for 0; ``steps`` are the integral's.
+    Random windows know nothing: one as long as occlusion's at a place drawn at random, the mean of 20.
     """
     rng = np.random.default_rng([seed, 70])
     for row in tqdm(chosen.itertuples(index=False), total=len(chosen), desc="explain", leave=False):
         for method in methods:
             if method == "occlusion":
+                read = len(model_input(predictor, row.sequence).read)
+                stride = max(1, round(read / windows)) if windows else 1
                 value = residue_importance(predictor, row.sequence, [row.location], window, stride)[0]
             elif method == "integrated gradients":
                 value = integrated_gradients(predictor, row.sequence, [row.location], steps)[0][0]
@@ -72,26 +74,20 @@ def explained(
             yield row.accession, row.location, method, value
 
 
-def shares_in_signals(
-    predictor: Predictor,
-    chosen: pd.DataFrame,
-    spans: Mapping[str, list[tuple[int, int]]],
-    methods: Sequence[str] = METHODS,
-    **options: int,
-) -> pd.DataFrame:
+def shares_in_signals(values: Iterable[Explained], spans: Mapping[str, list[tuple[int, int]]]) -> pd.DataFrame:
     """Return per protein and method the share of positive importance inside known signals, and that by chance.
 
-    ``spans`` is accession -> signals, 0-based; proteins without one are left out. By chance importance is everywhere
-    alike, so the share is that of the residues. ``options`` as in ``explained``.
+    ``values`` are of ``explained``, ``spans`` is accession -> signals, 0-based; proteins without one are left out. By
+    chance importance is everywhere alike, so the share is that of the residues.
     """
     rows = []
-    with_signal = chosen[chosen["accession"].map(lambda name: bool(spans.get(name)))]
-    for accession, location, method, value in explained(predictor, with_signal, methods, **options):
+    for accession, location, method, value in values:
         inside = np.zeros(len(value), dtype=bool)
-        for start, stop in spans[accession]:
+        for start, stop in spans.get(accession, []):
             inside[start:stop] = True
-        chance = inside[np.isfinite(value)].mean()
-        rows.append((accession, location, method, importance_inside(value, inside), chance))
+        if inside.any():
+            chance = inside[np.isfinite(value)].mean()
+            rows.append((accession, location, method, importance_inside(value, inside), chance))
     return pd.DataFrame(rows, columns=["accession", "location", "method", "share", "chance"])
 
 
@@ -128,16 +124,14 @@ def mean_shares(shares: pd.DataFrame) -> pd.DataFrame:
     return table.assign(times_chance=table["share"] / table["chance"])
 
 
-def shares_by_part(
-    predictor: Predictor, chosen: pd.DataFrame, method: str = "occlusion", **options: int
-) -> pd.DataFrame:
+def shares_by_part(values: Iterable[Explained]) -> pd.DataFrame:
     """Return per location the mean share of importance in the first and last ``ENDS`` residues and between.
 
-    Columns: location, N-terminus, middle, C-terminus, proteins, and the shares of residues there, which is chance. In a
-    protein of fewer than twice ``ENDS`` residues each half is an end.
+    ``values`` are of one method of ``explained``. Columns: location, N-terminus, middle, C-terminus, proteins, and the
+    shares of residues there, which is chance. In a protein of fewer than twice ``ENDS`` residues each half is an end.
     """
     rows = []
-    for _, location, _, value in explained(predictor, chosen, (method,), **options):
+    for _, location, _, value in values:
         size, place = min(ENDS, len(value) // 2), np.arange(len(value))
         masks = (place < size, (place >= size) & (place < len(value) - size), place >= len(value) - size)
         read = np.isfinite(value)
