@@ -56,7 +56,7 @@ myristoylation = partial(draw, "MG[CNQS](3)S[KKRKS](4,7)")
 # Type II membrane anchor of Golgi enzymes: short cytosolic tail, arginine, one membrane helix.
 signal_anchor = partial(draw, "~M[SGTRKN](4,8) [RK](2) H:[LLLFVIAW](17,19) ~C:SS")
 # KDEL or HDEL C-terminus behind the acidic stretch of calreticulin and BiP (Munro and Pelham 1987).
-er_retention = partial(draw, "~[EEDEDAP](6,11) {KDEL|KDEL|HDEL}")
+er_retention = partial(draw, "[EEDEDAP](6,11){KDEL|KDEL|HDEL}")
 # Peroxisomal targeting signal 1, SKL or a near relative at the C-terminus (Gould et al. 1989).
 peroxisomal_signal = partial(draw, "~[SGQAK](4) {SKL|SKL|AKL|SRL}")
 
