@@ -1,5 +1,7 @@
 """How good a system is on parts of a test set, such as kingdoms, lengths or ranges of structural confidence."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
@@ -11,33 +13,32 @@ LEAST = 10  # proteins of a part; fewer say nothing
 METRICS = ("micro_f1", "accuracy")
 
 
-def length_quarters(lengths: np.ndarray) -> np.ndarray:
-    """Return which quarter of the lengths, [B], each falls into, named by its ends, [B] of text."""
+def length_quarters(lengths: np.ndarray) -> pd.Categorical:
+    """Return which quarter of the lengths, [B] int, each falls into, named by its ends, from short to long."""
     edges = np.unique(np.quantile(lengths, [0, 0.25, 0.5, 0.75, 1]).astype(int))
-    part = np.clip(np.searchsorted(edges, lengths, side="right") - 1, 0, max(0, len(edges) - 2))
-    names = [f"{low:,} to {high:,}" for low, high in zip(edges[:-1], edges[1:], strict=True)] or [f"{edges[0]:,}"]
-    return np.array(names)[part]
+    if len(edges) == 1:
+        return pd.Categorical([f"{edges[0]:,}"] * len(lengths))
+    names = [f"{low:,} to {high:,}" for low, high in pairwise(edges)]
+    return pd.cut(lengths, edges, labels=names, include_lowest=True)
 
 
-def confidence_ranges(plddt: np.ndarray) -> np.ndarray:
-    """Return ranges of a mean pLDDT, [B] of text: below 70, 70 to 90, 90 and above; NaN: no structure."""
-    names = np.select(
-        [np.isnan(plddt), plddt < 70, plddt < 90], ["no structure", "below 70", "70 to 90"], "90 and above"
-    )
-    return names.astype(str)
+def confidence_ranges(plddt: np.ndarray) -> pd.Categorical:
+    """Return ranges of a mean pLDDT, [B], with AlphaFold's limits of 70 and 90; NaN: no structure."""
+    names = ["no structure", "below 70", "70 to 90", "90 and above"]
+    return pd.Categorical(np.select([np.isnan(plddt), plddt < 70, plddt < 90], names[:3], names[3]), categories=names)
 
 
 def by_stratum(
-    view: EvaluationSet, prob: np.ndarray, threshold: Threshold, strata: dict[str, np.ndarray], **bootstrap: int
+    view: EvaluationSet, prob: np.ndarray, threshold: Threshold, strata: dict[str, pd.Categorical], **bootstrap: int
 ) -> pd.DataFrame:
     """Return micro F1 and subset accuracy of a system on the parts of a test set, with intervals.
 
-    ``prob`` is [B, K] in the order of ``view``; ``strata`` is what is looked at -> part of each protein, [B] of text.
+    ``prob`` is [B, K] in the order of ``view``; ``strata`` is what is looked at -> part of each protein, [B].
     Parts of fewer than ``LEAST`` proteins are left out. Columns: stratum, part, metric, value, ci_low, ci_high, n.
     """
     cut, parts = threshold.on(view.name), []
     for stratum, values in strata.items():
-        for name in pd.unique(values):
+        for name in values.categories:
             keep = values == name
             if keep.sum() < LEAST or not view.y[keep].any():
                 continue

@@ -33,15 +33,12 @@ def residue_tracks(
         ax.axhline(0, color=GREY, linewidth=0.8)
         ax.set(ylabel=(words or {}).get(name, ""), xlim=(0.5, len(values) + 0.5))
         ax.set_title(name, loc="left", fontsize=12)
-    for name, start, stop in spans:
+    named = {name: (start, stop) for name, start, stop in spans}  # of several with one name the last carries it
+    for i, (name, (start, stop)) in enumerate(named.items()):
         late = start > len(values) / 2
-        look = {
-            "ha": "right" if late else "left",
-            "va": "top",
-            "fontsize": 10,
-            "transform": axes[0].get_xaxis_transform(),
-        }
-        axes[0].text(stop + 0.5 if late else start, 0.98, name, **look)
+        look = {"ha": "right" if late else "left", "va": "top", "fontsize": 10}
+        height = 0.98 - 0.17 * (i % 4)
+        axes[0].text(stop if late else start, height, name, transform=axes[0].get_xaxis_transform(), **look)
     axes[-1].set_xlabel("residue")
     fig.suptitle(title)
     return fig
