@@ -208,7 +208,7 @@ def test_true_positives_are_annotated_and_predicted() -> None:
 @pytest.mark.parametrize(
     ("rule", "sequence", "span"),
     [
-        ("signal peptide, h-region", "MKRSLLLAVLLALFGSAQAKDTQESDKN", (4, 13)),
+        ("signal peptide, h-region", "MKRSLLLAVLLALFGSAQAKDTQESDKN", (3, 17)),
         ("signal peptide, h-region", "MKRSLLLAVLLALFWWWWWWKDTQESDKN", None),  # nowhere to cut
         ("mitochondrial presequence", "MLSRAVRLASRAVLRSSYTQ", (0, 20)),
         ("mitochondrial presequence", "MLSRAVRLESRAVLRSSYTQ", None),
@@ -220,7 +220,7 @@ def test_true_positives_are_annotated_and_predicted() -> None:
         ("monopartite NLS", "MGPKKKRKVG", (3, 7)),
         ("bipartite NLS", "MSKRPAATKKAGQAKKKKLD", (2, 19)),
         ("bipartite NLS", "MSKRPAATAAAGQAAKAAKLD", None),
-        ("transmembrane window", "MDDDD" + "LIVFA" * 4 + "DDDDD", (1, 29)),
+        ("transmembrane window", "MDDDD" + "LIVFA" * 4 + "DDDDD", (0, 29)),
         ("transmembrane window", "MDDDDLIVFADDDDD", None),
     ],
 )
