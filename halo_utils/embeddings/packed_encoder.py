@@ -43,9 +43,12 @@ class PackedEncoder(nn.Module):
         return padded
 
     def packed(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Return states [N, D] of proteins end to end from tokens [N] or states [N, D]; N is the sum of ``lengths``."""
-        if self.embeddings is not None:
-            x = self._embed(x, lengths)
+        """Return states [N, D] of proteins end to end from tokens [N] or states [N, D]; N is the sum of ``lengths``.
+
+        States given to the first layers are taken for what ``embed`` returns.
+        """
+        if not x.is_floating_point():
+            x = self.embed(x, lengths)
         position = torch.cat([torch.arange(n, device=x.device) for n in lengths])
         angle = position[:, None] * self.frequency  # [N, d / 2]
         turn = torch.cat([angle, angle], dim=1)[:, None]  # [N, 1, d]
@@ -56,7 +59,7 @@ class PackedEncoder(nn.Module):
             x = after(layer, x, attend(query, key, value, lengths))
         return x if self.norm is None else self.norm(x)
 
-    def _embed(self, tokens: Tensor, lengths: Sequence[int]) -> Tensor:
+    def embed(self, tokens: Tensor, lengths: Sequence[int]) -> Tensor:
         """Return embeddings, [N, D], with ESM-2's token dropout: masks are zeros, the rest is scaled up for them."""
         x, masked = self.embeddings(tokens), tokens == MASK
         if not masked.any():

@@ -38,8 +38,7 @@ class RegionAttention(nn.Module):
 
     def forward(self, states: Tensor, residue_mask: Tensor) -> Tensor:
         """Return one vector per protein, [B, W], from ``states`` [B, L, D] and ``residue_mask`` [B, L] bool."""
-        padding = ~residue_mask[:, None]  # [B, 1, L]; what lies beyond a protein must not reach its residues
-        x = self._normed(states, padding)  # [B, D, L]
+        padding, x = ~residue_mask[:, None], self._channels(states, residue_mask)  # [B, 1, L], [B, D, L]
         values = F.gelu(self.first(x)).masked_fill(padding, 0.0)
         values = F.gelu(self.second(values))  # [B, C, L]
         weights = self._weights(x, residue_mask).to(values.dtype)  # [B, L, R]
@@ -47,11 +46,12 @@ class RegionAttention(nn.Module):
         return torch.cat([*pooled, values.masked_fill(padding, -torch.inf).amax(dim=2)], dim=1)
 
     def weights(self, states: Tensor, residue_mask: Tensor) -> Tensor:
-        """Return the attention of the region that is the whole protein, [B, L] float32, of sum 1, 0 on padding."""
-        return self._weights(self._normed(states, ~residue_mask[:, None]), residue_mask)[..., 0]
+        """Return attention, [B, L, R] float32, of sum 1 in every region and 0 outside, from what ``forward`` reads."""
+        return self._weights(self._channels(states, residue_mask), residue_mask)
 
-    def _normed(self, states: Tensor, padding: Tensor) -> Tensor:
-        return self.dropout(self.norm(states).transpose(1, 2)).masked_fill(padding, 0.0)
+    def _channels(self, states: Tensor, residue_mask: Tensor) -> Tensor:
+        """Return states as the convolutions read them, [B, D, L]; padding is 0 and must not reach the residues."""
+        return self.dropout(self.norm(states).transpose(1, 2)).masked_fill(~residue_mask[:, None], 0.0)
 
     def _weights(self, x: Tensor, residue_mask: Tensor) -> Tensor:
         return (self.score(x).float().transpose(1, 2) + outside_regions(residue_mask)).softmax(dim=1)

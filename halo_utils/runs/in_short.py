@@ -139,6 +139,33 @@ def in_short_06(settings: Settings, ledger: pd.DataFrame, runs: int, split: str)
     return _paragraph(settings, f"{claims} of the paper, checked on {where}: {verdicts}.")
 
 
+def in_short_11(
+    settings: Settings, parts: pd.DataFrame, planted: pd.DataFrame, lost: pd.DataFrame, rates: pd.DataFrame
+) -> str:
+    """Return where importance lies; the tables are those that notebook 11 writes, empty where there is none."""
+    ends = parts.assign(**{end: parts[end] / parts[f"{end}, chance"] for end in ("N-terminus", "C-terminus")})
+    first, last = (ends.loc[ends[end].idxmax(), ["location", end]] for end in ("N-terminus", "C-terminus"))
+    found = planted[planted["method"] == "occlusion"] if len(planted) else planted
+    most = lost.iloc[1:].sort_values("macro_f1").iloc[0] if len(lost) else None
+    return _paragraph(
+        settings,
+        f"Masking finds {last.iloc[1]:.1f} times the importance expected by chance in the last residues of"
+        f" {last['location']} proteins and {first.iloc[1]:.1f} times in the first ones of {first['location']}.",
+        ""
+        if found.empty
+        else f"Inside planted signals lies {found['times_chance'].min():.1f} to {found['times_chance'].max():.1f} times"
+        f" the share of importance expected by chance, at least 3 times for {(found['times_chance'] >= 3).sum()} of"
+        f" {count(len(found), 'location')}.",
+        ""
+        if most is None
+        else f"The graph network loses most without {most['left out']}: macro F1 {lost.iloc[0]['macro_f1']:.3f} becomes"
+        f" {most['macro_f1']:.3f} on validation.",
+        f"The rules match {percent(rates['rate there'].min())} to {percent(rates['rate there'].max())} of the proteins"
+        f" annotated with their location and {percent(rates['rate elsewhere'].min())} to"
+        f" {percent(rates['rate elsewhere'].max())} of the others.",
+    )
+
+
 def confidence_sentence(paths: RunPaths) -> str:
     """Return where accuracy falls under 60 %, with intervals, beside the paper's statement."""
     found = pd.read_csv(paths.results / "confidence_crossing.csv").set_index("where")

@@ -3,6 +3,7 @@
 A *family* shares an ancestor and a split. No sequence occurs in nature, no result says anything of real proteins.
 """
 
+import re
 from pathlib import Path
 
 import gemmi
@@ -14,8 +15,18 @@ from halo_utils.core.files import atomic_path, digest, write_text
 from halo_utils.data.deeploc import DEEPLOC
 from halo_utils.data.record import STANDARD, Dataset
 from halo_utils.data.synthetic.folds import build_backbone, confidence_of
-from halo_utils.data.synthetic.signals import C_SIGNALS, N_SIGNALS, PAIR_HEADS, PAIR_TAILS, Piece, pick, plain_start
+from halo_utils.data.synthetic.signals import (
+    C_SIGNALS,
+    LOOSE,
+    N_SIGNALS,
+    PAIR_HEADS,
+    PAIR_TAILS,
+    Piece,
+    pick,
+    plain_start,
+)
 
+Span = tuple[int, int]  # of residues, from the first on and before the second
 SYNTHETIC = Dataset("synthetic", "synthetic demo proteome", DEEPLOC)
 CACHE_VERSION = 1  # of what is kept between runs; raised by hand when a change here changes numbers
 # Swiss-Prot composition in per cent (UniProtKB/Swiss-Prot release statistics, 2024), order of STANDARD.
@@ -109,27 +120,42 @@ def _member(locations: tuple[str, ...], domain: tuple[str, str, str], rng: np.ra
     body = "".join(new if c else old for old, new, c in zip(sequence, drawn, changed, strict=True))
     head = PAIR_HEADS.get(locations) or next((N_SIGNALS[p] for p in locations if p in N_SIGNALS), plain_start)
     tail = PAIR_TAILS.get(locations) or next((C_SIGNALS[p] for p in locations if p in C_SIGNALS), None)
-    protein = head(rng) + Piece(body, states)
+    protein = head(rng) + Piece(body, states, LOOSE * len(body))
     return protein + tail(rng) if tail else protein
 
 
 def make_proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
     """Draw about ``n_proteins``: dataset table, and accession -> (states, trace style) of those with structure."""
+    return _proteome(n_proteins, seed)[:2]
+
+
+def planted_signals(n_proteins: int, seed: int) -> dict[str, list[Span]]:
+    """Return where ``make_proteome`` of the same numbers has put sorting signals: accession -> spans, 0-based.
+
+    A span is what a generator of ``signals`` marks, without loose flanks; plain cytosolic proteins have none.
+    """
+    return _proteome(n_proteins, seed)[2]
+
+
+def _proteome(n_proteins: int, seed: int) -> tuple[pd.DataFrame, dict[str, tuple[str, str]], dict[str, list[Span]]]:
+    """Return the dataset table, folds and spans of signals."""
     rng = np.random.default_rng([seed, 20])
-    rows, folds, family = [], {}, 0
+    rows, folds, signals, family = [], {}, {}, 0
     unit = n_proteins / np.mean(FAMILY_SIZES) / sum(FAMILY_SHARE.values())
     for locations, share in FAMILY_SHARE.items():
         for index in range(max(len(SPLITS), round(unit * share))):  # at least one family per split
             domain = _domain(locations, rng)
             for _ in range(FAMILY_SIZES[(index // len(SPLITS)) % len(FAMILY_SIZES)]):
-                member, accession = _member(locations, domain, rng), f"SYN{len(rows):05d}"
+                accession = f"SYN{len(rows):05d}"
+                member = _member(locations, domain, rng)
+                signals[accession] = [match.span() for match in re.finditer("S+", member.marks)]
                 row = {"accession": accession, "sequence": member.sequence, "split": SPLITS[index % len(SPLITS)]}
                 row["kingdom"] = "Viridiplantae" if "Plastid" in locations else str(rng.choice(KINGDOMS))
                 rows.append(row | {"family": family} | {name: int(name in locations) for name in DEEPLOC})
                 if rng.random() < STRUCTURE_SHARE:
                     folds[accession] = (member.states, domain[2])
             family += 1
-    return pd.DataFrame(rows), folds
+    return pd.DataFrame(rows), folds, signals
 
 
 def write_structures(table: pd.DataFrame, folds: dict[str, tuple[str, str]], folder: Path, seed: int) -> None:
