@@ -111,7 +111,8 @@ class HaloPredictor(nn.Module, PyTorchModelHubMixin):
 
     def attention(self, states: Tensor, residue_mask: Tensor) -> Tensor:
         """Return the weight of every residue in the pooling over the whole protein, [B, L] float32, of sum 1."""
-        return self.model.model.pooling.weights(states, residue_mask)
+        weights = self.model.model.pooling.weights(states, residue_mask)
+        return weights if weights.ndim == 2 else weights[..., 0]  # the first region is the whole protein
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return probabilities of the sequence model, [B, K], from its inputs."""
