@@ -17,7 +17,7 @@ BIN := .venv/bin
 
 .PHONY: run predict test setup bench notebooks readme pins clean
 # Snakemake's own lock would outlive a killed run; `halo_utils run` holds one that does not and refuses a second run.
-run: setup ## Run notebooks 01-06 of a profile; a second call re-runs only what is stale.
+run: setup ## Run all notebooks of a profile; a second call re-runs only what is stale.
 	$(BIN)/snakemake --cores $(CORES) --nolock --rerun-incomplete --quiet rules progress --config profile=$(PROFILE) dataset=$(DATASET) \
 	  max_proteins=$(MAX_PROTEINS) seed=$(SEED)
 	@$(BIN)/python -m halo_utils summary --profile $(PROFILE) --dataset "$(DATASET)" \

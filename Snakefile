@@ -1,4 +1,4 @@
-# Executes notebooks 01-06 in order through `python -m halo_utils run`. A notebook is stale when its own file, the
+# Executes the numbered notebooks in order through `python -m halo_utils run`. A notebook is stale when its own file, the
 # package, the profile or an earlier notebook is newer than its executed copy. With `--config grid=jobs` every pair of
 # notebook 04's weight grid is a job of its own, for clusters (see slurm/config.yaml). The rule predict, with `--config
 # fasta=FILE shards=N`, answers the proteins of a FASTA file in N jobs that share one folder, and joins their parts.

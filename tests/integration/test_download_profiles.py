@@ -1,4 +1,4 @@
-"""The profiles that download, end to end against a local server: tables, structures, backbone, six notebooks."""
+"""The profiles that download, end to end against a local server: tables, structures, backbone, the notebooks."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""The six notebooks on a tiny profile, run as a user runs them; and once more in process, for determinism."""
+"""The notebooks on a tiny profile, run as a user runs them; and once more in process, for determinism."""
 
 import fnmatch
 import json

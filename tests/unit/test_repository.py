@@ -80,7 +80,7 @@ def test_relative_links_exist(document: str) -> None:
 
 
 def test_readme_mentions_every_notebook() -> None:
-    assert len(notebooks()) == 6
+    assert len(notebooks()) == 7
     assert all(path.stem in README for path in notebooks())
 
 

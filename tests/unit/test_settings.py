@@ -76,8 +76,8 @@ def test_every_parameter_of_one_notebook_is_one_and_is_passed_on(name: str) -> N
 
 
 def test_every_notebook_parameter_is_common_or_a_variation() -> None:
-    # The last two change no value: which rows of heads a table gets, and the name of a folder.
-    common = {"profile", "dataset", "max_proteins", "seed", "compare_heads", "ship_to"}
+    # The others change no value: which rows of heads a table gets, the name of a folder, how much is explained.
+    common = {"profile", "dataset", "max_proteins", "seed", "compare_heads", "ship_to", "per_location", "windows"}
     for path in sources():
         cell = next(c for c in jupytext.read(path).cells if "parameters" in c.metadata.get("tags", []))
         assert set(re.findall(r"^(\w+):", cell.source, re.MULTILINE)) <= common | set(VARIATIONS), path.name
