@@ -24,7 +24,7 @@ from halo_utils.structures.reader import load_structure, structure_index
 
 LEDGER = "alphafold.csv"  # one row per protein that was looked up, beside the files
 BATCH = 100  # look-ups between two saves of the ledger; when all of one fail, the service is down
-# Bytes per residue: of an mmCIF on its way (627 KB for 659 residues), and gzipped on the disk, whole or coordinates only.
+# Bytes per residue: of an mmCIF on its way (627 KB for 659 residues), and gzipped on disk, whole or coordinates only.
 ON_THE_WAY, WHOLE, COORDINATES_ONLY = 951, 210, 55
 NOT_UNIPROT = "not a UniProt accession"
 LARGE = 1000  # look-ups from which on the ways that take less are named
@@ -206,9 +206,9 @@ def fetch_structures(
         print(expected(missing, api, per_second, COORDINATES_ONLY if coordinates_only else WHOLE))
     if len(missing) >= LARGE:
         print(
-            "less: --coordinates-only keeps a quarter, `fetch contacts` the edges of the graphs alone; EBI's archives"
+            "less to keep: --coordinates-only, or `fetch contacts`, which keeps the edges of the graphs alone; in one"
         )
-        print("human and swissprot (--structures-from) come in one piece (see data/README.md)")
+        print("piece: EBI's archives, --structures-from human or swissprot (see data/README.md)")
 
     def keep(_: str, path: Path, rows: np.ndarray | None) -> str:
         return pack(target / f"{path.name}.gz", path.read_bytes(), coordinates_only).name
