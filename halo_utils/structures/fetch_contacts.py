@@ -18,10 +18,12 @@ from halo_utils.structures.alphafold import NOT_UNIPROT, Client, Outcome, expect
 from halo_utils.structures.archives import read_bulk
 from halo_utils.structures.contact_maps import ContactMaps, read_contact_maps, write_contact_maps
 from halo_utils.structures.edges import radius_edges
+from halo_utils.structures.pack import pack
 from halo_utils.structures.reader import CA, load_structure, structure_index
 
 PART = 100  # proteins between two saves
 BYTES_PER_RESIDUE = 10  # about 7 contacts of a residue, each once, compressed
+NOT_THERE = "no structure in what was read"
 ELSEWHERE = "elsewhere"  # the status of a protein whose contacts another archive has
 STATUSES = ("found", ELSEWHERE, "none", "failed", "mismatched", "unreadable")
 
@@ -30,11 +32,14 @@ class ContactBuilder:
     """Collects the contacts of proteins beside an archive, in parts on the disk, and joins them to it at the end."""
 
     def __init__(self, path: Path, cutoff_angstrom: float) -> None:
-        """Read what the archive and the parts of an interrupted building hold; DataError for another cut-off."""
+        """Read what the archive and the parts of an interrupted building hold; DataError for another cut-off.
+
+        What is damaged is said and built again.
+        """
         self.path, self.cutoff, self.folder = path, cutoff_angstrom, path.with_suffix(".parts")
         files = [path] if path.is_file() else []
         files += sorted(self.folder.glob("*.npz")) if self.folder.is_dir() else []
-        self.maps: list[ContactMaps] = [read_contact_maps(file) for file in files]
+        self.maps = [one for one in map(_readable, files) if one is not None]
         for one in self.maps:
             if one.cutoff_angstrom != cutoff_angstrom:
                 problem = f"{one.name}: contacts under {one.cutoff_angstrom:g} angstrom, expected {cutoff_angstrom:g}"
@@ -96,7 +101,9 @@ def fetch_contacts(
     have is not fetched. A repeated command goes on where it stopped. DownloadError as in ``alphafold.look_up``.
     """
     builder, log = ContactBuilder(path, cutoff_angstrom), path.with_suffix(".csv")
-    ledger = {o.accession: o for o in read_ledger(log).values() if o.status in ("found", "none", "mismatched")}
+    # What is known to have no prediction, or another protein's, is not asked for again.
+    known = [o for o in read_ledger(log).values() if o.problem != NOT_THERE and not o.file]
+    ledger = {o.accession: o for o in known if o.status in ("none", "mismatched")}
     length = dict(zip(table["accession"], table["sequence"].str.len(), strict=True))
     sequences = dict(zip(table["accession"], table["sequence"], strict=True))
 
@@ -109,6 +116,11 @@ def fetch_contacts(
         if rows is not None:
             builder.add(accession, rows)
         ledger[accession] = Outcome(accession, status, file.name, problem=str(values.get("problem", "")))
+
+    def keep(accession: str, _: Path, rows: np.ndarray | None) -> str:
+        if rows is not None:
+            builder.add(accession, rows)
+        return ""
 
     def save() -> None:
         builder.save()
@@ -126,8 +138,7 @@ def fetch_contacts(
         with TemporaryDirectory() as scratch:
             bulk = read_bulk(origin, wanted, path.parent, settle=save, patience=patience)
             for accession, kind, content in bulk:
-                file = Path(scratch) / f"{accession}.{kind}{'.gz' if content[:2] == b'\x1f\x8b' else ''}"
-                file.write_bytes(content)
+                file = pack(Path(scratch) / f"{accession}.{kind}.gz", content, coordinates_only=True)
                 take(accession, file)
                 file.unlink()
                 if len(builder.fresh) >= PART:
@@ -139,23 +150,28 @@ def fetch_contacts(
         elif not is_uniprot(accession):
             ledger.setdefault(accession, Outcome(accession, "none", problem=NOT_UNIPROT))
         elif not api:
-            ledger.setdefault(accession, Outcome(accession, "none", problem="no structure in what was read"))
+            ledger.setdefault(accession, Outcome(accession, "none", problem=NOT_THERE))
     rest = open_ones()
-    asked = [ledger.get(a, Outcome(a, "found")).status == "found" for a in rest["accession"]]  # found, and lost again
-    rest = rest[np.array(asked, dtype=bool)] if api else rest[:0]
+    rest = rest[~rest["accession"].isin(ledger)]
     if len(rest):
         refuse_offline(f"the structure of {rest['accession'].iloc[0]} (and of {len(rest) - 1:,} more proteins)")
         print(expected(rest, api, per_second, BYTES_PER_RESIDUE))
-        client = Client(
-            api, lambda a, _, rows: "" if rows is None else builder.add(a, rows) or "", patience or Patience()
-        )
+        client = Client(api, keep, patience or Patience(), per_second)
         look_up(client, rest, ledger, log, workers=workers, settle=builder.save)
     builder.finish()
     for accession in table["accession"]:
-        if builder.has(accession, length[accession]):
+        if builder.has(accession, length[accession]):  # now, or by an earlier command
             ledger.setdefault(accession, Outcome(accession, "found"))
     save()
     return pd.DataFrame([asdict(ledger[accession]) for accession in table["accession"]])
+
+
+def _readable(path: Path) -> ContactMaps | None:
+    try:
+        return read_contact_maps(path)
+    except DataError as error:
+        print(f"{error}; its proteins are built again now")
+        return None
 
 
 def summarise(outcomes: pd.DataFrame, path: Path) -> str:
