@@ -12,7 +12,7 @@ from halo_utils.core.files import storage_errors
 from halo_utils.data.download import Patience, fetch
 from halo_utils.structures.pack import pack
 from halo_utils.structures.reader import FILE_NAME, structure_index
-from halo_utils.structures.remote_tar import Member, remote_members
+from halo_utils.structures.remote_tar import Member, position_file, remote_members
 
 ORIGINS = "a folder, a .tar, a .zip, the address of a .tar, or a Foldcomp data base"
 
@@ -71,6 +71,9 @@ def read_bulk(
                 yield accession, match["format"], read()
                 whole += fragment == 1
             if whole == len(wanted):
+                members.close()
+                if isinstance(origin, str):  # a finished reading needs no position
+                    position_file(origin, folder).unlink(missing_ok=True)
                 return
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
         problem = f"{name} is damaged or cut off after {len(found):,} structures ({error})"

@@ -19,11 +19,16 @@ Member = tuple[str, Callable[[], bytes]]  # file name without folders, and how t
 SAVE_EVERY = 1 << 28  # bytes of the archive between two saves of the position
 
 
+def position_file(address: str, folder: Path) -> Path:
+    """Return where the position in the archive at ``address`` is kept."""
+    return folder / f"{digest(address)}.position.json"
+
+
 class _Position:
     """Where the reading of an archive stands: ``offset`` of the next member, of the version with this ``tag``."""
 
     def __init__(self, address: str, wanted: Collection[str], folder: Path, settle: Callable[[], None]) -> None:
-        self.path, self.settle = folder / f"{digest(address)}.position.json", settle
+        self.path, self.settle = position_file(address, folder), settle
         known = json.loads(self.path.read_text(encoding="utf-8")) if self.path.is_file() else {}
         same = set(wanted) <= set(known.get("wanted", ()))  # nothing that was passed over is wanted now
         self.wanted = known["wanted"] if same else sorted(wanted)
@@ -74,7 +79,7 @@ def _read(address: str, position: _Position, wanted: Collection[str], patience: 
     with requests.Session() as session:
         if position.offset:  # with another version of the archive than before, the answer starts at 0
             session.headers["Range"] = f"bytes={position.offset}-"
-            session.headers |= {"If-Range": position.tag} if position.tag else {}
+            session.headers.update({"If-Range": position.tag} if position.tag else {})
         with get(session, address, patience, stream=True) as answer:
             if not answer.ok:
                 raise DownloadError(f"{address} answered {answer.status_code} {answer.reason}: run the command again")

@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import gemmi
 import numpy as np
 import pandas as pd
 import pytest
@@ -293,8 +294,10 @@ def test_structure_fetch_says_what_it_takes_before_it_starts(
     table = pd.DataFrame({"accession": [f"P{i:05d}" for i in range(28_000)], "sequence": "M" * 526})
     line = alphafold.expected(table, "https://alphafold.ebi.ac.uk/api/prediction", 10.0, alphafold.WHOLE)
     assert line.startswith("28,000 structures to look up at alphafold.ebi.ac.uk: at least 93 minutes, about 14.0 GB to")
-    with pytest.raises(DownloadError):  # nothing is served
-        fetch_structures(server, root, table[:1000].assign(sequence="M"), patience=Patience(tries=1), api="/none")
+    outcomes = fetch_structures(
+        server, root, table[:1000].assign(sequence="M"), patience=Patience(tries=1), api="/none"
+    )
+    assert set(outcomes) == {"none"}  # nothing is served
     said = capsys.readouterr().out
     assert "1,000 structures to look up" in said and "--coordinates-only" in said and "fetch contacts" in said
 
@@ -311,7 +314,9 @@ def test_structures_without_all_but_their_coordinates_read_alike(server: Server,
         assert first.sequence == second.sequence and np.array_equal(first.backbone, second.backbone)
         assert np.array_equal(first.plddt, second.plddt)
         sizes = [len(gzip.decompress(file.read_bytes())) for file in files]
-        assert sizes[1] < 0.75 * sizes[0]
+        assert sizes[1] < sizes[0]
+        atoms = [{atom.name for atom in residue} for residue in gemmi.read_structure(str(files[1]))[0][0]]
+        assert all(names == {"N", "CA", "C"} for names in atoms)
 
 
 def test_structure_of_the_first_fragment_and_the_protein_itself_is_taken(server: Server, root: Path) -> None:
@@ -553,7 +558,7 @@ def test_archive_that_breaks_goes_on_where_it_stopped(server: Server, root: Path
     serve_archive(server, faults=("cut", "error", "error", "error", "error", "error", "error", "error", "error"))
     with pytest.raises(DownloadError, match=r"run (the|the same) command again"):
         archives.import_structures(address, wanted, root / "b", patience=QUICK)
-    assert left_in(root / "b")[0] == "P00001.cif.gz" and len(left_in(root / "b")) == 2
+    assert "P00001.cif.gz" in left_in(root / "b") and len(left_in(root / "b")) == 2
     server.pages[EBI].faults.clear()
     server.sent.clear()
     assert archives.import_structures(address, wanted, root / "b", patience=QUICK) == ["P00038"]
