@@ -39,8 +39,12 @@ def run(
 
 @app.command()
 def fetch(
-    only: Annotated[list[str] | None, typer.Option(help="tables, structures, backbone, or a file's name")] = None,
-    structures_from: Annotated[str, typer.Option(help="alphafold, huggingface, foldcomp, or a path")] = "alphafold",
+    what: Annotated[list[str] | None, typer.Argument(help="the same as --only", metavar="WHAT")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="tables, structures, contacts, backbone, or a file")] = None,
+    structures_from: Annotated[
+        str, typer.Option(help="alphafold, human, swissprot, foldcomp, a path, or the address of a tar")
+    ] = "alphafold",
+    coordinates_only: Annotated[bool, typer.Option(help="keep N, CA, C and pLDDT, not whole files")] = False,
     fasta: Annotated[Path | None, typer.Option(help="fetch the structures of these proteins instead")] = None,
     status: Annotated[bool, typer.Option("--status", help="say what is where; fetch nothing")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="compare what is here with what was published")] = False,
@@ -49,13 +53,14 @@ def fetch(
     max_proteins: MaxProteins = -1,
     seed: Seed = -1,
 ) -> None:
-    """Bring the tables, structures and backbone of a profile to this machine."""
+    """Bring the tables, structures and backbone of a profile to this machine; ``contacts``: an archive of edges."""
     from halo_utils.commands import fetch as command
 
     if status or verify:
         raise typer.Exit(command.verify() if verify else command.status())
     settings = _settings(profile, dataset, max_proteins, seed)
-    raise typer.Exit(command.fetch(settings, only or [], structures_from, fasta))
+    asked = [*(what or ()), *(only or ())]
+    raise typer.Exit(command.fetch(settings, asked, structures_from, fasta, coordinates_only))
 
 
 @app.command()

@@ -1,5 +1,9 @@
-"""A local HTTP server for the tests: serves generated files in the real formats, and misbehaves on request."""
+"""A local HTTP server for the tests: serves generated files as the real services do, and misbehaves on request.
 
+What AlphaFold DB and EBI's archives answer is as public clients found it in autumn 2026.
+"""
+
+import hashlib
 import http.server
 import json
 import socket
@@ -9,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from tests.models import SEQUENCE
 
 
 @dataclass
@@ -67,9 +73,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.connection.close()
             self.close_connection = True
             return None
-        body = page.body
+        body, status, tag = page.body, page.status, f'"{hashlib.md5(page.body).hexdigest()}"'
+        span = self.headers.get("Range", "")
+        if span and status == 200 and self.headers.get("If-Range", tag) == tag:
+            body, status = body[int(span.removeprefix("bytes=").split("-")[0]) :], 206
         sent = {"cut": body[: len(body) // 2], "cut early": b""}.get(fault, body)
-        return self._send(page.status, sent, page.headers, head, promised=len(body), slow=fault == "slow")
+        headers = {"ETag": tag} | page.headers
+        self.server.sent[self.path.split("?")[0]] += len(sent)
+        return self._send(status, sent, headers, head, promised=len(body), slow=fault == "slow")
 
     def _send(
         self,
@@ -106,6 +117,7 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.pages: dict[str, Page] = {}
         self.log: list[tuple[str, float]] = []
+        self.sent: Counter[str] = Counter()  # bytes of bodies per path
         self.counting, self.open_now, self.most_open = threading.Lock(), 0, 0
         self.address = f"http://127.0.0.1:{self.server_port}"
 
@@ -123,14 +135,33 @@ class Server(http.server.ThreadingHTTPServer):
         return self.address + path
 
     def add_prediction(
-        self, accession: str, model: bytes, version: int = 6, kind: str = "cif", **options: object
+        self,
+        accession: str,
+        model: bytes,
+        version: int = 6,
+        kind: str = "cif",
+        sequence: str = SEQUENCE,
+        **options: object,
     ) -> None:
-        """Serve the look-up and the file of one protein as AlphaFold DB does."""
+        """Serve the look-up and the file of one protein as AlphaFold DB does: an isoform and a twin are listed first.
+
+        The twin, under a checksum, has the accession and the sequence of the protein, an older model and no ``pdbUrl``;
+        it tells the new names of the fields, the protein both, the isoform the old ones.
+        """
         name = f"/files/AF-{accession}-F1-model_v{version}.{kind}"
         address = self.add(name, model, **options)
+        number = int(hashlib.sha256(accession.encode()).hexdigest(), 16) % 10**16
+        old_model = self.add(f"/files/AF-{number:016d}-model_v1.cif", b"the model of a twin was asked for")
+        short = self.add(f"/files/AF-{accession}-2-F1-model_v{version}.cif", b"the model of an isoform was asked for")
+        of_isoform = {"entryId": f"AF-{accession}-2-F1", "uniprotAccession": f"{accession}-2", "isComplex": False}
+        of_isoform |= {"uniprotStart": 1, "uniprotSequence": sequence[2:], "cifUrl": short, "pdbUrl": short}
+        twin = {"modelEntityId": f"AF-{number:016d}", "uniprotAccession": accession, "latestVersion": 1}
+        twin |= {"sequenceStart": 1, "sequence": sequence, "cifUrl": old_model, "isComplex": False, "isUniProt": True}
         entry = {"entryId": f"AF-{accession}-F1", "uniprotAccession": accession, "latestVersion": version}
-        entry |= {"sequenceStart": 1, "cifUrl": address if kind == "cif" else "", "pdbUrl": address}
-        self.add(f"/api/prediction/{accession}", json.dumps([entry]).encode())
+        entry |= {"modelEntityId": f"AF-{accession}-F1", "isComplex": False, "isUniProt": True}
+        entry |= {"uniprotStart": 1, "sequenceStart": 1, "uniprotSequence": sequence, "sequence": sequence}
+        entry |= {"cifUrl": address if kind == "cif" else "", "pdbUrl": address}
+        self.add(f"/api/prediction/{accession}", json.dumps([of_isoform, twin, entry]).encode())
 
 
 @contextmanager

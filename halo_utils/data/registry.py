@@ -22,7 +22,7 @@ class Content(BaseModel, frozen=True, extra="forbid"):
 
 
 class Source(BaseModel, frozen=True, extra="forbid"):
-    """One raw file, or the service that structures come from; an unknown key is an error."""
+    """One raw file; an unknown key is an error."""
 
     what: str
     address: str | None  # None where it is not published as one file, and read where it is at hand
@@ -30,14 +30,33 @@ class Source(BaseModel, frozen=True, extra="forbid"):
     citation: str
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")  # where its bytes are known
     content: Content | None = None  # where the publisher may write the same rows in another way
-    revision: str | None = None  # of a hub repository
+
+
+class Service(BaseModel, frozen=True, extra="forbid"):
+    """A service or an archive that structures come from, in one or several pieces."""
+
+    what: str
+    addresses: tuple[str, ...] = Field(min_length=1)
+    licence: str
+    citation: str
+
+
+class Backbone(BaseModel, frozen=True, extra="forbid"):
+    """The weights of a language model on a hub, at one commit."""
+
+    what: str
+    revision: str = Field(pattern="^[0-9a-f]{40}$")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")  # of model.safetensors
+    licence: str
+    citation: str
 
 
 class Registry(BaseModel, frozen=True, extra="forbid"):
     """All of ``sources.yaml``."""
 
     files: dict[str, Source]
-    structures: dict[str, Source]
+    structures: dict[str, Service]
+    backbones: dict[str, Backbone] = {}
 
 
 def measure(path: Path, columns: tuple[str, ...]) -> Content:

@@ -36,7 +36,7 @@ def read_inputs(settings: Settings) -> Inputs:
     seen = {"containment": seen_before(table), "corpus_containment": _seen_in_pretraining(settings, table)}
     table = table.assign(**seen, family=families(table))
     if settings.data.structures == "alphafold" and not settings.is_synthetic:
-        target, address = raw_dir() / "structures", registry().structures["alphafold"].address or ""
+        target, address = raw_dir() / "structures", registry().structures["alphafold"].addresses[0]
         print(summarise(fetch_structures(table, folders, target, address), target))
         folders = structure_folders()
     return replace(inputs, table=table, structures=folders)

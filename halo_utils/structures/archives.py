@@ -1,40 +1,83 @@
-"""Structures in bulk: of wanted proteins, out of a folder, tar, zip, hub data set or Foldcomp data base."""
+"""Structures in bulk: of wanted proteins, out of a folder, tar, zip, archive on the web or Foldcomp data base."""
 
 import tarfile
 import zipfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from halo_utils.core.errors import DataError, DownloadError
+from halo_utils.core.errors import DataError
 from halo_utils.core.files import storage_errors
-from halo_utils.data.download import Patience, fetch, offline, refuse_offline
-from halo_utils.structures.alphafold import pack
+from halo_utils.data.download import Patience, fetch
+from halo_utils.structures.pack import pack
 from halo_utils.structures.reader import FILE_NAME, structure_index
+from halo_utils.structures.remote_tar import Member, position_file, remote_members
 
-Member = tuple[str, Callable[[], bytes]]  # file name without folders, and how to read it
+ORIGINS = "a folder, a .tar, a .zip, the address of a .tar, or a Foldcomp data base"
 
 
-def import_structures(origin: Path, wanted: Collection[str], target: Path) -> list[str]:
-    """Copy the wanted structures that ``target`` lacks out of what ``_members`` reads; return their accessions."""
+def import_structures(
+    origin: Path | str,
+    wanted: Collection[str],
+    target: Path,
+    *,
+    coordinates_only: bool = False,
+    patience: Patience | None = None,
+) -> list[str]:
+    """Copy the wanted structures that ``target`` lacks out of ``origin``, see ``read_bulk``; return their accessions.
+
+    ``coordinates_only`` is ``pack``'s.
+    """
     with storage_errors(target):
         target.mkdir(parents=True, exist_ok=True)
-    missing = set(wanted) - set(structure_index([target]))
-    copied: dict[str, int] = {}
+    missing, copied = set(wanted) - set(structure_index([target])), set[str]()
+    for accession, kind, content in read_bulk(origin, missing, target, patience=patience):
+        pack(target / f"{accession}.{kind}.gz", content, coordinates_only)
+        copied.add(accession)
+    return sorted(copied)
+
+
+def read_bulk(
+    origin: Path | str,
+    wanted: Collection[str],
+    folder: Path,
+    *,
+    settle: Callable[[], None] = lambda: None,
+    patience: Patience | None = None,
+) -> Iterator[tuple[str, str, bytes]]:
+    """Yield accession, format and content of the wanted structures of ``origin``, ORIGINS, until all were found.
+
+    Of the fragments of a protein a lower one may follow a higher one, and then counts. ``folder`` is where the position
+    in an archive on the web is kept, ``settle`` called before that is written. DataError where the origin is damaged.
+    """
+    if not wanted:
+        return
+    name = str(origin).rsplit("/", 1)[-1]
+    found, whole = dict[str, int](), 0
+    members = (
+        remote_members(origin, wanted, folder, settle, patience)
+        if isinstance(origin, str)
+        else _members(origin, wanted)
+    )
     try:
-        for name, read in tqdm(_members(origin, missing), desc=origin.name, leave=False):
-            match = FILE_NAME.fullmatch(name)
-            if match is None or match["accession"] not in missing:
+        for file, read in tqdm(members, desc=name, unit=" files", leave=False):
+            match = FILE_NAME.fullmatch(file)
+            if match is None or match["accession"] not in wanted:
                 continue
             accession, fragment = match["accession"], int(match["fragment"] or 1)
-            if fragment < copied.get(accession, 10**6):  # of several fragments the first one stays
-                pack(target / f"{accession}.{match['format']}.gz", read())
-                copied[accession] = fragment
+            if fragment < found.get(accession, 10**6):  # of several fragments the first one stays
+                found[accession] = fragment
+                yield accession, match["format"], read()
+                whole += fragment == 1
+            if whole == len(wanted):
+                members.close()
+                if isinstance(origin, str):  # a finished reading needs no position
+                    position_file(origin, folder).unlink(missing_ok=True)
+                return
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-        problem = f"{origin.name} is damaged or cut off after {len(copied):,} structures ({error})"
+        problem = f"{name} is damaged or cut off after {len(found):,} structures ({error})"
         raise DataError(f"{problem}; those are kept, fetch the archive again and repeat the command") from error
-    return sorted(copied)
 
 
 def _members(origin: Path, wanted: Collection[str]) -> Iterator[Member]:
@@ -42,7 +85,7 @@ def _members(origin: Path, wanted: Collection[str]) -> Iterator[Member]:
         for path in sorted(p for p in origin.rglob("*") if p.is_file()):
             yield from _members(path, wanted) if path.suffix in (".tar", ".zip") else [(path.name, path.read_bytes)]
     elif not origin.is_file():
-        raise DataError(f"{origin} does not exist: expected a folder, a .tar, a .zip or a Foldcomp data base")
+        raise DataError(f"{origin} does not exist: expected {ORIGINS}")
     elif zipfile.is_zipfile(origin):
         with zipfile.ZipFile(origin) as archive:
             for member in archive.infolist():
@@ -55,7 +98,7 @@ def _members(origin: Path, wanted: Collection[str]) -> Iterator[Member]:
                 if member.isfile() and (file := archive.extractfile(member)):
                     yield PurePosixPath(member.name).name, file.read
     else:
-        raise DataError(f"{origin.name}: expected a folder, a .tar, a .zip or a Foldcomp data base")
+        raise DataError(f"{origin.name}: expected {ORIGINS}")
 
 
 def _foldcomp_members(database: Path, wanted: Collection[str]) -> Iterator[Member]:
@@ -68,30 +111,22 @@ def _foldcomp_members(database: Path, wanted: Collection[str]) -> Iterator[Membe
     names = (line.split("\t")[1] for line in lookup.splitlines())
     files = {name: f"{name.removesuffix('.fcz').removesuffix('.pdb').removesuffix('.cif')}.pdb" for name in names}
     matches = {name: FILE_NAME.fullmatch(file) for name, file in files.items()}
-    if chosen := [name for name, match in matches.items() if match and match["accession"] in wanted]:
-        with foldcomp.open(str(database), ids=chosen) as entries:
-            for name, (_, pdb) in zip(chosen, entries, strict=True):
-                yield files[name], lambda pdb=pdb: pdb.encode()
-
-
-def fetch_foldcomp(address: str, folder: Path, patience: Patience | None = None) -> Path:
-    """Download a Foldcomp data base (about 3 GB for Swiss-Prot); return its path."""
-    database = folder / address.rstrip("/").rsplit("/", 1)[-1]
-    for suffix in ("", ".index", ".dbtype", ".lookup", ".source"):
-        path = database.with_name(database.name + suffix)
-        if not path.is_file():
-            fetch(address + suffix, path, patience=patience)
-    return database
-
-
-def fetch_hub_dataset(repository: str, revision: str | None) -> Path:
-    """Download a Hugging Face data set of structure files into the hub's own cache and return its folder."""
-    from huggingface_hub import snapshot_download  # imported here, with foldcomp: few need them
-
+    chosen = [name for name, match in matches.items() if match and match["accession"] in wanted]
     try:
-        return Path(snapshot_download(repository, repo_type="dataset", revision=revision, local_files_only=offline()))
-    except Exception as error:  # the hub's client raises many kinds, its own, httpx's and the system's
-        refuse_offline(f"the data set {repository}")
-        problem = f"{repository} could not be fetched from the Hugging Face hub ({type(error).__name__})"
-        remedy = "check the network, or fetch it elsewhere and pass its folder or archive with --structures-from"
-        raise DownloadError(f"{problem}: {remedy}") from error
+        if chosen:
+            with foldcomp.open(str(database), ids=chosen) as entries:
+                for name, (_, pdb) in zip(chosen, entries, strict=True):
+                    yield files[name], lambda pdb=pdb: pdb.encode()
+    except foldcomp.error as error:  # derives from Exception alone
+        raise EOFError(f"an entry does not decompress: {error}") from error
+
+
+def fetch_foldcomp(addresses: Sequence[str], folder: Path, patience: Patience | None = None) -> list[Path]:
+    """Download Foldcomp data bases (about 3 GB for Swiss-Prot), whose ``.source`` nobody needs; return their paths."""
+    databases = [folder / address.rstrip("/").rsplit("/", 1)[-1] for address in addresses]
+    for address, database in zip(addresses, databases, strict=True):
+        for suffix in ("", ".index", ".dbtype", ".lookup"):
+            path = database.with_name(database.name + suffix)
+            if not path.is_file():
+                fetch(address.rstrip("/") + suffix, path, patience=patience)
+    return databases

@@ -19,7 +19,7 @@ from halo_utils.core.paths import shown
 CUTOFF_ANGSTROM = 10.0  # of an archive that does not say
 RESIDUE = "uint16"  # the longest protein of UniProt has 45,212 residues
 ARRAYS = ("accession", "uniprot", "exact", "length", "offset", "source", "target")
-AGAIN = "fetch or build the archive again (structures.contact_maps.write_contact_maps writes one)"
+AGAIN = "fetch or build the archive again (python -m halo_utils fetch contacts builds one)"
 
 
 class ContactMaps:

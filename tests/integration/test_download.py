@@ -13,10 +13,13 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import gemmi
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
+from halo_utils.__main__ import main
 from halo_utils.core.errors import DataError, DownloadError, SettingsError
 from halo_utils.core.paths import REPOSITORY
 from halo_utils.data.download import Patience, fetch
@@ -42,9 +45,11 @@ def list_sources(root: Path, server: Server, files: dict[str, dict], monkeypatch
     """Write a list of sources that points at the server and make it the one in use."""
     known = {"what": "test", "licence": "none", "citation": "none"}
     listed = {"files": {name: known | entry for name, entry in files.items()}}
-    listed["structures"] = {"alphafold": known | {"address": f"{server.address}/api/prediction"}}
-    listed["structures"]["foldcomp"] = known | {"address": f"{server.address}/foldcomp/afdb"}
-    listed["structures"]["huggingface"] = known | {"address": "group/models", "revision": "a" * 40}
+    addresses = {"alphafold": ["/api/prediction"], "human": ["/latest/UP000005640_9606_HUMAN_v6.tar"]}
+    addresses["foldcomp"] = ["/foldcomp/afdb_swissprot_v4", "/foldcomp/h_sapiens"]
+    listed["structures"] = {
+        name: known | {"addresses": [server.address + path for path in paths]} for name, paths in addresses.items()
+    }
     (root / "sources.yaml").write_text(yaml.safe_dump(listed))
     monkeypatch.setenv("HALO_SOURCES", str(root / "sources.yaml"))
 
@@ -189,8 +194,9 @@ PROTEINS = pd.DataFrame({"accession": ["P00001", "P00002", "P00003", "P00004", "
 def fetch_structures(server: Server, root: Path, table: pd.DataFrame = PROTEINS, **options: object) -> pd.Series:
     """Fetch into a folder of the test and return accession -> status."""
     options = {"patience": QUICK, "per_second": 1000.0} | options
-    target = root / "structures"
-    found = alphafold.fetch_structures(table, [target], target, f"{server.address}/api/prediction", **options)
+    target, api = root / "structures", options.pop("api", "/api/prediction")
+    target.mkdir(parents=True, exist_ok=True)
+    found = alphafold.fetch_structures(table, [target], target, server.address + api, **options)
     return found.set_index("accession")["status"]
 
 
@@ -242,7 +248,75 @@ def test_structure_look_up_that_answers(server: Server, root: Path, case: str) -
     options, status, problem = LOOKUPS[case]
     server.add("/api/prediction/P00001", **options)
     assert fetch_structures(server, root, PROTEINS[:1])["P00001"] == status
-    assert problem in alphafold.read_ledger(root / "structures")["P00001"].problem
+    assert problem in alphafold.read_ledger(root / "structures" / "alphafold.csv")["P00001"].problem
+
+
+def test_structure_of_the_protein_itself_is_taken_among_twins_and_isoforms(server: Server, root: Path) -> None:
+    """What the server lists first is an isoform, then a twin of another entry with the same sequence."""
+    server.add_prediction("P00001", text(model()[0]))
+    assert fetch_structures(server, root, PROTEINS[:1])["P00001"] == "found"
+    assert set(server.counts) == {"/api/prediction/P00001", "/files/AF-P00001-F1-model_v6.cif"}
+    assert alphafold.read_ledger(root / "structures" / "alphafold.csv")["P00001"].version == "6"
+
+
+OWN = {"uniprotAccession": "P00001", "cifUrl": "own", "modelEntityId": "AF-P00001-F1", "sequence": "MKV"}
+# What stands beside the protein's own entry and must not be taken.
+LESS = {
+    "an isoform under the accession": OWN | {"cifUrl": "other", "sequence": "MK"},
+    "an isoform, old names": {"uniprotAccession": "P00001", "pdbUrl": "other", "uniprotSequence": "MK"},
+    "a twin": OWN | {"cifUrl": "other", "modelEntityId": "AF-0000000003510504"},
+    "a complex": OWN | {"cifUrl": "other", "isComplex": True},
+    "a later fragment": OWN | {"cifUrl": "other", "sequenceStart": 201},
+    "a later fragment, old names": OWN | {"cifUrl": "other", "uniprotStart": 201},
+    "an entry without a file": OWN | {"cifUrl": ""},
+    "another protein": OWN | {"cifUrl": "other", "uniprotAccession": "P00002", "sequence": "W"},
+}
+
+
+@pytest.mark.parametrize("case", LESS)
+@pytest.mark.parametrize("names", ["new", "old"])
+def test_best_entry_of_a_look_up_is_not(case: str, names: str) -> None:
+    old = {"modelEntityId": "entryId", "sequence": "uniprotSequence"}
+    own = OWN if names == "new" else {old.get(key, key): value for key, value in OWN.items()}
+    for entries in ([own, LESS[case]], [LESS[case], own]):
+        assert alphafold.best_entry(entries, "P00001", "MKV")["cifUrl"] == "own"
+
+
+def test_best_entry_of_a_protein_without_its_own_is_an_isoform_of_the_same_sequence() -> None:
+    entries = [OWN | {"uniprotAccession": "P00001-2", "modelEntityId": "AF-P00001-2-F1", "sequence": "MK"}]
+    assert alphafold.best_entry(entries, "P00001", "MKV") is None
+    assert alphafold.best_entry(entries, "P00001", "MK") == entries[0]
+
+
+def test_structure_fetch_says_what_it_takes_before_it_starts(
+    server: Server, root: Path, capsys: pytest.CaptureFixture
+) -> None:
+    table = pd.DataFrame({"accession": [f"P{i:05d}" for i in range(28_000)], "sequence": "M" * 526})
+    line = alphafold.expected(table, "https://alphafold.ebi.ac.uk/api/prediction", 10.0, alphafold.WHOLE)
+    assert line.startswith("28,000 structures to look up at alphafold.ebi.ac.uk: at least 93 minutes, about 14.0 GB to")
+    outcomes = fetch_structures(
+        server, root, table[:1000].assign(sequence="M"), patience=Patience(tries=1), api="/none"
+    )
+    assert set(outcomes) == {"none"}  # nothing is served
+    said = capsys.readouterr().out
+    assert "1,000 structures to look up" in said and "--coordinates-only" in said and "fetch contacts" in said
+
+
+def test_structures_without_all_but_their_coordinates_read_alike(server: Server, root: Path) -> None:
+    server.add_prediction("P00001", text(model()[0]))
+    server.add_prediction("P00003", text(model()[0], "pdb"), kind="pdb")
+    whole, least = ({"table": PROTEINS[:3], "coordinates_only": only} for only in (False, True))
+    assert fetch_structures(server, root / "whole", **whole).tolist() == ["found", "none", "found"]
+    assert fetch_structures(server, root / "least", **least).tolist() == ["found", "none", "found"]
+    for name in ("P00001.cif.gz", "P00003.pdb.gz"):
+        files = [root / folder / "structures" / name for folder in ("whole", "least")]
+        first, second = map(read_structure, files)
+        assert first.sequence == second.sequence and np.array_equal(first.backbone, second.backbone)
+        assert np.array_equal(first.plddt, second.plddt)
+        sizes = [len(gzip.decompress(file.read_bytes())) for file in files]
+        assert sizes[1] < sizes[0]
+        atoms = [{atom.name for atom in residue} for residue in gemmi.read_structure(str(files[1]))[0][0]]
+        assert all(names == {"N", "CA", "C"} for names in atoms)
 
 
 def test_structure_of_the_first_fragment_and_the_protein_itself_is_taken(server: Server, root: Path) -> None:
@@ -260,7 +334,7 @@ def test_structure_that_cannot_be_read_never_stays(server: Server, root: Path, k
     server.add_prediction("P00001", {"garbage": b"no model at all", "cut": whole[: len(whole) // 2]}[kind])
     assert fetch_structures(server, root, PROTEINS[:1])["P00001"] == "failed"
     assert left_in(root / "structures") == ["alphafold.csv"]
-    assert "P00001.cif: " in alphafold.read_ledger(root / "structures")["P00001"].problem
+    assert "P00001.cif: " in alphafold.read_ledger(root / "structures" / "alphafold.csv")["P00001"].problem
 
 
 def test_structure_fetch_is_polite(server: Server, root: Path) -> None:
@@ -414,15 +488,101 @@ def foldcomp_files(names: list[str]) -> dict[str, bytes]:
         lookup.append(f"{i}\t{name}\t0\n")
         data += entry
     parts = {"": data, ".index": "".join(index).encode(), ".lookup": "".join(lookup).encode()}
-    return parts | {".dbtype": b"\x0c\0\0\0", ".source": b"0\ttest\n"}
+    return parts | {".dbtype": b"\x0c\0\0\0"}  # .source, which is optional, is not there: 404
 
 
-def test_structures_are_imported_from_foldcomp(server: Server, root: Path) -> None:
-    parts = foldcomp_files(["AF-P00001-F1-model_v4", "AF-P00002-F1-model_v4.pdb", "AF-P00009-F1-model_v4"])
-    for suffix, body in parts.items():
-        server.add(f"/foldcomp/afdb{suffix}", body, faults=["cut"] if suffix == "" else [])
-    database = archives.fetch_foldcomp(f"{server.address}/foldcomp/afdb", root / "foldcomp", QUICK)
-    copied = archives.import_structures(database, {"P00001", "P00002", "P00007"}, root / "structures")
-    assert copied == ["P00001", "P00002"]
-    record = read_structure(root / "structures" / "P00001.pdb.gz")
+def serve_foldcomp(server: Server, damaged: bool = False) -> None:
+    """Serve Swiss-Prot without human proteins, and the human ones, as opendata.mmseqs.org does."""
+    names = ["AF-P00001-F1-model_v4", "AF-P00002-F1-model_v4.pdb", "AF-P00009-F1-model_v4"]
+    for database, entries in (("afdb_swissprot_v4", names[:1] + names[2:]), ("h_sapiens", names[1:2])):
+        for suffix, body in foldcomp_files(entries).items():
+            body = b"?" * len(body) if damaged and suffix == "" else body
+            faults = ["cut"] if suffix == "" else []
+            server.add(f"/foldcomp/{database}{suffix}", body, faults=faults)
+
+
+def test_structures_are_imported_from_foldcomp(
+    server: Server, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """Two data bases without ``.source``; what neither has is counted."""
+    serve_foldcomp(server)
+    list_sources(root, server, {}, monkeypatch)
+    (root / "three.fasta").write_text("".join(f">P0000{i}\n{SEQUENCE * 3}\n" for i in (1, 2, 7)))
+    arguments = ["--only", "structures", "--structures-from", "foldcomp", "--fasta", str(root / "three.fasta")]
+    assert main(["fetch", *arguments]) == 0
+    said = capsys.readouterr().out
+    assert "afdb_swissprot_v4: 1 structures copied" in said and "h_sapiens: 1 structures copied" in said
+    assert "1 of 3 proteins are still without a structure" in said
+    record = read_structure(root / "data" / "raw" / "structures" / "P00001.pdb.gz")
     assert record.sequence == SEQUENCE * 3 and 60 < record.plddt.mean() < 100
+    assert not any(path.endswith(".source") for path in server.counts)
+
+
+def test_foldcomp_entry_that_does_not_decompress_is_one_message(server: Server, root: Path) -> None:
+    serve_foldcomp(server, damaged=True)
+    (database,) = archives.fetch_foldcomp([f"{server.address}/foldcomp/h_sapiens"], root / "foldcomp", QUICK)
+    with pytest.raises(DataError, match="h_sapiens is damaged or cut off after 0 structures .*does not decompress"):
+        archives.import_structures(database, {"P00002"}, root / "structures")
+
+
+# ---- archives on the web
+
+
+EBI = "/latest/UP000005640_9606_HUMAN_v6.tar"
+
+
+def serve_archive(server: Server, count: int = 40, faults: tuple[str, ...] = ()) -> str:
+    """Serve an archive with the names and the compression of EBI's; return its address."""
+    cif, pdb = gzip.compress(text(model()[0])), gzip.compress(text(model()[0], "pdb"))
+    members = {f"AF-P{i:05d}-F1-model_v6.cif.gz": cif for i in range(count)}
+    members |= {"AF-P00001-F1-model_v6.pdb.gz": pdb}
+    return server.add(EBI, tar_of(members), faults=list(faults))
+
+
+def test_archive_on_the_web_is_streamed_and_not_kept(server: Server, root: Path) -> None:
+    address, wanted = serve_archive(server), {"P00001", "P00020", "Q00001"}
+    assert archives.import_structures(address, wanted, root / "structures", patience=QUICK) == ["P00001", "P00020"]
+    assert left_in(root) == ["P00001.cif.gz", "P00020.cif.gz"]  # no archive, no position of a finished reading
+    assert read_structure(root / "structures" / "P00020.cif.gz").sequence == SEQUENCE
+    server.log.clear()
+    assert archives.import_structures(address, {"P00001", "P00020"}, root / "structures") == []
+    assert not server.log
+
+
+def test_archive_that_breaks_goes_on_where_it_stopped(server: Server, root: Path) -> None:
+    """A connection cut in the middle, within a command and between two; the first half is not sent again."""
+    address, wanted = serve_archive(server, faults=("cut",)), {"P00001", "P00038"}
+    assert len(archives.import_structures(address, wanted, root / "a", patience=QUICK)) == 2
+    size = len(server.pages[EBI].body)
+    assert server.counts[EBI] == 2 and server.sent[EBI] < 1.1 * size
+    serve_archive(server, faults=("cut", "error", "error", "error", "error", "error", "error", "error", "error"))
+    with pytest.raises(DownloadError, match=r"run (the|the same) command again"):
+        archives.import_structures(address, wanted, root / "b", patience=QUICK)
+    assert "P00001.cif.gz" in left_in(root / "b") and len(left_in(root / "b")) == 2
+    server.pages[EBI].faults.clear()
+    server.sent.clear()
+    assert archives.import_structures(address, wanted, root / "b", patience=QUICK) == ["P00038"]
+    assert server.sent[EBI] < 0.6 * size and left_in(root / "b") == ["P00001.cif.gz", "P00038.cif.gz"]
+
+
+def test_archive_is_read_from_the_start_for_other_proteins_or_another_version(server: Server, root: Path) -> None:
+    address = serve_archive(server, faults=("cut", *["error"] * 8))
+    with pytest.raises(DownloadError):
+        archives.import_structures(address, {"P00038"}, root / "a", patience=QUICK)
+    server.pages[EBI].faults.clear()
+    assert archives.import_structures(address, {"P00003", "P00038"}, root / "a", patience=QUICK) == ["P00003", "P00038"]
+    serve_archive(server, faults=("cut", *["error"] * 8))
+    with pytest.raises(DownloadError):
+        archives.import_structures(address, {"P00037"}, root / "b", patience=QUICK)
+    server.pages[EBI].body = tar_of({"AF-P00037-F1-model_v7.cif.gz": gzip.compress(text(model()[0]))})
+    server.pages[EBI].faults.clear()
+    assert archives.import_structures(address, {"P00037"}, root / "b", patience=QUICK) == ["P00037"]
+
+
+@pytest.mark.parametrize("body", [b"<html>moved</html>" * 99, b""])
+def test_archive_that_is_none_is_refused(server: Server, root: Path, body: bytes) -> None:
+    address = server.add(EBI, body)
+    with pytest.raises(DownloadError, match=r"HUMAN_v6.tar: the connection broke, or no tar archive came"):
+        archives.import_structures(address, {"P00001"}, root / "structures", patience=QUICK)
+    with pytest.raises(DownloadError, match="answered 404"):
+        archives.import_structures(f"{server.address}/none.tar", {"P00001"}, root / "structures", patience=QUICK)
