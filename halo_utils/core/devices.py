@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+from functools import cache
 
 import torch
 
@@ -9,6 +11,21 @@ import torch
 def device() -> torch.device:
     """Return the GPU where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@cache
+def unused_gpu() -> str:
+    """Return a sentence where ``nvidia-smi`` finds a GPU that torch does not see, else an empty one."""
+    if torch.cuda.is_available() or not (command := shutil.which("nvidia-smi")):
+        return ""
+    try:
+        listed = subprocess.run([command, "-L"], capture_output=True, text=True, timeout=20).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    names = [line for line in listed.splitlines() if line.startswith("GPU ")]
+    build = f"torch {torch.__version__} does not see it and computes on the CPU"
+    remedy = "install a build of torch for your driver (README, Installing it)"
+    return f"{names[0]}: {build}; {remedy}" if names else ""
 
 
 def has_bf16_units() -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import hf_hub_download
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
@@ -13,7 +14,9 @@ from transformers import EsmConfig, EsmModel, EsmTokenizer
 from transformers.utils import logging as transformers_logging
 
 from halo_utils.core.errors import SettingsError
+from halo_utils.core.files import sha256
 from halo_utils.core.paths import REPOSITORY
+from halo_utils.data.registry import registry
 from halo_utils.embeddings.packed_encoder import PackedEncoder
 
 VOCABULARY = Path(__file__).with_name("esm2_vocab.txt")  # the 33 tokens of every ESM-2 checkpoint, in id order
@@ -47,14 +50,22 @@ def load_esm2(
             return EsmModel(esm2_config(**shape), add_pooling_layer=False).eval()
     transformers_logging.set_verbosity_error()
     where = backbone_folder(source) or source
+    options = {"add_pooling_layer": False, "use_safetensors": True, "output_loading_info": True}
     try:
-        model = EsmModel.from_pretrained(where, revision=revision, add_pooling_layer=False, use_safetensors=True)
+        if where == source:
+            check_weights(source, revision)
+        model, info = EsmModel.from_pretrained(where, revision=revision, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise SettingsError(
             f"backbone {source!r} could not be loaded: {str(error).splitlines()[0]}. Expected an ESM-2 on the"
             " Hugging Face hub that is reachable or cached, or a local directory with config.json and"
             " model.safetensors"
         ) from error
+    if missing := sorted(info["missing_keys"]):  # transformers would fill them with random numbers
+        raise SettingsError(
+            f"backbone {source!r} has no weights for {missing[0]} (and {len(missing) - 1} more): expected all of an"
+            " ESM-2's; fetch it again, or save the whole model with save_pretrained"
+        )
     config = model.config  # the packed encoder computes no other alphabet, positions or embeddings
     if config.vocab_size != VOCABULARY_SIZE or config.position_embedding_type != "rotary":
         raise SettingsError(
@@ -68,6 +79,22 @@ def load_esm2(
                 " every published ESM-2: use one of those, or correct config.json if it is one"
             )
     return model.float().eval()
+
+
+def check_weights(source: str, revision: str | None) -> None:
+    """Compare the weights of a hub's model with the sha256 in ``data/sources.yaml``; SettingsError where they differ.
+
+    A model, or a commit of it, that is not listed there is not compared.
+    """
+    known = registry().backbones.get(source)
+    if known is None or known.revision != revision:
+        return
+    path = Path(hf_hub_download(source, "model.safetensors", revision=revision))
+    if (actual := sha256(path)) != known.sha256:
+        raise SettingsError(
+            f"backbone {source!r}: model.safetensors has sha256 {actual[:12]}..., expected {known.sha256[:12]}...; it"
+            f" is damaged or another file: delete {path} and fetch it again"
+        )
 
 
 def backbone_folder(source: str) -> Path | None:

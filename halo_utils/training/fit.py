@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from halo_utils.core.devices import resolve
+from halo_utils.core.devices import resolve, unused_gpu
 from halo_utils.core.errors import TrainingError
 from halo_utils.core.files import atomic_path, digest, storage_errors, write_csv
 from halo_utils.core.paths import shown
@@ -148,6 +148,8 @@ def make_trainer(
     compute: ComputeSettings, epochs: int, callbacks: list[Callback], gradient_clip: float | None = None
 ) -> L.Trainer:
     """Return a quiet Lightning trainer for the profile's hardware; ``gradient_clip`` is the largest norm of a step."""
+    if sentence := unused_gpu():
+        warnings.warn(sentence, stacklevel=2)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     for message in ("does not have many workers", "LeafSpec.*is deprecated", "Checkpoint directory.*exists and is not"):
         warnings.filterwarnings("ignore", f".*{message}.*")

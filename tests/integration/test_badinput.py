@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import EsmModel
 
 from halo_utils.__main__ import main
@@ -401,6 +402,15 @@ def test_good_backbone_directory_and_its_key(tmp_path: Path) -> None:
     before = weights_digest(good)
     damage(tmp_path / "model" / "model.safetensors")
     assert weights_digest(load_esm2(str(tmp_path / "model"))) != before  # other bytes, other caches
+
+
+def test_badinput_a_backbone_without_some_of_its_weights(tmp_path: Path) -> None:
+    path = save_backbone(tmp_path / "model") / "model.safetensors"
+    weights = load_file(path)
+    del weights["encoder.layer.0.output.dense.weight"]
+    save_file(weights, path, metadata={"format": "pt"})
+    with pytest.raises(SettingsError, match="no weights for encoder.layer.0.output.dense.weight"):
+        load_esm2(str(tmp_path / "model"))
 
 
 def test_badinput_a_hub_backbone_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:

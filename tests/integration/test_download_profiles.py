@@ -1,12 +1,13 @@
 """The profiles that download, end to end against a local server: tables, structures, backbone, the notebooks."""
 
+import gzip
 import hashlib
 import io
 import json
 import os
 import subprocess
 import sys
-import zipfile
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,23 +60,26 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Pa
         listed["content"] = json.loads(content.model_dump_json())
         body = hpa.to_csv(index=False).encode()
         second = known | {"address": server.add("/hpa.csv", body), "sha256": hashlib.sha256(body).hexdigest()}
-        services = {"alphafold": known | {"address": f"{server.address}/api/prediction"}}
-        services["huggingface"] = known | {"address": "group/models", "revision": "b" * 40}
-        (folder / "sources.yaml").write_text(
-            yaml.safe_dump({"files": {NAME: listed, HPA_NAME: second}, "structures": services})
-        )
+        services = {"alphafold": known | {"addresses": [f"{server.address}/api/prediction"]}}
+        services["human"] = known | {"addresses": [f"{server.address}/latest/UP000005640_9606_HUMAN_v6.tar"]}
+        sources = {"files": {NAME: listed, HPA_NAME: second}, "structures": services}
+        sources["backbones"] = {name: known | values for name, values in add_hub(server, folder).items()}
+        (folder / "sources.yaml").write_text(yaml.safe_dump(sources))
         archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w") as file:
+        with tarfile.open(fileobj=archive, mode="w") as file:
             for path in sorted((folder / "models").glob("*.pdb")):
                 model = gemmi.read_structure(str(path))
                 server.add_prediction(names[path.stem], text(model), faults=["cut"] if path.stem[-1] == "7" else [])
-                file.writestr(f"pdb/{names[path.stem]}.pdb", path.read_bytes())
-        add_hub(server, folder, archive.getvalue())
+                content = gzip.compress(text(model))
+                member = tarfile.TarInfo(f"AF-{names[path.stem]}-F1-model_v6.cif.gz")
+                member.size = len(content)
+                file.addfile(member, io.BytesIO(content))
+        server.add("/latest/UP000005640_9606_HUMAN_v6.tar", archive.getvalue())
         yield server, folder
 
 
-def add_hub(server: Server, folder: Path, archive: bytes) -> None:
-    """Serve the backbone of ``quick`` under its id and revision, in its shape, and a data set of structures."""
+def add_hub(server: Server, folder: Path) -> dict[str, dict[str, str]]:
+    """Serve the backbone of ``quick`` under its id and revision, in its shape; return what a list of sources says."""
     backbone = yaml.safe_load((PROFILES / "quick.yaml").read_text())["backbone"]
     EsmModel(esm2_config(6, 320, 20), add_pooling_layer=False).save_pretrained(folder / "hub")
     files = {f"/{backbone['source']}/resolve/{backbone['revision']}": folder / "hub"}
@@ -84,11 +88,8 @@ def add_hub(server: Server, folder: Path, archive: bytes) -> None:
             tag = hashlib.sha256(file.read_bytes()).hexdigest()
             headers = {"X-Repo-Commit": backbone["revision"], "ETag": f'"{tag}"'}
             server.add(f"{path}/{file.name}", file.read_bytes(), headers=headers)
-    as_json, revision = {"Content-Type": "application/json"}, "b" * 40
-    tree = [{"type": "file", "path": "models.zip", "size": len(archive), "oid": "c" * 40}]
-    server.add(f"/api/datasets/group/models/tree/{revision}", json.dumps(tree).encode(), headers=as_json)
-    headers = {"X-Repo-Commit": revision, "ETag": '"zip"'}
-    server.add(f"/datasets/group/models/resolve/{revision}/models.zip", archive, headers=headers)
+    weights = hashlib.sha256((folder / "hub" / "model.safetensors").read_bytes()).hexdigest()
+    return {backbone["source"]: {"revision": backbone["revision"], "sha256": weights}}
 
 
 def shrink(name: str, folder: Path, backbone: dict[str, object]) -> Path:
@@ -149,9 +150,9 @@ def test_download_profile_paper_with_a_backbone_directory(world: tuple[Server, P
     assert (tmp_path / "root" / "data" / "results" / "deeploc2-paper-70" / "metrics_sequence.csv").is_file()
 
 
-def test_download_of_structures_in_bulk_from_the_hub(world: tuple[Server, Path], tmp_path: Path) -> None:
+def test_download_of_structures_from_the_human_archive(world: tuple[Server, Path], tmp_path: Path) -> None:
     profile = str(shrink("paper", tmp_path / "profiles", {}))
-    arguments = ["--profile", profile, "--only", "structures", "--structures-from", "huggingface"]
+    arguments = ["--profile", profile, "--only", "structures", "--structures-from", "human"]
     done = call("fetch", tmp_path / "root", world, *arguments)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "structures copied to data/raw/structures for 70 proteins" in done.stdout
@@ -175,3 +176,18 @@ def test_download_of_a_changed_table_stops_the_run(world: tuple[Server, Path], t
     assert done.returncode == 2
     assert f"error: {NAME}: rows are 49, the published file has" in done.stderr and "Traceback" not in done.stderr
     assert not list((tmp_path / "root").rglob("*.csv"))
+
+
+def test_download_of_a_backbone_with_other_weights_is_refused(world: tuple[Server, Path], tmp_path: Path) -> None:
+    server, folder = world
+    profile = str(shrink("quick", tmp_path / "profiles", {}))
+    backbone = yaml.safe_load((PROFILES / "quick.yaml").read_text())["backbone"]
+    page = server.pages[f"/{backbone['source']}/resolve/{backbone['revision']}/model.safetensors"]
+    weights, tag = page.body, page.headers["ETag"]
+    page.body = weights[:-1] + bytes([weights[-1] ^ 1])
+    page.headers["ETag"] = f'"{hashlib.sha256(page.body).hexdigest()}"'
+    try:
+        done = call("fetch", tmp_path / "root", world, "--profile", profile, "--only", "backbone")
+    finally:
+        page.body, page.headers["ETag"] = weights, tag
+    assert done.returncode == 2 and "model.safetensors has sha256" in done.stderr and "Traceback" not in done.stderr

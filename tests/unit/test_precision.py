@@ -1,5 +1,7 @@
 """Precision ``auto``: bf16 where the hardware has units for it, float32 where it would emulate them."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -45,3 +47,17 @@ def test_without_a_compiler_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch,
 
 def test_no_shipped_profile_forces_emulation() -> None:
     assert {load_settings(name).compute.precision for name in profile_names()} <= {"auto", "32-true"}
+
+
+def test_a_gpu_that_torch_does_not_see_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for listed, starts in (("GPU 0: NVIDIA T4 (UUID: x)", "GPU 0: NVIDIA T4"), ("No devices were found", "")):
+        command = tmp_path / "nvidia-smi"
+        command.write_text(f"#!/bin/sh\necho '{listed}'\n")
+        command.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+        devices.unused_gpu.cache_clear()
+        said = devices.unused_gpu()
+        assert said.startswith(starts) and bool(said) == bool(starts)
+        assert not starts or "does not see it" in said
+    devices.unused_gpu.cache_clear()
