@@ -9,9 +9,9 @@ import pandas as pd
 from halo_utils.evaluation.calibration import PredictedRanges
 from halo_utils.evaluation.published import DEEPLOC_COLUMNS, published_columns, published_table
 
-# Labels the second opinion must have decided. With 100, the share of false ones among them is known to 10 points (95 %
+# Labels the second opinion must have decided. With 200, the share of false ones among them is known to 7 points (95 %
 # interval of a proportion near one half); with a handful, a coin passes for knowledge.
-LEAST_ASKED = 100
+LEAST_ASKED = 200
 # Smallest difference that counts, as a share of the paper's, so that it scales with the metric. A convention: what is
 # less than a quarter of the effect that was claimed is another effect, however surely it is not zero.
 RELEVANT = 0.25

@@ -9,6 +9,8 @@ from halo_utils.core.errors import DataError
 from halo_utils.data.locations import supported
 from halo_utils.data.splits import evaluation_sets, held_out_sets, label_matrix
 
+ALL, WITH_GRAPH = "all proteins", "with a graph"  # the grounds that systems are compared on
+
 
 @dataclass(frozen=True)
 class EvaluationSet:
