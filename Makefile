@@ -39,7 +39,7 @@ bench: setup ## Measure the speed against the released protocol and plain Huggin
 notebooks: setup ## For authors: make every .ipynb from its .py and execute it on the demo profile.
 	TQDM_DISABLE=1 $(BIN)/python -m tools.pairs execute
 
-readme: setup ## For authors: write the results tables into README.md and data/README.md.
+readme: setup ## For authors: write the results tables into README.md and data/README.md, and data/results/structure.md.
 	$(BIN)/python -m tools.readme
 
 clean: ## Remove the demo run, keep the environment.

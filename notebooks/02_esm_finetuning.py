@@ -63,7 +63,7 @@ from halo_utils.figures.style import show_figure
 from halo_utils.figures.tables import styled
 from halo_utils.models.esm_classifier import EsmClassifier
 from halo_utils.models.losses import FocalLoss
-from halo_utils.models.rarity_offset import RarityOffset, log_odds
+from halo_utils.models.rarity_offset import RarityOffset
 from halo_utils.models.region_classifier import RegionClassifier
 from halo_utils.runs import artifacts, in_short, ladder, provenance, wording
 from halo_utils.training import baselines
@@ -207,7 +207,7 @@ encoder = model.encoder
 encoder.compiled = compiles(settings.compute.compile)
 if focal.balance:
     labels = splits.label_matrix(table[table["split"] == "train"], locations)
-    model = RarityOffset(model, focal.balance * log_odds(labels))
+    model = RarityOffset(model, focal.balance * splits.log_odds(labels))
 everything, learning = parameter_counts(model)
 print(f"backbone {backbone.source}: {everything:,} parameters, {learning:,} of them learn")
 display(Markdown(wording.sequence_model(settings)))

@@ -62,7 +62,7 @@ from halo_utils.models.coordinate_frame import RandomFrame
 from halo_utils.models.gat import GatClassifier
 from halo_utils.models.graph_attention import GraphAttention
 from halo_utils.models.losses import FocalLoss
-from halo_utils.models.rarity_offset import RarityOffset, log_odds
+from halo_utils.models.rarity_offset import RarityOffset
 from halo_utils.runs import artifacts, hybrid, in_short, provenance, wording
 from halo_utils.structures.edge_controls import rewired_edges
 from halo_utils.structures.edges import edge_report, radius_edges
@@ -224,7 +224,7 @@ def train(embeddings, weights, learned=False, epochs=None):
     if gat.coordinates == "scaled":
         model = RandomFrame(model)
     if gat.focal.balance:
-        model = RarityOffset(model, gat.focal.balance * log_odds(train_labels))
+        model = RarityOffset(model, gat.focal.balance * splits.log_odds(train_labels))
     return fit(
         model,
         FocalLoss(gat.focal.gamma, gat.focal.alpha, n_locations=len(locations)),

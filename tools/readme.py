@@ -1,4 +1,4 @@
-"""The generated blocks of README.md, data/README.md and halo-mini's card, for authors: ``python -m tools.readme``.
+"""The generated blocks of README.md, data/README.md and halo-mini's card, and the page on structure, for authors.
 
 Numbers reach the documents only through here, between ``<!-- name -->`` and ``<!-- /name -->`` marks.
 """
@@ -17,7 +17,7 @@ from halo_utils.core.paths import REPOSITORY, RunPaths, data_dir
 from halo_utils.data.registry import registry
 from halo_utils.runs.in_short import confidence_sentence
 from halo_utils.structures.store import audit_files
-from tools import report, statements
+from tools import report, statements, structure_page
 from tools.report import markdown
 
 # Ratios that README shows: (case, quantity) -> what, compared with, the measurement it belongs to.
@@ -164,7 +164,9 @@ def deeploc_blocks(run: RunPaths) -> dict[str, str]:
         "claims": report.claims_table(run),
     }
     blocks |= {"reading": f"{read}\n\n{declared}"}
-    blocks |= {"confidence": confidence_sentence(run), "structures": report.structures_table(run)}
+    page = f"[{structure_page.TITLE}](data/results/structure.md) reads all runs, on both grounds and over seeds."
+    structures = f"{report.structures_table(run)}\n\n{page}"
+    blocks |= {"confidence": confidence_sentence(run), "structures": structures}
     return blocks | {"hpa": report.results_table(run, "hpa", published=False), "seeds": report.seeds_table(run)}
 
 
@@ -189,6 +191,7 @@ def write_documents() -> None:
     for name, make in RUNS.items():
         run = RunPaths(name)
         blocks |= make(run) if (run.results / "metrics.csv").is_file() else {}
+    structure_page.write_page()
     bench = RunPaths("bench").results
     blocks["bench"] = f"{bench_table(bench)}\n\n{demo_times(bench)}"
     fill(REPOSITORY / "README.md", blocks)

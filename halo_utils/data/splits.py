@@ -73,3 +73,12 @@ def fingerprint(table: pd.DataFrame) -> str:
 def label_matrix(table: pd.DataFrame, locations: Sequence[str]) -> np.ndarray:
     """Return the 0/1 labels, [B, K] int8, rows in table order."""
     return table[list(locations)].to_numpy(dtype=np.int8)
+
+
+def log_odds(y: np.ndarray) -> np.ndarray:
+    """Return the log-odds of each location in labels [n, K] 0/1, as [K] float32.
+
+    Half a protein is added to both sides, so that an absent location has finite odds.
+    """
+    present = y.sum(axis=0) + 0.5
+    return np.log(present / (len(y) + 1 - present)).astype(np.float32)

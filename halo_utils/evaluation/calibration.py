@@ -6,28 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit, logit
 from scipy.stats import binomtest
 
 from halo_utils.evaluation.metrics import resample_weights
 from halo_utils.evaluation.thresholds import SWEEP_LOW
 
 TOLERANCE = 1e-9  # of edges, which are sums of steps
-BIN_EDGES = np.round(np.arange(0.40, 1.0001, 0.05), 2)  # Fig. 4: 40-45 % ... 95-100 %
-
-
-def confidence_bins(y: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
-    """Return low, high, total, wrong, accuracy and its 95 % Wilson interval per confidence range (Fig. 4).
-
-    ``y`` and ``prob`` are [B, K]; a (protein, label) pair from the lowest edge on is read as "the protein is there".
-    """
-    p, truth = np.asarray(prob).ravel(), np.asarray(y).ravel().astype(bool)
-    index, rows = np.where(p >= BIN_EDGES[0], np.digitize(p, BIN_EDGES[1:-1]), -1), []
-    for i, (low, high) in enumerate(pairwise(BIN_EDGES)):
-        total, right = int((index == i).sum()), int(truth[index == i].sum())
-        ends = binomtest(right, total).proportion_ci(method="wilson") if total else (np.nan, np.nan)
-        accuracy = {"accuracy": right / total if total else np.nan, "ci_low": ends[0], "ci_high": ends[1]}
-        rows.append({"low": low, "high": high, "total": total, "wrong": total - right} | accuracy)
-    return pd.DataFrame(rows)
+LOWEST = 0.40  # where Fig. 4 begins: 40-45 % ... 95-100 %
 
 
 class Estimate(NamedTuple):
@@ -74,6 +60,11 @@ class PredictedRanges:
         return _estimate(found), int(self.total[inside].sum())
 
 
+def _with_resamples(n: int, **resampling: Any) -> np.ndarray:
+    """Return how often each of B = ``n`` proteins counts, [1 + R, B]: once on the set, then in every resample."""
+    return np.concatenate([np.ones((1, n)), resample_weights(n, **resampling).astype(float)])
+
+
 def predicted_ranges(y: np.ndarray, prob: np.ndarray, threshold: float, **resampling: Any) -> PredictedRanges:
     """Return the accuracy of [B, K] labels per range; one below ``threshold`` is not predicted and counts nowhere.
 
@@ -81,14 +72,50 @@ def predicted_ranges(y: np.ndarray, prob: np.ndarray, threshold: float, **resamp
     """
     steps = np.round(np.arange(SWEEP_LOW, 1.0001, 0.05), 2)
     edges = np.r_[threshold, steps[steps > threshold + TOLERANCE]]
-    drawn = resample_weights(len(y), **resampling)
-    weights = np.concatenate([np.ones((1, len(y)), drawn.dtype), drawn]).astype(float)
+    weights = _with_resamples(len(y), **resampling)
     index = np.digitize(prob, edges[1:-1])[:, :, None] == np.arange(len(edges) - 1)  # [B, K, M]
     index &= (np.asarray(prob) >= threshold)[:, :, None]
     total = weights @ index.sum(axis=1)
     right = weights @ (index & (np.asarray(y)[:, :, None] == 1)).sum(axis=1)
     accuracy = np.divide(right, total, out=np.full_like(total, np.nan), where=total > 0)
     return PredictedRanges(edges, total[0].astype(int), accuracy)
+
+
+def confidence_bins(y: np.ndarray, prob: np.ndarray, **resampling: Any) -> pd.DataFrame:
+    """Return low, high, total, wrong, accuracy and its 95 % interval per confidence range (Fig. 4).
+
+    ``y`` and ``prob`` are [B, K]; a (protein, label) pair from ``LOWEST`` on is read as "the protein is there". The
+    interval is the wider of Wilson's, of independent pairs, and that of families drawn again; ``resampling`` is as in
+    ``predicted_ranges``.
+    """
+    ranges, rows = predicted_ranges(y, prob, LOWEST, **resampling), []
+    for i, (low, high) in enumerate(pairwise(ranges.edges)):
+        total, drawn = int(ranges.total[i]), _estimate(ranges.accuracy[:, i])
+        right = round(drawn.value * total) if total else 0
+        ends = binomtest(right, total).proportion_ci(method="wilson") if total else (np.nan, np.nan)
+        accuracy = {
+            "accuracy": drawn.value,
+            "ci_low": np.fmin(ends[0], drawn.low),
+            "ci_high": np.fmax(ends[1], drawn.high),
+        }
+        rows.append({"low": low, "high": high, "total": total, "wrong": total - right} | accuracy)
+    return pd.DataFrame(rows)
+
+
+def share_wrong(y: np.ndarray, prob: np.ndarray, low: float, high: float, **resampling: Any) -> tuple[Estimate, int]:
+    """Return which share of the pairs with a probability in [low, high) is wrong, and how many pairs those are.
+
+    ``y`` and ``prob`` are [B, K], ``resampling`` as in ``predicted_ranges``; NaN where there is no pair.
+    """
+    inside = (np.asarray(prob) >= low - TOLERANCE) & (np.asarray(prob) < high - TOLERANCE)
+    pairs = np.stack([inside.sum(axis=1), (inside & (np.asarray(y) == 0)).sum(axis=1)], axis=1)  # [B, 2] all, wrong
+    total, wrong = (_with_resamples(len(pairs), **resampling) @ pairs).T
+    return _estimate(np.divide(wrong, total, out=np.full_like(total, np.nan), where=total > 0)), int(total[0])
+
+
+def without_offset(prob: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Return probabilities, [B, K], as they would be without a constant ``offset``, [K], in their logits."""
+    return expit(logit(np.asarray(prob, dtype=float)) - offset)
 
 
 def reliability(y: np.ndarray, prob: np.ndarray) -> tuple[pd.DataFrame, float]:

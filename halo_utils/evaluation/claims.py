@@ -8,6 +8,9 @@ import pandas as pd
 
 from halo_utils.evaluation.calibration import PredictedRanges
 from halo_utils.evaluation.published import DEEPLOC_COLUMNS, published_columns, published_table
+from halo_utils.evaluation.seeds import MINIMUM
+from halo_utils.evaluation.systems import CONTROLS, TITLES
+from halo_utils.evaluation.test_sets import WITH_GRAPH
 
 # Labels the second opinion must have decided. With 200, the share of false ones among them is known to 7 points (95 %
 # interval of a proportion near one half); with a handful, a coin passes for knowledge.
@@ -66,6 +69,14 @@ def published_pair(claim: Claim) -> list[float | None]:
     return [table.get((claim.metric, "", columns[system])) for system in claim.ours]
 
 
+def _over_seeds(verdict: str, reason: str, seeds: int) -> tuple[str, str]:
+    """Take a verdict back that rests on fewer than ``MINIMUM`` seeds: another seed may say something else."""
+    if seeds >= MINIMUM or verdict.startswith("not "):
+        return verdict, reason
+    ran = "one seed" if seeds == 1 else f"{seeds} seeds"
+    return f"{ran}: not sure", f"so far: {verdict}; {reason}"
+
+
 def _gate_verdict(claim: Claim, paper: float, numbers: Sequence[float], veto: pd.Series | None) -> tuple[str, str]:
     if veto is None:
         return "not measured", "no comparison with a random veto"
@@ -111,33 +122,70 @@ def check_claims(
     vetoes: pd.DataFrame | None = None,
     weights: Sequence[float] | None = None,
 ) -> pd.DataFrame:
-    """Return the claims ledger on one test set from the tables of ``scoring.compare``, one under the other.
+    """Return the claims ledger on one test set, or on its proteins with a graph, from ``seeds.differences_over_seeds``.
 
-    "Reproduced" asks for an interval that excludes zero in the claimed direction, a difference of ``RELEVANT`` of the
-    paper's, and, where HALO is the better one, more than random vetoes of equal size gain. ``vetoes`` is
-    ``second_opinions.beside_random_veto`` on that set, without which no claim about HALO has a verdict; ``weights`` are
-    those chosen of coordinates, embedding and biochemistry. The columns are claim, where, metric, paper (difference,
-    empty where it does not compare), ours, ci_low, ci_high, asked (labels the second opinion decided), relevant (at
-    least ``RELEVANT`` of the paper's), seeds, verdict, reason.
+    "Reproduced" asks for ``MINIMUM`` seeds, an interval that excludes zero in the claimed direction, a difference of
+    ``RELEVANT`` of the paper's, and, where HALO is the better one, more than random vetoes of equal size gain; a table
+    of ``scoring.compare``, without a column seeds, is of one seed. ``vetoes`` is ``second_opinions.beside_random_veto``
+    on that ground (several seeds: ``seeds.vetoes_over_seeds``), without which no claim about HALO has a verdict;
+    ``weights`` are those chosen of coordinates, embedding and biochemistry. The columns are claim, where, metric, paper
+    (difference, empty where it does not compare), ours, ci_low, ci_high, asked (labels the second opinion decided),
+    relevant (at least ``RELEVANT`` of the paper's), seeds, verdict, reason.
     """
-    measured = differences[(differences["split"] == split) & (differences["label"].fillna("") == "")]
-    keys = ["metric", "first", "second"]
-    measured = measured.drop_duplicates(keys).set_index(keys)[["difference", "ci_low", "ci_high"]]
+    measured, whole = _measured(differences, split), split.removesuffix(f", {WITH_GRAPH}")
     beside, rows = None if vetoes is None else vetoes.set_index("metric"), []
     for claim in CLAIMS:
-        applies, key = claim.table in published_columns(dataset, split), (claim.metric, *claim.ours)
+        applies, key = claim.table in published_columns(dataset, whole), (claim.metric, *claim.ours)
         first, second = published_pair(claim)
         paper = round(float(first - second), 4) if applies and not claim.reason else np.nan
-        numbers = list(measured.loc[key]) if key in measured.index else [np.nan] * 3
+        *numbers, seeds = measured.loc[key] if key in measured.index else [*[np.nan] * 3, 0]
         veto = None if beside is None or claim.ours != HALO_ESM else beside.loc[claim.metric]
         verdict, reason = _verdict(claim, paper, numbers, veto, weights) if applies else (NOT_ASKED, "")
+        verdict, reason = _over_seeds(verdict, reason, int(seeds)) if applies else (verdict, reason)
         row = {"claim": claim.text, "where": f"Table {claim.table}{claim.section}", "metric": claim.metric}
         row |= {"paper": paper} | dict(zip(("ours", "ci_low", "ci_high"), numbers, strict=True))
         row["asked"] = None if veto is None else veto["asked"]
         row["relevant"] = pd.NA if np.isnan(paper) else abs(numbers[0]) >= RELEVANT * abs(paper)
-        seeds = "" if verdict.startswith("not ") or not applies else " (one seed)"
-        rows.append(row | {"seeds": 1, "verdict": verdict, "reason": reason + seeds})
+        rows.append(row | {"seeds": int(seeds), "verdict": verdict, "reason": reason})
     return pd.DataFrame(rows).astype({"asked": "Int64", "relevant": "boolean"})
+
+
+def _measured(differences: pd.DataFrame, split: str) -> pd.DataFrame:
+    """Return difference, ci_low, ci_high and seeds on one set by metric, first and second."""
+    measured = differences[(differences["split"] == split) & (differences["label"].fillna("") == "")]
+    keys, values = ["metric", "first", "second"], ["difference", "ci_low", "ci_high", "seeds"]
+    measured = measured if "seeds" in measured else measured.assign(seeds=1)
+    return measured.drop_duplicates(keys).set_index(keys)[values]
+
+
+OWN_EDGES = "gat_finetuned_graphs"  # the network that the controls differ from in their edges only
+
+
+def check_structure(differences: pd.DataFrame, ground: str, vetoes: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return whether structure helps on one ground: the gate beside ESM, and own contacts beside every control's edges.
+
+    The rules are those of ``check_claims``, and so are the columns, with first and second for where. On any data set
+    relevant is what is ``RELEVANT`` of the difference between HALO and ESM in the paper's Table 2, which it owes to
+    structure; ``scale`` holds its size. What was not run has the verdict "not measured".
+    """
+    measured, rows = _measured(differences, ground), []
+    beside = None if vetoes is None else vetoes.set_index("metric")
+    for first, second in (HALO_ESM, *((OWN_EDGES, control) for control in CONTROLS)):
+        for claim in (c for c in CLAIMS if c.ours == HALO_ESM and c.metric in ("micro_f1", "macro_f1")):
+            scale, key = abs(float(np.subtract(*published_pair(claim)))), (claim.metric, first, second)
+            *numbers, seeds = measured.loc[key] if key in measured.index else [*[np.nan] * 3, 0]
+            verdict, reason = "not measured", ""
+            if seeds:
+                better, veto = claim._replace(greater=True), None if beside is None else beside.loc[claim.metric]
+                gate = (first, second) == HALO_ESM
+                found = _gate_verdict(better, scale, numbers, veto) if gate else _compared(better, scale, *numbers)
+                verdict, reason = _over_seeds(*found, int(seeds))
+            row = {"claim": f"{TITLES[first]} beats {TITLES[second]}", "first": first, "second": second}
+            row |= {"metric": claim.metric, "scale": round(scale, 4)} | dict(
+                zip(("ours", "ci_low", "ci_high"), numbers, strict=True)
+            )
+            rows.append(row | {"seeds": int(seeds), "verdict": verdict, "reason": reason})
+    return pd.DataFrame(rows)
 
 
 def check_confidence(ranges: PredictedRanges, gate: float, accuracy: float) -> pd.DataFrame:

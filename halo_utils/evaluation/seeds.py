@@ -1,9 +1,12 @@
 """Several runs that differ in their seed only: how far do their metrics spread?"""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
 from halo_utils.core.paths import RunPaths
 from halo_utils.evaluation.published import METRIC_TITLES
@@ -36,6 +39,44 @@ def across_seeds(runs: list[RunPaths]) -> pd.DataFrame:
     spread = values.agg(["count", "mean", "std", "min", "max"]).set_axis(["seeds", *SPREAD], axis=1).reset_index()
     spread[SPREAD] = spread[SPREAD].where(spread["seeds"] >= MINIMUM)
     return spread
+
+
+def tables_of_runs(runs: Sequence[RunPaths], names: Sequence[str]) -> list[pd.DataFrame]:
+    """Return one table per run: its result tables ``names``, one under the other; a run without any is left out."""
+    found = [[path for name in names if (path := run.results / name).is_file()] for run in runs]
+    return [pd.concat(map(read_metrics, paths), ignore_index=True) for paths in found if paths]
+
+
+PAIR = ["split", "first", "second", "metric", "label"]
+
+
+def differences_over_seeds(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the mean of paired differences over seeds, from one table of ``scoring.compare`` per seed.
+
+    Columns ``PAIR``, difference, ci_low, ci_high, lowest, highest, seeds. Two things are uncertain: which proteins are
+    in the test set, the same for every seed, so that the mean of the intervals bounds it; and which seeds were run,
+    a t interval of their mean. The interval holds both (their half widths added in squares).
+    """
+    columns = dict.fromkeys(["difference", "ci_low", "ci_high", "lowest", "highest", "seeds"], float)
+    if not tables:
+        return pd.DataFrame(columns=[*PAIR, *columns]).astype(columns)
+    values = pd.concat([table.drop_duplicates(PAIR) for table in tables], ignore_index=True)
+    groups = values.assign(label=values["label"].fillna("")).groupby(PAIR, sort=False)
+    found = groups[["difference", "ci_low", "ci_high"]].mean()
+    drawn = groups["difference"].agg(lowest="min", highest="max", seeds="count", sd="std")
+    n = drawn["seeds"]
+    of_seeds = (student.ppf(0.975, np.maximum(n - 1, 1)) * drawn.pop("sd") / np.sqrt(n)).where(n > 1, 0.0)
+    below, above = found["difference"] - found["ci_low"], found["ci_high"] - found["difference"]
+    found["ci_low"] = found["difference"] - np.hypot(below, of_seeds)
+    found["ci_high"] = found["difference"] + np.hypot(above, of_seeds)
+    return found.join(drawn).reset_index()
+
+
+def vetoes_over_seeds(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return ``second_opinions.beside_random_veto`` over seeds: means of the metrics, the fewest labels of any seed."""
+    groups = pd.concat(tables, ignore_index=True).groupby("metric", sort=False)
+    means = groups[["halo", "esm", "random_mean", "random_low", "random_high"]].mean()
+    return means.join(groups[["band", "asked", "vetoed"]].min()).reset_index()
 
 
 def seeds_of_systems(spread: pd.DataFrame) -> pd.Series:

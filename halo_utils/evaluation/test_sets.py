@@ -43,6 +43,17 @@ def restrict(view: EvaluationSet, keep: np.ndarray, what: str) -> EvaluationSet:
     return replace(view, name=f"{view.name}, {what}", **kept)
 
 
+def grounds(table: pd.DataFrame, view: EvaluationSet) -> dict[str, EvaluationSet]:
+    """Return the grounds of a set: all its proteins, and those with a graph (contacts known) where there are any.
+
+    DataError where the table does not say which have one.
+    """
+    if "graph" not in table:
+        raise DataError("the dataset table has no column graph: prepare the data again")
+    graph = table.set_index("accession").loc[view.accessions, "graph"].to_numpy(dtype=bool)
+    return {ALL: view} | ({WITH_GRAPH: restrict(view, graph, WITH_GRAPH)} if graph.any() else {})
+
+
 def evaluation_set(table: pd.DataFrame, name: str, dataset: str) -> EvaluationSet:
     """Return the proteins of a split or subset of the dataset table; DataError if it has no families yet."""
     if "family" not in table:

@@ -10,50 +10,9 @@ from halo_utils.evaluation.systems import TITLES
 from halo_utils.figures.style import BLUE, COLOURS, GREEN, GREY, ORANGE, VERMILION, new_figure
 
 
-def _error_bars(rows: pd.DataFrame) -> np.ndarray:
+def error_bars(rows: pd.DataFrame) -> np.ndarray:
     """Return how far the ends of the intervals lie from the values, [2, rows]."""
     return np.abs(rows[["ci_low", "ci_high"]].to_numpy().T - rows["value"].to_numpy())
-
-
-def confidence_ranges(bins: pd.DataFrame, gate: float, title: str, threshold: float = 0.0) -> Figure:
-    """Draw Fig. 4: total and wrong predictions per confidence range (bars) and accuracy with intervals (line).
-
-    Right of the line at ``threshold`` lie labels that the model does not predict.
-    """
-    fig, ax = new_figure(9.0, 4.8)
-    bins = bins.sort_values("low", ascending=False).reset_index(drop=True)
-    x = np.arange(len(bins))
-    ax.bar(x - 0.2, bins["total"], 0.4, color=BLUE, label="predictions")
-    ax.bar(x + 0.2, bins["wrong"], 0.4, color=ORANGE, label="wrong predictions", hatch="//", edgecolor="white")
-    names = [f"{100 * high:.0f}–{low:.0%}" for low, high in zip(bins["low"], bins["high"], strict=True)]
-    ax.set_xticks(x, names, rotation=45, ha="right")
-    ax.set(xlabel="confidence range of the fine-tuned ESM model", ylabel="predicted labels", title=title)
-    line = ax.twinx()
-    line.spines["right"].set_visible(True)
-    filled = bins[bins["accuracy"].notna()].rename(columns={"accuracy": "value"})
-    look = {"color": "black", "marker": "o", "capsize": 3, "label": "accuracy, 95 % interval"}
-    line.errorbar(x[filled.index], filled["value"], _error_bars(filled), **look)
-    line.axhline(0.6, color=GREY, linestyle=":", label="60 % accuracy")
-    for name, value, colour in (("gate", gate, GREEN), ("threshold", threshold, VERMILION)):
-        edge = np.flatnonzero(np.isclose(bins["low"], value))
-        if len(edge):
-            line.axvline(edge[0] + 0.5, color=colour, linestyle="--", label=f"{name} at {value:.0%}")
-    line.set(ylim=(0, 1.05), ylabel="accuracy")
-    fig.legend(loc="outside lower center", ncols=3)
-    return fig
-
-
-def reliability_diagram(table: pd.DataFrame, error: float, title: str) -> Figure:
-    """Draw observed frequency against mean predicted probability; the point area grows with the pairs."""
-    fig, ax = new_figure(5.6, 5.2)
-    ax.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="perfect calibration")
-    ax.plot(table["probability"], table["observed"], color=BLUE)
-    area = 20 + 40 * np.log10(table["pairs"].clip(lower=1))
-    ax.scatter(table["probability"], table["observed"], s=area, color=BLUE, label="all labels, ten bins")
-    title = f"{title}\nexpected calibration error {error:.3f}"
-    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="predicted probability", ylabel="share that is true", title=title)
-    ax.legend(loc="upper left")
-    return fig
 
 
 def sweep_curve(sweep: pd.DataFrame, chosen: float, title: str) -> Figure:
@@ -98,7 +57,7 @@ def mcc_per_label(metrics: pd.DataFrame, published: pd.DataFrame, systems: dict[
         x = np.arange(len(locations)) + (i - (len(systems) - 1) / 2) * width
         rows = mcc[mcc["system"] == system].reindex(locations)
         look = {"fmt": "o", "color": COLOURS[i], "capsize": 3, "label": f"{TITLES[system]}, ours"}
-        ax.errorbar(x, rows["value"], _error_bars(rows), **look)
+        ax.errorbar(x, rows["value"], error_bars(rows), **look)
         if column:
             values = paper.loc[paper["system"] == column, "published"].reindex(locations)
             ax.plot(x, values, "D", markerfacecolor="none", markeredgecolor=COLOURS[i], label=f"{column}, paper")
@@ -153,7 +112,7 @@ def score_bars(headline: pd.DataFrame, metrics: pd.DataFrame, split: str, title:
         chosen = metrics[(metrics["split"] == split) & (metrics["metric"] == metric)]
         rows = chosen.set_index("system").loc[systems]
         ax.barh(y + offset, rows["value"], 0.34, color=colour, label=metric.replace("_f1", " F1"))
-        ax.errorbar(rows["value"], y + offset, xerr=_error_bars(rows), fmt="none", color="black", capsize=3)
+        ax.errorbar(rows["value"], y + offset, xerr=error_bars(rows), fmt="none", color="black", capsize=3)
     ax.set_yticks(y, headline.index)
     ax.set(xlim=(0, 1), xlabel="F1, 95 % interval", title=title)
     fig.legend(loc="outside lower center", ncols=2)
@@ -181,7 +140,7 @@ def containment_curve(curve: pd.DataFrame, title: str) -> Figure:
             x = np.searchsorted(ticks["low"], values["low"]) + 0.12 * (i - 1)
             look = {"color": COLOURS[i], "marker": "os^"[i % 3], "capsize": 3}
             look["label"] = TITLES[system] if ax is fig.axes[0] else None
-            ax.errorbar(x, values["value"], _error_bars(values), **look)
+            ax.errorbar(x, values["value"], error_bars(values), **look)
         names = [f"{100 * r.low:.0f}–{r.high:.0%}\n{r.n:,}" for r in ticks.itertuples()]
         ax.set_xticks(range(len(ticks)), names, fontsize=10)
         ax.set(xlabel="6-mers in one seen protein; proteins", ylabel="micro F1", ylim=(0, 1.02), title=str(split))

@@ -14,20 +14,11 @@ class RarityOffset(nn.Module):
     adjustment", equation 10, leave the offset out of predictions, which shifts probabilities; here it stays in.
     """
 
-    def __init__(self, model: nn.Module, offset: Tensor) -> None:
+    def __init__(self, model: nn.Module, offset: Tensor | np.ndarray) -> None:
         super().__init__()
         self.model = model
-        self.register_buffer("offset", offset)
+        self.register_buffer("offset", torch.as_tensor(offset, dtype=torch.float32))
 
     def forward(self, *inputs: Any) -> Tensor:
         """Return logits, [B, K], from the inputs of ``model``."""
         return self.model(*inputs).float() + self.offset
-
-
-def log_odds(y: np.ndarray) -> Tensor:
-    """Return the log-odds of each location in labels [n, K] 0/1, as [K] float32.
-
-    Half a protein is added to both sides, so that an absent location has finite odds.
-    """
-    present = y.sum(axis=0) + 0.5
-    return torch.tensor(np.log(present / (len(y) + 1 - present)), dtype=torch.float32)

@@ -133,7 +133,7 @@ def in_short_05(settings: Settings, changes: pd.DataFrame, differences: pd.DataF
 
 def in_short_06(settings: Settings, ledger: pd.DataFrame, runs: int, split: str) -> str:
     """Return how the paper's claims fared; ``runs`` differ in their seed, this one included."""
-    kinds = ledger["verdict"].str.split(":").str[0].value_counts()
+    kinds = ledger["verdict"].str.replace(r"^(not testable here):.*", r"\1", regex=True).value_counts()
     verdicts = "; ".join(f"{verdict} ({number})" for verdict, number in kinds.items())
     claims, where = count(len(ledger), "claim"), f"{split} of {settings.title} with {count(runs, 'seed')}"
     return _paragraph(settings, f"{claims} of the paper, checked on {where}: {verdicts}.")

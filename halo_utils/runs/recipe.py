@@ -11,13 +11,13 @@ from halo_utils.config import Settings
 from halo_utils.core.devices import compiles
 from halo_utils.core.residue_store import ResidueStore
 from halo_utils.data.datasets import DATASETS
-from halo_utils.data.splits import label_matrix
+from halo_utils.data.splits import label_matrix, log_odds
 from halo_utils.embeddings.esm2 import load_esm2
 from halo_utils.models.coordinate_frame import RandomFrame
 from halo_utils.models.esm_classifier import EsmClassifier
 from halo_utils.models.gat import GatClassifier, Weights
 from halo_utils.models.losses import FocalLoss
-from halo_utils.models.rarity_offset import RarityOffset, log_odds
+from halo_utils.models.rarity_offset import RarityOffset
 from halo_utils.models.region_classifier import RegionClassifier
 from halo_utils.runs.artifacts import load_edges, load_embeddings, load_structures
 from halo_utils.training.embed import cache_trunk

@@ -56,8 +56,18 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 TABLES = ["table1", "table2", "table3", "table4", "claims", "metrics", "weight_grid", "confidence_bins", "gate_changes"]
-TABLES += ["random_veto", "second_opinions", "confidence_crossing", "confidence_claims"]
-FIGURES = ["fig1_halo", "fig2_esm", "fig3_gat", "fig4_confidence", "reliability", "threshold_sweep", "esm_training"]
+TABLES += ["random_veto", "second_opinions", "confidence_crossing", "confidence_claims", "confidence_wrong"]
+TABLES += ["calibration_offset", "claims_structure"]
+FIGURES = [
+    "fig1_halo",
+    "fig2_esm",
+    "fig3_gat",
+    "fig4_confidence",
+    "fig4_beside_paper",
+    "reliability",
+    "threshold_sweep",
+    "esm_training",
+]
 FIGURES += ["gat_training", "mcc_per_label", "weight_grid", "gate_changes", "co_occurrence", "systems"]
 
 

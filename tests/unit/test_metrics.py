@@ -413,7 +413,7 @@ def test_table_of_seeds_shows_what_has_three(root: Path) -> None:
 
 def test_confidence_bins_partition_the_predictions() -> None:
     y, prob = np.array([[1, 0, 1], [0, 1, 1]]), np.array([[0.40, 0.449, 0.95], [0.39, 1.0, 0.55]])
-    bins = confidence_bins(y, prob).set_index("low")
+    bins = confidence_bins(y, prob, resamples=50, seed=0).set_index("low")
     assert bins["total"].sum() == 5
     assert bins.loc[0.40, ["total", "wrong"]].tolist() == [2, 1]
     assert bins.loc[0.95, "total"] == 2 and bins.loc[0.55, "total"] == 1

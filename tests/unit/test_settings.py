@@ -142,10 +142,12 @@ def test_text_values() -> None:
 )
 def test_verdicts(difference: float, low: float, high: float, verdict: str) -> None:
     row = {"metric": "macro_f1", "label": "", "difference": difference, "ci_low": low, "ci_high": high}
-    table = pd.DataFrame([row | {"first": "gat_finetuned", "second": "gat_pretrained", "split": "test"}])
+    table = pd.DataFrame([row | {"first": "gat_finetuned", "second": "gat_pretrained", "split": "test", "seeds": 3}])
     ledger = claims.check_claims(table, "test").set_index(["claim", "metric"])
     found = ledger.loc[("Fine-tuned embeddings improve the GAT", "macro_f1")]
-    assert found["verdict"] == verdict and found["seeds"] == 1 and found["reason"].endswith("(one seed)")
+    assert found["verdict"] == verdict and found["seeds"] == 3
+    one = claims.check_claims(table.drop(columns="seeds"), "test").set_index(["claim", "metric"]).loc[found.name]
+    assert one["verdict"] == "one seed: not sure" and one["reason"].startswith(f"so far: {verdict}; ")
     assert found["relevant"] == (abs(difference) >= 0.25 * 0.008)
     assert (ledger["verdict"] == "not measured").sum() == len(claims.CLAIMS) - 1
 

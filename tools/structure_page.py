@@ -1,0 +1,195 @@
+"""``data/results/structure.md``: does structure help a sequence model of this strength? From committed CSV files only.
+
+For authors: written with README by ``python -m tools.readme``, or alone by ``python -m tools.structure_page``.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from halo_utils.core.errors import HaloError
+from halo_utils.core.files import write_text
+from halo_utils.core.paths import RunPaths, output_root
+from halo_utils.evaluation import seeds
+from halo_utils.evaluation.claims import HALO_ESM, OWN_EDGES, check_structure
+from halo_utils.evaluation.published import METRIC_TITLES
+from halo_utils.evaluation.scoring import read_metrics
+from halo_utils.evaluation.systems import CONTROLS, ON_GRAPHS, TITLES, in_order
+from halo_utils.evaluation.test_sets import WITH_GRAPH
+from halo_utils.runs.in_short import SYNTHETIC
+from tools import structure_reading as reading
+from tools.report import markdown
+
+TITLE = "Does structure help a sequence model of this strength?"
+FAMILIES = ("deeploc2-mini", "luo2024-mini")  # the committed runs, each with those of other seeds
+METRICS = ("micro_f1", "macro_f1")
+# Systems of the page besides every graph network: the sequence model with the paper's head and with ours, the gate.
+SHOWN = {"composition", "esm_paper_head", "esm", "gat_pretrained", "gat_finetuned", "gat_weighted", "gat_learned"}
+SHOWN |= {*ON_GRAPHS, *CONTROLS, "halo", "halo_gat_for_all", "esm_composition_mean", "gat_letters", "gat_letters_none"}
+BY_LOCATION = (HALO_ESM, ("gat_weighted", "esm"), (OWN_EDGES, "gat_no_edges"), (OWN_EDGES, "gat_rewired"))
+BY_LOCATION += ((OWN_EDGES, "gat_sequence_edges"), ("gat_letters", "gat_letters_none"))
+
+
+class Ground(NamedTuple):
+    """Where systems are compared, and the tables of a run that hold the comparison."""
+
+    ending: str  # of the name of the set
+    metrics: tuple[str, ...]  # the first of them that a run has
+    differences: tuple[str, ...]
+    vetoes: str
+    opinions: str
+
+
+GROUNDS = (
+    Ground("", seeds.TABLES, ("differences_gat.csv", "differences_halo.csv"), "random_veto.csv", "second_opinions.csv"),
+    Ground(
+        f", {WITH_GRAPH}",
+        ("hybrid_metrics.csv",),
+        ("hybrid_differences.csv",),
+        "hybrid_random_veto.csv",
+        "hybrid_second_opinions.csv",
+    ),
+)
+
+
+def _interval(row: pd.Series, value: str, sign: str = "") -> str:
+    return f"{row[value]:{sign}.3f} [{row['ci_low']:{sign}.3f}, {row['ci_high']:{sign}.3f}]"
+
+
+def systems_table(tables: Sequence[pd.DataFrame], split: str) -> str:
+    """Return every system on a ground: mean over seeds with range, and the interval of the first run; one per seed."""
+    rows = pd.concat([t.assign(run=i) for i, t in enumerate(tables)], ignore_index=True)
+    rows = rows[(rows["split"] == split) & (rows["label"] == "") & rows["system"].isin(SHOWN)]
+    lines = []
+    for system in in_order(rows["system"]):
+        own, cells = rows[rows["system"] == system], []
+        for metric in METRICS:
+            values = own[own["metric"] == metric].sort_values("run")
+            if values.empty:
+                cells.append("–")
+                continue
+            cell = _interval(values.iloc[0], "value")
+            if len(values) > 1:
+                v = values["value"]
+                cell = f"{v.mean():.3f} ({v.min():.3f} to {v.max():.3f}); seed {values['seed'].iloc[0]}: {cell}"
+            cells.append(cell)
+        lines.append([TITLES[system], ", ".join(map(str, sorted(own["seed"].unique()))), *cells])
+    return markdown(["system", "seeds", *(f"{METRIC_TITLES[m]}: mean (range) [95 %]" for m in METRICS)], lines)
+
+
+def differences_table(ledger: pd.DataFrame) -> str:
+    """Return the comparisons behind the conclusion with their verdicts, from ``claims.check_structure``."""
+    rows = []
+    for _, row in ledger.iterrows():
+        ours = "–" if pd.isna(row["ours"]) else _interval(row, "ours", "+")
+        rows.append(
+            [row["claim"], METRIC_TITLES[row["metric"]], ours, str(row["seeds"]), row["verdict"], row["reason"]]
+        )
+    return markdown(["claim", "metric", "difference [95 %]", "seeds", "verdict", "why"], rows)
+
+
+def _of_opinion(own: pd.DataFrame, metric: str) -> str:
+    """Return the value of one seed with its interval, or the mean of several with their range."""
+    if len(own) == 1:
+        return "{:.3f} [{:.3f}, {:.3f}]".format(*own.iloc[0][[metric, f"{metric}_low", f"{metric}_high"]])
+    return f"{own[metric].mean():.3f} ({own[metric].min():.3f} to {own[metric].max():.3f})"
+
+
+def opinions_table(tables: Sequence[pd.DataFrame]) -> str:
+    """Return other second opinions in the same gate, the mean over seeds (range), or one seed's value [95 %]."""
+    both = pd.concat(tables, ignore_index=True).groupby(["asks about", "second opinion"], sort=False)
+    rows = []
+    for (about, opinion), own in both:
+        counts = [
+            "–"
+            if own[c].isna().all()
+            else " to ".join(f"{n:,.0f}" for n in dict.fromkeys((own[c].min(), own[c].max())))
+            for c in ("asked", "vetoed")
+        ]
+        cells = [_of_opinion(own, metric) for metric in METRICS]
+        rows.append([about, opinion, *counts, *cells])
+    return markdown(["asks about", "second opinion", "asked", "vetoed", *(METRIC_TITLES[m] for m in METRICS)], rows)
+
+
+def _lacking(runs: Sequence[RunPaths], ground: Ground) -> str:
+    """Return which runs lack which tables of a ground, in a sentence; empty where none does."""
+    lacks = []
+    for run in runs:
+        names = (ground.metrics[0], *ground.differences, ground.vetoes, ground.opinions)
+        if missing := [name for name in names if not (run.results / name).is_file()]:
+            lacks.append(f"`{run.name}` lacks {', '.join(missing)}")
+    return f"{'; '.join(lacks)}." if lacks else ""
+
+
+def ground_section(runs: Sequence[RunPaths], ground: Ground, main_set: str) -> tuple[str, str]:
+    """Return the section about one ground and its conclusion, "" where no run has a table of it."""
+    split, lacking = main_set + ground.ending, _lacking(runs, ground)
+    parts = [f"### {'All proteins' if not ground.ending else 'Proteins with a graph'} ({split})", lacking]
+    # A run of which only notebook 02 has been run has the sequence models, and not yet the table of all systems.
+    paths = [[path for name in ground.metrics if (path := run.results / name).is_file()] for run in runs]
+    metrics = [table[table["split"] == split] for table in (read_metrics(found[0]) for found in paths if found)]
+    if not sum(map(len, metrics)):
+        return "\n\n".join([*filter(None, parts), "No run has metrics on this ground."]), ""
+    differences = seeds.differences_over_seeds(seeds.tables_of_runs(runs, ground.differences))
+    vetoes = seeds.tables_of_runs(runs, (ground.vetoes,))
+    ledger = check_structure(differences, split, seeds.vetoes_over_seeds(vetoes) if vetoes else None)
+    found = reading.conclusion(ledger)
+    parts += [found, systems_table(metrics, split), differences_table(ledger)]
+    if opinions := seeds.tables_of_runs(runs, (ground.opinions,)):
+        parts += ["Other second opinions in the same gate:", opinions_table(opinions)]
+    sentences = [
+        reading.locations_sentence(
+            reading.locations_that_change(differences, split, first, second),
+            f"{TITLES[first]} instead of {TITLES[second]}",
+        )
+        for first, second in BY_LOCATION
+    ]
+    parts += (
+        ["MCC of single locations:", "\n".join(f"- {text}" for text in sentences if text)] if any(sentences) else []
+    )
+    return "\n\n".join(filter(None, parts)), found
+
+
+def page(families: Sequence[str] = FAMILIES) -> str:
+    """Return the page, in Markdown; a family of runs without results is named and left out."""
+    heads, sections = [], []
+    for name in families:
+        runs = seeds.runs_with_other_seeds(RunPaths(name))
+        whole = [run for run in runs if (run.results / "metrics.csv").is_file()]
+        if not whole:
+            heads.append(f"- `{name}`: no finished run.")
+            continue
+        first = read_metrics(whole[0].results / "metrics.csv")
+        main_set, dataset = first["split"].iloc[0], first["dataset"].iloc[0]
+        note = SYNTHETIC if dataset == "synthetic" else ""
+        sections.append(f"## {dataset}: runs {', '.join(f'`{run.name}`' for run in runs)}\n\n{note}".rstrip())
+        for ground in GROUNDS:
+            text, found = ground_section(runs, ground, main_set)
+            sections.append(text)
+            where = f"`{dataset}`, {main_set}{ground.ending}"
+            heads.append(f"- {where}: {found or '**Not tested.** No run has measured this ground.'}")
+    made = "Written from the committed tables by `python -m tools.structure_page`; no number is typed by hand."
+    return (
+        "\n\n".join([f"# {TITLE}", made, "\n".join(heads), f"## How it is read\n\n{reading.RULES}", *sections]) + "\n"
+    )
+
+
+def write_page(families: Sequence[str] = FAMILIES) -> None:
+    """Write ``data/results/structure.md``."""
+    write_text(output_root() / "data" / "results" / "structure.md", page(families))
+
+
+def main() -> int:
+    """Write the page; return the exit code."""
+    try:
+        write_page()
+    except HaloError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
