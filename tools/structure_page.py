@@ -109,19 +109,23 @@ def opinions_table(opinions: pd.DataFrame) -> str:
     return markdown(["second opinion", "asked", "vetoed", *(f"gain in {METRIC_TITLES[m]}" for m in METRICS)], rows)
 
 
-def _lacking(runs: Sequence[RunPaths], ground: Ground) -> str:
+def _lacking(runs: Sequence[RunPaths], ground: Ground, split: str) -> str:
     """Return which runs lack which tables of a ground, in a sentence; empty where none does."""
     lacks = []
     for run in runs:
         names = (ground.metrics[0], *ground.differences, *ground.others)
-        if missing := [name for name in names if not (run.results / name).is_file()]:
+        missing = [name for name in names if not (run.results / name).is_file()]
+        if VETOES in missing and seeds.vetoes_of_runs([run], split) is not None:
+            missing.remove(VETOES)  # an older run has them in a table of another name
+        if missing:
             lacks.append(f"`{run.name}` lacks {', '.join(missing)}")
     return f"{'; '.join(lacks)}." if lacks else ""
 
 
 def ground_section(runs: Sequence[RunPaths], ground: Ground, main_set: str) -> tuple[str, str]:
     """Return the section about one ground and its conclusion, "" where no run has a table of it."""
-    split, lacking = main_set + ground.ending, _lacking(runs, ground)
+    split = main_set + ground.ending
+    lacking = _lacking(runs, ground, split)
     parts = [f"### {'All proteins' if not ground.ending else 'Proteins with a graph'} ({split})", lacking]
     # A run of which only notebook 02 has been run has the sequence models, and not yet the table of all systems.
     paths = [[path for name in ground.metrics if (path := run.results / name).is_file()] for run in runs]

@@ -12,7 +12,7 @@ from halo_utils.evaluation import seeds
 from halo_utils.evaluation.claims import HALO_ESM, LEAST_ASKED, OWN_EDGES, check_structure
 from halo_utils.evaluation.systems import CONTROLS
 from tools import structure_reading
-from tools.structure_page import GROUNDS, OPINIONS, VETOES, page
+from tools.structure_page import GROUNDS, OPINIONS, VETOES, _lacking, page
 
 HYBRID, PLACES = GROUNDS[1], ("Nucleus", "Cytoplasm", "Golgi apparatus")
 SPLIT = "test, with a graph"
@@ -161,6 +161,7 @@ def test_vetoes_are_read_ground_by_ground_and_older_runs_have_those_of_the_whole
     ground = seeds.vetoes_of_runs([new, old], SPLIT).set_index("metric")
     assert ground.loc["micro_f1", "halo"] == pytest.approx(0.9) and ground["asked"].tolist() == [7, 7]
     assert seeds.vetoes_of_runs([old], SPLIT) is None
+    assert VETOES not in _lacking([old], GROUNDS[0], "test") and VETOES in _lacking([old], HYBRID, SPLIT)
 
 
 def test_page_shows_what_other_opinions_gain_on_its_ground_only(root: Path) -> None:
