@@ -22,7 +22,7 @@
 #
 # **Needs** notebooks 01, 02 and 04 of the same profile.
 #
-# **Makes** `table2.csv` (not for luo2024), `metrics.csv`, `gate_changes.csv`, `differences_halo.csv`, `random_veto.csv`, `second_opinions.csv`, `metrics_with_structure.csv` where a test protein has one, `evaluation_conventions.csv`, the figures `gate_changes`, `systems`, `mcc_per_label`.
+# **Makes** `table2.csv` (not for luo2024), `metrics.csv`, `gate_changes.csv`, `differences_halo.csv`, `hybrid_random_veto.csv`, and on the proteins with a graph, where there are enough, `hybrid_metrics.csv`, `hybrid_differences.csv`, `hybrid_controls.csv` and `hybrid_opinions.csv`, `evaluation_conventions.csv`, the figures `gate_changes`, `systems`, `mcc_per_label`.
 #
 # **Takes** seconds.
 
@@ -62,13 +62,13 @@ from sklearn.metrics import f1_score, precision_score
 from halo_utils.config import load_settings
 from halo_utils.core.files import write_csv
 from halo_utils.data import splits
-from halo_utils.evaluation import metrics, published, scoring, second_opinions, test_sets
+from halo_utils.evaluation import hybrid_ground, metrics, published, scoring, second_opinions, test_sets
 from halo_utils.evaluation.systems import TITLES, gate_system
 from halo_utils.evaluation.thresholds import Threshold
 from halo_utils.figures import plots
 from halo_utils.figures.style import show_figure
 from halo_utils.figures.tables import styled
-from halo_utils.models.gate import RELEASED_HIGH, Decision, decision_counts, halo_gate
+from halo_utils.models.gate import RELEASED_HIGH, Decision, GateResult, decision_counts, halo_gate
 from halo_utils.runs import artifacts, in_short, provenance, wording
 
 # %%
@@ -219,62 +219,97 @@ columns = ["metric", "difference", "ci_low", "ci_high", "resampled"]
 display(styled(gap[columns], f"{TITLES[halo_system]} minus fine-tuned ESM, {main_set}", digits=4))
 
 # %% [markdown]
+# ## On the proteins with a graph
+# The gate can act only on proteins whose contacts are known, and on all others HALO is the sequence model. So here is
+# the question on its own ground: every system again, on the test proteins with a graph alone. Thresholds come from the
+# validation proteins with a graph. Two gates are added, which ask a graph network that was trained on such proteins
+# alone, and one plain alternative, the mean of two probabilities: a second model that helps as much without a gate
+# shows that averaging helps, not structure.
+
+# %%
+stored = {n: artifacts.load_predictions(settings, n) for n in hybrid_ground.STORED if artifacts.predicted(settings, n)}
+on_graphs = hybrid_ground.ground_views(table, source)
+stored = hybrid_ground.with_mean(stored, view.locations) if on_graphs else {}
+cuts = hybrid_ground.tune_on_graphs(table, stored, source, step)
+said = {
+    name: hybrid_ground.outcomes(ground, stored, cuts, confident=confident, rule=rule)
+    for name, ground in on_graphs.items()
+}
+for name, test_view in views.items():
+    known = len(on_graphs[name].y) if name in on_graphs else f"fewer than {hybrid_ground.LEAST_PROTEINS}"
+    print(f"{name}: {known} of {len(test_view.y):,} proteins have a graph")
+if not on_graphs:
+    print("Too few test or validation proteins have a graph: nothing is measured on them.")
+
+# %%
+if on_graphs:
+    tables = [hybrid_ground.measure_all(on_graphs[name], said[name], **bootstrap) for name in on_graphs]
+    on_ground, gaps = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
+    write_csv(paths.results / "hybrid_metrics.csv", on_ground)
+    write_csv(paths.results / "hybrid_differences.csv", gaps)
+    print(scoring.macro_sentence(on_graphs.values()))
+    ground_name = next(iter(on_graphs.values())).name
+    display(styled(scoring.headline(on_ground, ground_name), f"All systems on {ground_name}"))
+    shown_gaps = gaps[(gaps["split"] == ground_name) & (gaps["metric"] == "micro_f1")].reset_index(drop=True)
+    columns = ["first", "second", "difference", "ci_low", "ci_high"]
+    display(styled(shown_gaps.replace(TITLES)[columns], f"Differences in micro F1, {ground_name}", digits=4))
+
+# %% [markdown]
+# ## Does the graph network need its contacts?
+# The network on a protein's own contacts, minus the same network on other edges or none (notebook 04). Where all four
+# differences are near zero, whatever the network knows, it does not know it from the contacts. Where only *no edges*
+# loses, passing messages helps, but any neighbours do: contacts matter if rewired and sequence neighbours lose as well.
+
+# %%
+if on_graphs:
+    controls = hybrid_ground.beside_controls(gaps)
+    write_csv(paths.results / "hybrid_controls.csv", controls)
+    shown_controls = controls[controls["split"] == ground_name].replace(TITLES).reset_index(drop=True)
+    columns = ["second", "metric", "difference", "ci_low", "ci_high"]
+    display(styled(shown_controls[columns], f"Own contacts minus those of a control, {ground_name}", digits=4))
+
+# %% [markdown]
 # ## More than a random veto?
 # A veto that knows nothing can raise precision and subset accuracy too, because many labels in the band are false. So
-# the gate stands beside vetoes that drop as many of the labels it was asked about, drawn at random.
+# the gate stands beside vetoes that drop as many of the labels it was asked about, drawn at random: on all proteins of
+# the main test set, and on those with a graph at the thresholds chosen for them.
 
 # %%
 beside_random = second_opinions.beside_random_veto(view.y, esm_prob, result, seed=settings.seed)
-write_csv(paths.results / "random_veto.csv", beside_random)
+vetoes = [beside_random.assign(split=main_set)]
+if main_set in on_graphs:
+    ground, gated = on_graphs[main_set], said[main_set][halo_system]
+    same = GateResult(gated.labels, gated.decision, gated.score)
+    beside = second_opinions.beside_random_veto(ground.y, ground.join(esm), same, seed=settings.seed)
+    vetoes.append(beside.assign(split=ground.name))
+write_csv(paths.results / "hybrid_random_veto.csv", pd.concat(vetoes, ignore_index=True))
 columns = ["metric", "esm", "halo", "random_mean", "random_low", "random_high"]
-display(styled(beside_random[columns], f"HALO beside random vetoes of equal size, {main_set}", digits=4))
-print(second_opinions.veto_sentence(beside_random))
+for found in vetoes:
+    name = found["split"].iloc[0]
+    display(styled(found[columns], f"HALO beside random vetoes of equal size, {name}", digits=4))
+    print(f"{name}: {second_opinions.veto_sentence(found)}")
 
 # %% [markdown]
 # ## Other second opinions
-# What would the same gate do with another second opinion: the composition baseline, a veto of everything, or an oracle
-# that drops exactly the false labels? Each is asked once about the labels the gate may ask about, those of proteins
-# with a structure, and once about all labels in the band. The mean of two probabilities needs no gate.
+# What would the same gate gain with another second opinion: a network without edges or with rewired ones, the
+# composition baseline, a veto of everything, a random one, or an oracle that drops exactly the false labels? All are
+# asked about the same labels. The oracle bounds what any veto can gain; `random_gain` is what a random veto as large as
+# the opinion's own gains. An opinion is worth asking where its gain lies above that. The mean needs no gate.
 
 # %%
-names = ("esm", "gat_weighted", "composition")
-stored = {name: artifacts.load_predictions(settings, name) for name in names}
-opinions = second_opinions.second_opinions(table, view, stored, confident=confident, rule=rule, step=step, **bootstrap)
-write_csv(paths.results / "second_opinions.csv", opinions)
-columns = ["asks about", "second opinion", "asked", "vetoed", *second_opinions.METRICS]
-display(styled(opinions[columns].astype({"asked": "Int64", "vetoed": "Int64"}), f"Other second opinions, {main_set}"))
-
-# %% [markdown]
-# ## Proteins with a structure only
-# The gate can act on these alone, so here is the question on its own ground.
-
-# %%
-has_structure = view.join(gat, ["has_graph"])[:, 0].astype(bool)
-with_structure = test_sets.restrict(view, has_structure, "with structure")
-print(f"{len(with_structure.y):,} of {len(view.y):,} test proteins have a structure or a contact map")
-print(scoring.macro_sentence([with_structure]))
-
-# %%
-if with_structure.y.any():
-    gated, cuts = decide(with_structure), {"gat_weighted": gat_threshold}
-    outcomes = {halo_system: (gated.labels, gated.score)}
-    for name, predictions in {"esm": esm, "gat_weighted": gat}.items():
-        prob = with_structure.join(predictions)
-        outcomes[name] = (prob >= cuts.get(name, threshold_of(rule)).on(main_set), prob)
-    order = ("esm", "gat_weighted", halo_system)
-    rows = [
-        scoring.measure(with_structure, name, *outcomes[name], cuts.get(name, threshold_of(rule)), **bootstrap)
-        for name in order
-    ]
-    on_structures = pd.concat(rows, ignore_index=True)
-    gains = scoring.compare(
-        with_structure, (halo_system, *outcomes[halo_system]), ("esm", *outcomes["esm"]), **bootstrap
-    )
-    write_csv(paths.results / "metrics_with_structure.csv", on_structures)
-    write_csv(paths.results / "differences_with_structure.csv", gains)
-    display(styled(scoring.headline(on_structures, with_structure.name), f"Systems on {with_structure.name}"))
-    shown_gains = gains[gains["metric"].isin(["micro_f1", "macro_f1"])].reset_index(drop=True)
-    display(styled(shown_gains[["metric", "first", "second", "difference", "ci_low", "ci_high"]], digits=4))
+opinions = []
+for name, ground in on_graphs.items():
+    asked = [n for n in second_opinions.OPINIONS if n in said[name]]
+    keeps, mean = {n: said[name][n].labels for n in asked}, said[name].get("esm_gat_mean")
+    numbers = {"confident": confident, "rule": rule, **bootstrap}
+    cut = said[name][halo_system].threshold.on(ground.name)
+    opinions.append(second_opinions.second_opinions(ground, ground.join(esm), cut, keeps, mean and mean[:2], **numbers))
+if opinions:
+    write_csv(paths.results / "hybrid_opinions.csv", pd.concat(opinions, ignore_index=True))
+    shown_opinions = opinions[0].query("metric == 'micro_f1'").replace({"opinion": TITLES})
+    columns = ["opinion", "asked", "vetoed", "value", "gain", "ci_low", "ci_high", "random_gain", "random_high"]
+    shown_opinions = shown_opinions[columns].reset_index(drop=True)
+    display(styled(shown_opinions, f"Micro F1 with other second opinions, {ground_name}", digits=4))
 
 # %% [markdown]
 # ## What the released code's evaluation adds
@@ -346,6 +381,7 @@ print([Decision(code).name.lower() for code in toy.decision[1]])
 
 # %% tags=["nbval-check-output"]
 t_p, t_q = esm_threshold.on(main_set), gat_threshold.on(main_set)
+has_structure = view.join(gat, ["has_graph"])[:, 0].astype(bool)
 stays = (esm_prob >= confident) | ~has_structure[:, None] | (gat_prob >= t_q)
 by_hand = (esm_prob >= t_p) & stays
 print("the equation gives the gate's labels:", rule != "paper" or bool((by_hand == result.labels).all()))

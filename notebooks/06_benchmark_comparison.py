@@ -225,7 +225,7 @@ if len(across := seeds.overall(spread, main_set)):
 
 # %%
 differences = seeds.differences_over_seeds(seeds.tables_of_runs(runs, ("differences_gat.csv", "differences_halo.csv")))
-vetoes = seeds.vetoes_over_seeds(seeds.tables_of_runs(runs, ("random_veto.csv",)))
+vetoes = seeds.vetoes_of_runs(runs, main_set)
 weights = next(r["weights"] for r in provenance.records(paths) if r["notebook"].startswith("04"))
 ledger = claims.check_claims(differences, main_set, source, vetoes=vetoes, weights=weights)
 write_csv(paths.results / "claims.csv", ledger)
@@ -240,8 +240,7 @@ display(styled(ledger[columns], f"The claims of the paper, checked on {main_set}
 # %%
 on_grounds = seeds.tables_of_runs(runs, ("hybrid_differences.csv",))
 with_graph = seeds.differences_over_seeds(on_grounds)
-of_ground = seeds.tables_of_runs(runs, ("hybrid_random_veto.csv",))
-ground_vetoes = seeds.vetoes_over_seeds(of_ground) if of_ground else None
+ground_vetoes = seeds.vetoes_of_runs(runs, ground)
 structure = claims.check_structure(with_graph, ground, ground_vetoes)
 write_csv(paths.results / "claims_structure.csv", structure)
 display(styled(structure[["claim", "metric", *columns[4:]]], f"Does structure help? {ground}"))

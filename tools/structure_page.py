@@ -38,19 +38,13 @@ class Ground(NamedTuple):
     ending: str  # of the name of the set
     metrics: tuple[str, ...]  # the first of them that a run has
     differences: tuple[str, ...]
-    vetoes: str
-    opinions: str
+    others: tuple[str, ...]  # about the gate
 
 
+VETOES, OPINIONS = "hybrid_random_veto.csv", "hybrid_opinions.csv"
 GROUNDS = (
-    Ground("", seeds.TABLES, ("differences_gat.csv", "differences_halo.csv"), "random_veto.csv", "second_opinions.csv"),
-    Ground(
-        f", {WITH_GRAPH}",
-        ("hybrid_metrics.csv",),
-        ("hybrid_differences.csv",),
-        "hybrid_random_veto.csv",
-        "hybrid_second_opinions.csv",
-    ),
+    Ground("", seeds.TABLES, ("differences_gat.csv", "differences_halo.csv"), (VETOES,)),
+    Ground(f", {WITH_GRAPH}", ("hybrid_metrics.csv",), ("hybrid_differences.csv",), (VETOES, OPINIONS)),
 )
 
 
@@ -90,42 +84,48 @@ def differences_table(ledger: pd.DataFrame) -> str:
     return markdown(["claim", "metric", "difference [95 %]", "seeds", "verdict", "why"], rows)
 
 
-def _of_opinion(own: pd.DataFrame, metric: str) -> str:
-    """Return the value of one seed with its interval, or the mean of several with their range."""
+def _gain(own: pd.DataFrame) -> str:
+    """Return the gain of one seed with its interval, or the mean of several with their range, and by chance."""
     if len(own) == 1:
-        return "{:.3f} [{:.3f}, {:.3f}]".format(*own.iloc[0][[metric, f"{metric}_low", f"{metric}_high"]])
-    return f"{own[metric].mean():.3f} ({own[metric].min():.3f} to {own[metric].max():.3f})"
+        text = _interval(own.iloc[0], "gain", "+")
+    else:
+        text = "{:+.3f} ({:+.3f} to {:+.3f})".format(*own["gain"].agg(["mean", "min", "max"]))
+    chance = own["random_gain"].mean()
+    return text if pd.isna(chance) else f"{text}; random {chance:+.3f}"
 
 
-def opinions_table(tables: Sequence[pd.DataFrame]) -> str:
-    """Return other second opinions in the same gate, the mean over seeds (range), or one seed's value [95 %]."""
-    both = pd.concat(tables, ignore_index=True).groupby(["asks about", "second opinion"], sort=False)
+def opinions_table(opinions: pd.DataFrame) -> str:
+    """Return what other second opinions in the same gate gain, the mean over seeds (range), or one seed's [95 %]."""
     rows = []
-    for (about, opinion), own in both:
+    for opinion, own in opinions.groupby("opinion", sort=False):
         counts = [
             "–"
             if own[c].isna().all()
             else " to ".join(f"{n:,.0f}" for n in dict.fromkeys((own[c].min(), own[c].max())))
             for c in ("asked", "vetoed")
         ]
-        cells = [_of_opinion(own, metric) for metric in METRICS]
-        rows.append([about, opinion, *counts, *cells])
-    return markdown(["asks about", "second opinion", "asked", "vetoed", *(METRIC_TITLES[m] for m in METRICS)], rows)
+        gains = [_gain(own[own["metric"] == metric]) for metric in METRICS]
+        rows.append([TITLES.get(opinion, opinion), *counts, *gains])
+    return markdown(["second opinion", "asked", "vetoed", *(f"gain in {METRIC_TITLES[m]}" for m in METRICS)], rows)
 
 
-def _lacking(runs: Sequence[RunPaths], ground: Ground) -> str:
+def _lacking(runs: Sequence[RunPaths], ground: Ground, split: str) -> str:
     """Return which runs lack which tables of a ground, in a sentence; empty where none does."""
     lacks = []
     for run in runs:
-        names = (ground.metrics[0], *ground.differences, ground.vetoes, ground.opinions)
-        if missing := [name for name in names if not (run.results / name).is_file()]:
+        names = (ground.metrics[0], *ground.differences, *ground.others)
+        missing = [name for name in names if not (run.results / name).is_file()]
+        if VETOES in missing and seeds.vetoes_of_runs([run], split) is not None:
+            missing.remove(VETOES)  # an older run has them in a table of another name
+        if missing:
             lacks.append(f"`{run.name}` lacks {', '.join(missing)}")
     return f"{'; '.join(lacks)}." if lacks else ""
 
 
 def ground_section(runs: Sequence[RunPaths], ground: Ground, main_set: str) -> tuple[str, str]:
     """Return the section about one ground and its conclusion, "" where no run has a table of it."""
-    split, lacking = main_set + ground.ending, _lacking(runs, ground)
+    split = main_set + ground.ending
+    lacking = _lacking(runs, ground, split)
     parts = [f"### {'All proteins' if not ground.ending else 'Proteins with a graph'} ({split})", lacking]
     # A run of which only notebook 02 has been run has the sequence models, and not yet the table of all systems.
     paths = [[path for name in ground.metrics if (path := run.results / name).is_file()] for run in runs]
@@ -133,12 +133,12 @@ def ground_section(runs: Sequence[RunPaths], ground: Ground, main_set: str) -> t
     if not sum(map(len, metrics)):
         return "\n\n".join([*filter(None, parts), "No run has metrics on this ground."]), ""
     differences = seeds.differences_over_seeds(seeds.tables_of_runs(runs, ground.differences))
-    vetoes = seeds.tables_of_runs(runs, (ground.vetoes,))
-    ledger = check_structure(differences, split, seeds.vetoes_over_seeds(vetoes) if vetoes else None)
+    ledger = check_structure(differences, split, seeds.vetoes_of_runs(runs, split))
     found = reading.conclusion(ledger)
     parts += [found, systems_table(metrics, split), differences_table(ledger)]
-    if opinions := seeds.tables_of_runs(runs, (ground.opinions,)):
-        parts += ["Other second opinions in the same gate:", opinions_table(opinions)]
+    opinions = [t[t["ground"] == split] for t in seeds.tables_of_runs(runs, (OPINIONS,))]
+    if sum(map(len, opinions)):
+        parts += ["Other second opinions in the same gate:", opinions_table(pd.concat(opinions, ignore_index=True))]
     sentences = [
         reading.locations_sentence(
             reading.locations_that_change(differences, split, first, second),

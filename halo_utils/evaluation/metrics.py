@@ -1,7 +1,7 @@
 """Multi-label metrics with the formulas of scikit-learn, of many resamples at once, and their bootstrap intervals."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,13 @@ from scipy import sparse
 CHUNK = 128  # resamples worked on at once; bounds memory for large test sets
 Decided = tuple[np.ndarray, np.ndarray]  # what a system says: predicted labels and scores, [B, K] each
 Samples = dict[str, dict[tuple[str, str], np.ndarray]]  # unit that is resampled -> metric -> [R]
+
+
+class Resampled(NamedTuple):
+    """Every metric of one system on one set, and its values in the resamples, to be compared with other systems."""
+
+    values: dict[tuple[str, str], float]  # (metric, location) -> value
+    samples: Samples
 
 
 def ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
@@ -126,11 +133,23 @@ def resample_weights(n: int, resamples: int = 1000, seed: int = 7, families: np.
     return rng.multinomial(units, np.full(units, 1.0 / units), size=resamples).astype(np.float32)[:, members]
 
 
-def _samples(y: np.ndarray, system: Decided, locations: Sequence[str], families: Any = None, **draws: int) -> Samples:
-    drawn = {"proteins": resample_weights(len(y), **draws)}
-    if families is not None and len(np.unique(families)) < len(y):
-        drawn["families"] = resample_weights(len(y), families=families, **draws)
-    return {unit: resampled_scores(y, *system, locations, weights) for unit, weights in drawn.items()}
+def draw(n: int, resamples: int = 1000, seed: int = 7, families: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """Return the weights of ``resample_weights``, [R, B], of proteins, and of families where some are relatives."""
+    drawn = {"proteins": resample_weights(n, resamples, seed)}
+    if families is not None and len(np.unique(families)) < n:
+        drawn["families"] = resample_weights(n, resamples, seed, families)
+    return drawn
+
+
+def resample(y: np.ndarray, system: Decided, locations: Sequence[str], drawn: dict[str, np.ndarray]) -> Resampled:
+    """Return every metric of a system, once and under every weight of ``draw``; systems share the resamples drawn.
+
+    ValueError unless labels, predicted labels and scores, [B, K] each, are of the same proteins.
+    """
+    if shapes := {np.shape(part) for part in system} - {np.shape(y)}:
+        raise ValueError(f"predictions {shapes} of other proteins or locations than the labels, {np.shape(y)}")
+    samples = {unit: resampled_scores(y, *system, locations, weights) for unit, weights in drawn.items()}
+    return Resampled(scores(y, *system, locations), samples)
 
 
 def _row(key: tuple[str, str], samples: Samples, **value: float) -> dict[str, Any]:
@@ -159,10 +178,13 @@ def evaluate(
     is its own); equal seeds pair the resamples of systems. Columns are metric, label, value, ci_low, ci_high (the wider
     of the two intervals), resampled (whose it is), the constant ``columns``, n, macro_over (labels averaged), seed.
     """
-    samples = _samples(y, (pred, prob), locations, families, resamples=resamples, seed=seed)
-    rows = [_row(key, samples, value=value) for key, value in scores(y, pred, prob, locations).items()]
-    counts = {"n": len(y), "macro_over": int(np.any(y, axis=0).sum())}
-    return pd.DataFrame(rows).assign(**columns, **counts, seed=seed)
+    found = resample(y, (pred, prob), locations, draw(len(y), resamples, seed, families))
+    return values(found).assign(**columns, n=len(y), macro_over=int(np.any(y, axis=0).sum()), seed=seed)
+
+
+def values(found: Resampled) -> pd.DataFrame:
+    """Return the first columns of ``evaluate``: metric, label, value, ci_low, ci_high, resampled."""
+    return pd.DataFrame([_row(key, found.samples, value=value) for key, value in found.values.items()])
 
 
 def paired_difference(
@@ -173,11 +195,19 @@ def paired_difference(
     ``resampling`` and the columns are as in ``evaluate``, with ``difference`` for value; ``p_not_greater`` is the share
     of those resamples in which the first system is not better.
     """
-    one, other = (_samples(y, system, locations, **resampling) for system in (first, second))
-    gaps = {unit: {key: drawn - other[unit][key] for key, drawn in one[unit].items()} for unit in one}
-    others, rows = scores(y, *second, locations), []
-    for key, value in scores(y, *first, locations).items():
-        row = _row(key, gaps, difference=value - others[key])
+    drawn = draw(len(y), **resampling)
+    return difference(*(resample(y, system, locations, drawn) for system in (first, second)))
+
+
+def difference(first: Resampled, second: Resampled) -> pd.DataFrame:
+    """Return ``paired_difference`` of systems whose resamples are the same ones."""
+    gaps: Samples = {
+        unit: {key: drawn - second.samples[unit][key] for key, drawn in own.items()}
+        for unit, own in first.samples.items()
+    }
+    rows = []
+    for key, value in first.values.items():
+        row = _row(key, gaps, difference=value - second.values[key])
         gap = gaps[row["resampled"]][key]
         gap = gap[np.isfinite(gap)]
         rows.append(row | {"p_not_greater": float(np.mean(gap <= 0)) if len(gap) else np.nan})

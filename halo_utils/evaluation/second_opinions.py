@@ -5,14 +5,15 @@ import pandas as pd
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
-from halo_utils.evaluation.metrics import f1_score, ratio
+from halo_utils.evaluation.metrics import Decided, difference, draw, f1_score, ratio, resample
 from halo_utils.evaluation.published import METRIC_TITLES
-from halo_utils.evaluation.scoring import measure, tune
 from halo_utils.evaluation.test_sets import EvaluationSet
 from halo_utils.models.gate import Decision, GateResult, Rule, asked_labels, halo_gate, random_veto
 
 VETO_METRICS = ("micro_f1", "macro_f1", "accuracy", "jaccard", "macro_precision", "macro_recall")
-METRICS = VETO_METRICS[:3]
+METRICS, GAIN = VETO_METRICS[:3], ["difference", "ci_low", "ci_high"]
+# Systems that the gate asks in turn, on proteins with a graph.
+OPINIONS = ("gat_weighted", "gat_weighted_graphs", "gat_no_edges", "gat_rewired", "composition")
 
 
 def veto_scores(y: np.ndarray, decision: np.ndarray, dropped: np.ndarray) -> dict[str, np.ndarray]:
@@ -75,52 +76,57 @@ def veto_sentence(table: pd.DataFrame) -> str:
     return f"{start}; HALO is above 97.5 % of the random vetoes in {', '.join(better) or 'no metric'}."
 
 
+def _random_gains(y: np.ndarray, decision: np.ndarray, draws: int, seed: int) -> dict[str, tuple[float, ...]]:
+    """Return mean, 2.5 % and 97.5 % of what random vetoes of the gate's size gain, by metric; nan without a veto."""
+    if not (decision == Decision.VETOED).any():
+        return dict.fromkeys(METRICS, (np.nan,) * 3)
+    dropped = random_veto(decision, draws, seed)
+    values = veto_scores(y, decision, np.concatenate([np.zeros_like(dropped[:1]), dropped]))
+    gains = {metric: values[metric][1:] - values[metric][0] for metric in METRICS}
+    return {metric: (gain.mean(), *np.quantile(gain, [0.025, 0.975])) for metric, gain in gains.items()}
+
+
 def second_opinions(
-    table: pd.DataFrame,
     view: EvaluationSet,
-    predictions: dict[str, pd.DataFrame],
+    esm_prob: np.ndarray,
+    threshold: float,
+    keeps: dict[str, np.ndarray],
+    mean: Decided | None = None,
     *,
     confident: float = 0.55,
     rule: Rule = "paper",
-    step: float = 0.05,
-    **bootstrap: int,
+    resamples: int = 1000,
+    seed: int = 7,
 ) -> pd.DataFrame:
-    """Return the metrics of the gate with other second opinions, and of the mean of the two models' probabilities.
+    """Return what the gate gains over the sequence model, [B, K], with other second opinions, all asked alike.
 
-    ``predictions`` are of ``esm``, ``gat_weighted`` (with ``has_graph``) and ``composition``; thresholds come from
-    validation. Columns asks about (labels of proteins with a structure, or all in the band), second opinion, asked,
-    vetoed, n, and of every metric of ``METRICS`` its value, ``<metric>_low`` and ``<metric>_high``. The mean is no
-    veto: it decides every label of the proteins it may be asked about, at a threshold of its own.
+    ``keeps`` says of each opinion whether it would keep a label, [B, K] bool. Added are ``all`` (vetoes every label it
+    is asked about), ``random`` (as many as the first of ``keeps``) and ``oracle`` (those that are false). ``mean`` are
+    labels and scores of the mean of two models, which is no veto and decides every label at its own threshold. Columns
+    ground, opinion, asked, vetoed, metric (``METRICS``), value, gain, ci_low and ci_high (of the gain, paired
+    resamples), random_gain, random_low, random_high (of random vetoes of equal size, empty where there is no veto).
     """
-    esm, gat = predictions["esm"], predictions["gat_weighted"]
-    mean, columns = esm.copy(), list(esm.columns.drop(["accession", "split"]))
-    mean[columns] = (esm[columns] + gat.set_index("accession").loc[esm["accession"], columns].to_numpy()) / 2
-    predictions = {name: predictions[name] for name in ("esm", "gat_weighted", "composition")} | {"mean": mean}
-    thresholds = {name: tune(table, stored, view.dataset, step) for name, stored in predictions.items()}
-    prob = {name: view.join(stored) for name, stored in predictions.items()}
-    pred = {name: prob[name] >= thresholds[name].on(view.name) for name in prob}
-    opinions = {  # whether each would keep a label, [B, K] bool
-        "none (fine-tuned ESM)": np.ones_like(pred["esm"]),
-        "GAT": pred["gat_weighted"],
-        "composition baseline": pred["composition"],
-        "veto all": np.zeros_like(pred["esm"]),
-        "oracle (vetoes what is false)": view.y > 0,
-    }
-    numbers = {"esm_threshold": thresholds["esm"].on(view.name), "gat_threshold": 0.5, "confident": confident}
-    structure, rows = view.join(gat, ["has_graph"])[:, 0].astype(bool), []
-    asked_about = {"labels with a structure": structure, "all labels in the band": np.ones_like(structure)}
-    for asks_about, may_ask in asked_about.items():
-        outcomes = {}
-        for name, keeps in opinions.items():
-            result = halo_gate(prob["esm"], keeps.astype(float), may_ask, **numbers, rule=rule)
-            counts = len(asked_labels(result.decision)), int((result.decision == Decision.VETOED).sum())
-            outcomes[name] = (result.labels, result.score, *counts)
-        joined = np.where(may_ask[:, None], pred["mean"], outcomes["none (fine-tuned ESM)"][0])
-        outcomes["mean of ESM and GAT"] = (joined, prob["mean"], np.nan, np.nan)
-        for name, (labels, score, asked, vetoed) in outcomes.items():
-            found = measure(view, name, labels, score, thresholds["esm"], **bootstrap).set_index("metric")
-            row = {"asks about": asks_about, "second opinion": name, "asked": asked, "vetoed": vetoed, "n": len(view.y)}
-            for metric, ends in found.loc[list(METRICS), ["value", "ci_low", "ci_high"]].iterrows():
-                row |= dict(zip((metric, f"{metric}_low", f"{metric}_high"), ends, strict=True))
-            rows.append(row)
-    return pd.DataFrame(rows)
+    numbers = {"esm_threshold": threshold, "gat_threshold": 0.5, "confident": confident}
+    drawn, structure = draw(len(view.y), resamples, seed, view.families), np.ones(len(view.y), dtype=bool)
+
+    def gate(keep: np.ndarray) -> GateResult:
+        return halo_gate(esm_prob, keep.astype(float), structure, **numbers, rule=rule)
+
+    first, random = gate(next(iter(keeps.values()))), np.ones(esm_prob.shape, dtype=bool)
+    random[tuple(asked_labels(first.decision)[random_veto(first.decision, 1, seed + 1)[0]].T)] = False
+    keeps = keeps | {"all": np.zeros_like(random), "random": random, "oracle": view.y > 0}
+    results = {name: gate(keep) for name, keep in keeps.items()}
+    said = {name: (result.labels, result.score) for name, result in results.items()} | ({"mean": mean} if mean else {})
+    alone, rows = resample(view.y, (esm_prob >= threshold, esm_prob), view.locations, drawn), []
+    for name, system in said.items():
+        own = resample(view.y, system, view.locations, drawn)
+        gaps = difference(own, alone).query("label == ''").set_index("metric")
+        decision = results[name].decision if name in results else np.full(esm_prob.shape, Decision.NEGATIVE)
+        by_chance, row = _random_gains(view.y, decision, resamples, seed), {"ground": view.name, "opinion": name}
+        vetoed = int((decision == Decision.VETOED).sum())
+        row |= {"asked": len(asked_labels(decision)), "vetoed": vetoed} if name in results else {}
+        for metric in METRICS:
+            ends = dict(zip(("gain", "ci_low", "ci_high"), gaps.loc[metric, GAIN], strict=True))
+            chance = dict(zip(("random_gain", "random_low", "random_high"), by_chance[metric], strict=True))
+            rows.append(row | {"metric": metric, "value": own.values[metric, ""]} | ends | chance)
+    return pd.DataFrame(rows).astype({"asked": "Int64", "vetoed": "Int64"})

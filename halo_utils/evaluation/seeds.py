@@ -12,6 +12,7 @@ from halo_utils.core.paths import RunPaths
 from halo_utils.evaluation.published import METRIC_TITLES
 from halo_utils.evaluation.scoring import read_metrics
 from halo_utils.evaluation.systems import TITLES, in_order
+from halo_utils.evaluation.test_sets import WITH_GRAPH
 
 SPREAD = ["mean", "sd", "lowest", "highest"]
 MINIMUM = 3  # seeds; the spread of fewer says nothing
@@ -70,6 +71,20 @@ def differences_over_seeds(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     found["ci_low"] = found["difference"] - np.hypot(below, of_seeds)
     found["ci_high"] = found["difference"] + np.hypot(above, of_seeds)
     return found.join(drawn).reset_index()
+
+
+def vetoes_of_runs(runs: Sequence[RunPaths], split: str) -> pd.DataFrame | None:
+    """Return ``vetoes_over_seeds`` on one set or ground; None where no run has it.
+
+    Runs made before there were grounds have a table of their main test set alone, without a column split.
+    """
+    tables = []
+    for run in runs:
+        if new := tables_of_runs([run], ("hybrid_random_veto.csv",)):
+            tables += [table for table in new if (table["split"] == split).any()]
+        elif not split.endswith(WITH_GRAPH):
+            tables += [table.assign(split=split) for table in tables_of_runs([run], ("random_veto.csv",))]
+    return vetoes_over_seeds([table[table["split"] == split] for table in tables]) if tables else None
 
 
 def vetoes_over_seeds(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

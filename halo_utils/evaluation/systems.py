@@ -40,6 +40,9 @@ SYSTEMS = [
     System("halo_released_code", "HALO (released code)", "joined", "05_halo_ensemble"),
     System("halo_gat_for_all", "HALO, GAT also without structure", "joined", "05_halo_ensemble"),
     System("halo_sequence_only", "HALO (sequence-only)", "joined", "05_halo_ensemble"),
+    System("halo_graphs", "HALO, GAT on graphs", "joined", "05_halo_ensemble"),
+    System("halo_paper_head", "HALO, the paper's head, GAT on graphs", "joined", "05_halo_ensemble"),
+    System("esm_gat_mean", "mean of fine-tuned ESM and GAT on graphs", "joined", "05_halo_ensemble"),
 ]
 # Families of the graph networks above: trained on every protein, on proteins with a graph, and the controls of the
 # latter, which have other edges or none (their reference is ``gat_finetuned_graphs``).

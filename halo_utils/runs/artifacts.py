@@ -81,5 +81,10 @@ def load_predictions(settings: Settings, system: str) -> pd.DataFrame:
     return read_parquet(settings.source.predictions(system), _first(BY_NAME[system].made_by, settings))
 
 
+def predicted(settings: Settings, system: str) -> bool:
+    """Return whether the run has predictions of a system; not every run trains every one."""
+    return settings.source.predictions(system).is_file()
+
+
 def _first(notebook: str, settings: Settings) -> str:
     return f"run notebook {notebook} with profile {settings.profile} first"

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halo_utils.data.locations import DEEPLOC
 from halo_utils.evaluation.claims import CLAIMS, HALO_ESM, LEAST_ASKED, check_claims
 from halo_utils.evaluation.metrics import paired_difference, scores
 from halo_utils.evaluation.second_opinions import (
@@ -14,7 +13,7 @@ from halo_utils.evaluation.second_opinions import (
     veto_scores,
     veto_sentence,
 )
-from halo_utils.evaluation.test_sets import evaluation_set
+from halo_utils.evaluation.test_sets import EvaluationSet
 from halo_utils.models.gate import Decision, GateResult, asked_labels, halo_gate, random_veto
 
 PLACES = list("abcdefghij")
@@ -138,26 +137,34 @@ def test_random_vetoes_have_the_size_of_the_gates_and_touch_asked_labels_only() 
     assert own["halo"].to_dict() == pytest.approx({m: expected[m, ""] for m in own.index})
 
 
-def test_other_second_opinions_stand_between_none_and_the_oracle() -> None:
-    rng = np.random.default_rng(0)
-    names = [f"P{i:04}" for i in range(600)]
-    table = pd.DataFrame({"accession": names, "split": ["val", "test"] * 300, "subset": "", "family": range(600)})
-    y, prob = proteins(600, 5)
-    table = table.join(pd.DataFrame(y, columns=list(DEEPLOC)))
-    frames = {
-        name: pd.DataFrame(p, columns=list(DEEPLOC)).assign(accession=names, split=table["split"])
-        for name, p in {"esm": prob, "gat_weighted": rng.random(y.shape), "composition": rng.random(y.shape)}.items()
-    }
-    frames["gat_weighted"]["has_graph"] = np.arange(600) % 3 == 0
-    view = evaluation_set(table, "test", "synthetic")
-    found = second_opinions(table, view, frames, resamples=20)
-    for _, part in found.groupby("asks about"):
-        own = part.set_index("second opinion")
-        none, oracle, everything = (
-            own.loc[n] for n in ("none (fine-tuned ESM)", "oracle (vetoes what is false)", "veto all")
-        )
-        assert none["vetoed"] == 0 and everything["vetoed"] == everything["asked"] == none["asked"] > 0
-        assert oracle["micro_f1"] == own["micro_f1"].drop("mean of ESM and GAT").max() > none["micro_f1"]
-        assert (own["micro_f1_low"] <= own["micro_f1_high"]).all()
-    asked = found.groupby("asks about", sort=False)["asked"].first()
-    assert asked["labels with a structure"] < asked["all labels in the band"]
+def evaluation(y: np.ndarray) -> EvaluationSet:
+    names = np.array([f"P{i:04}" for i in range(len(y))])
+    return EvaluationSet("test, with a graph", "synthetic", names, y, PLACES[: y.shape[1]], np.arange(len(y)))
+
+
+def test_gains_of_second_opinions_by_hand() -> None:
+    """Four labels in the band, two of them false; one more is confident and true."""
+    y, prob = np.array([[1, 0], [1, 0], [1, 0]]), np.array([[0.5, 0.5], [0.5, 0.5], [0.9, 0.1]])
+    good, bad = np.array([[1, 0], [1, 1], [1, 1]], bool), np.array([[0, 1], [1, 1], [0, 0]], bool)
+    keeps, numbers = {"good": good, "bad": bad}, {"resamples": 200, "seed": 1}
+    found = second_opinions(evaluation(y), prob, 0.45, keeps, (y > 0, prob), **numbers)
+    micro = found[found["metric"] == "micro_f1"].set_index("opinion")
+    assert (micro["asked"].drop("mean") == 4).all() and micro["asked"].isna().loc["mean"]
+    assert micro["vetoed"].drop("mean").to_dict() == {"good": 1, "bad": 1, "all": 4, "random": 1, "oracle": 2}
+    # TP 3, FP 2, FN 0 without a veto: F1 6/8; one false label less 6/7; one true one less 4/7; none of the four 2/4
+    values = micro["value"].drop("random").to_dict()
+    expected = {"good": 6 / 7, "bad": 4 / 7, "all": 2 / 4, "oracle": 1.0, "mean": 1.0}
+    assert values == pytest.approx(expected) and micro["value"]["random"] in (6 / 7, 4 / 7)
+    assert micro["gain"].to_numpy() == pytest.approx(micro["value"].to_numpy() - 6 / 8)
+    assert micro.loc["all", ["random_gain", "random_low", "random_high"]].tolist() == pytest.approx([-1 / 4] * 3)
+    assert micro.loc["good", "random_gain"] == pytest.approx((6 / 7 + 4 / 7) / 2 - 6 / 8, abs=0.03)
+    assert (micro["ci_low"] <= micro["gain"]).all() and (micro["gain"] <= micro["ci_high"]).all()
+    assert micro.loc["mean", ["random_gain", "random_low", "random_high"]].isna().all()
+
+
+def test_an_opinion_that_vetoes_nothing_gains_nothing_and_has_no_random_veto() -> None:
+    y, prob = proteins(60, 5)
+    found = second_opinions(evaluation(y), prob, 0.45, {"yes": np.ones(y.shape, bool)}, resamples=20)
+    own = found[found["opinion"].isin(["yes", "random"])]
+    assert (own["vetoed"] == 0).all() and (own[["gain", "ci_low", "ci_high"]] == 0).all(axis=None)
+    assert own["random_gain"].isna().all() and "mean" not in set(found["opinion"])

@@ -12,7 +12,7 @@ from halo_utils.evaluation import seeds
 from halo_utils.evaluation.claims import HALO_ESM, LEAST_ASKED, OWN_EDGES, check_structure
 from halo_utils.evaluation.systems import CONTROLS
 from tools import structure_reading
-from tools.structure_page import GROUNDS, page
+from tools.structure_page import GROUNDS, OPINIONS, VETOES, _lacking, page
 
 HYBRID, PLACES = GROUNDS[1], ("Nucleus", "Cytoplasm", "Golgi apparatus")
 SPLIT = "test, with a graph"
@@ -49,7 +49,7 @@ def write_run(name: str, seed: int, gate: float, contacts: float, **veto: float)
     write_csv(results / "metrics.csv", metrics[metrics["split"] == "test"])
     write_csv(results / HYBRID.metrics[0], metrics[metrics["split"] == SPLIT])
     write_csv(results / HYBRID.differences[0], differences(gains, (seed - 2) / 1000))
-    write_csv(results / HYBRID.vetoes, vetoes(gate, **veto))
+    write_csv(results / VETOES, vetoes(gate, **veto).assign(split=SPLIT))
 
 
 def conclusion(root: Path, gate: float, contacts: float, n: int = 3, **veto: float) -> str:
@@ -103,13 +103,13 @@ def test_one_control_that_is_as_good_refutes_the_contacts() -> None:
 
 def test_runs_that_lack_tables_are_named(root: Path) -> None:
     write_run("a-mini", 1, 0.05, 0.05)
-    (RunPaths("a-mini").results / HYBRID.vetoes).unlink()
+    (RunPaths("a-mini").results / VETOES).unlink()
     other = RunPaths("a-mini-seed2").make()
     write_csv(
         other.results / "metrics_sequence.csv", pd.read_csv(RunPaths("a-mini").results / "metrics.csv").assign(seed=2)
     )
     text = page(("a-mini",))
-    assert f"`a-mini` lacks {HYBRID.vetoes}, {HYBRID.opinions}; `a-mini-seed2` lacks {HYBRID.metrics[0]}" in text
+    assert f"`a-mini` lacks {VETOES}, {OPINIONS}; `a-mini-seed2` lacks {HYBRID.metrics[0]}" in text
     assert "| fine-tuned ESM | 1, 2 |" in text  # notebook 02 of another seed counts for the sequence models
     for name in (HYBRID.metrics[0], *HYBRID.differences):
         (RunPaths("a-mini").results / name).unlink()
@@ -148,3 +148,30 @@ def test_vetoes_over_seeds_count_the_seed_that_asked_least() -> None:
     found = seeds.vetoes_over_seeds([vetoes(0.02), vetoes(0.04, asked=7)]).set_index("metric")
     assert found.loc["micro_f1", "halo"] == pytest.approx(0.63) and found["asked"].tolist() == [7, 7]
     assert found["vetoed"].tolist() == [50, 50]
+
+
+def test_vetoes_are_read_ground_by_ground_and_older_runs_have_those_of_the_whole_set(root: Path) -> None:
+    new, old = RunPaths("a-mini").make(), RunPaths("a-mini-seed2").make()
+    both = [vetoes(0.02).assign(split="test"), vetoes(0.3, asked=7).assign(split=SPLIT)]
+    write_csv(new.results / VETOES, pd.concat(both))
+    write_csv(new.results / "random_veto.csv", vetoes(0.9))  # left by an earlier notebook 05, and not read
+    write_csv(old.results / "random_veto.csv", vetoes(0.04))
+    whole = seeds.vetoes_of_runs([new, old], "test").set_index("metric")
+    assert whole.loc["micro_f1", "halo"] == pytest.approx(0.63) and whole["asked"].tolist() == [LEAST_ASKED] * 2
+    ground = seeds.vetoes_of_runs([new, old], SPLIT).set_index("metric")
+    assert ground.loc["micro_f1", "halo"] == pytest.approx(0.9) and ground["asked"].tolist() == [7, 7]
+    assert seeds.vetoes_of_runs([old], SPLIT) is None
+    assert VETOES not in _lacking([old], GROUNDS[0], "test") and VETOES in _lacking([old], HYBRID, SPLIT)
+
+
+def test_page_shows_what_other_opinions_gain_on_its_ground_only(root: Path) -> None:
+    for seed, gain in ((1, 0.01), (2, 0.03)):
+        name = "a-mini" if seed == 1 else "a-mini-seed2"
+        write_run(name, seed, 0.05, 0.05)
+        row = {"opinion": "composition", "asked": 90, "vetoed": 40 + seed, "gain": gain, "ci_low": 0, "ci_high": 0.1}
+        rows = [
+            row | {"metric": m, "ground": g} for m in ("micro_f1", "macro_f1") for g in (SPLIT, "hpa, with a graph")
+        ]
+        write_csv(RunPaths(name).results / OPINIONS, pd.DataFrame(rows).assign(random_gain=0.002))
+    cell = "+0.020 (+0.010 to +0.030); random +0.002"
+    assert page(("a-mini",)).count(f"| composition baseline | 90 | 41 to 42 | {cell} | {cell} |") == 1
