@@ -22,7 +22,8 @@
 #
 # **Needs** notebooks 01, 02 and 04 of the same profile.
 #
-# **Makes** `table2.csv` (not for luo2024), `metrics.csv`, `gate_changes.csv`, `differences_halo.csv`, `hybrid_random_veto.csv`, and on the proteins with a graph, where there are enough, `hybrid_metrics.csv`, `hybrid_differences.csv`, `hybrid_controls.csv` and `hybrid_opinions.csv`, `evaluation_conventions.csv`, the figures `gate_changes`, `systems`, `mcc_per_label`.
+# **Makes** `table2.csv` (not for luo2024), `metrics.csv`, `gate_changes.csv`, `differences_halo.csv`, `hybrid_random_veto.csv`, `evaluation_conventions.csv`, the figures `gate_changes`, `systems`, `mcc_per_label`.
+# Where enough proteins have a graph, on these alone: `hybrid_metrics.csv`, `hybrid_differences.csv`, `hybrid_controls.csv`, `hybrid_opinions.csv`.
 #
 # **Takes** seconds.
 

@@ -22,7 +22,8 @@
 #
 # **Needs** notebooks 01 to 05 of the same profile.
 #
-# **Makes** `table3.csv` (not for luo2024), `table4.csv`, `table4_precision_bounds.csv`, `leaks.csv`, `containment_curve.csv`, `corpus_leak.csv`, `seeds.csv`, `claims.csv`, `claims_structure.csv`, on the proteins that have a graph Tables 1 to 4 again and `claims_with_graph.csv`, the figure `containment_curve`.
+# **Makes** `table3.csv` (not for luo2024), `table4.csv`, `table4_precision_bounds.csv`, `leaks.csv`, `containment_curve.csv`, `corpus_leak.csv`, `seeds.csv`, `claims.csv`, `claims_structure.csv`, the figure `containment_curve`.
+# Where notebook 05 measured the proteins with a graph: their claims, `claims_with_graph.csv`, and Tables 1 to 4 again.
 #
 # **Takes** seconds for `demo`, two minutes for all of DeepLoc 2.0.
 

@@ -22,7 +22,8 @@
 #
 # **Needs** notebooks 01, 02 and 04 of the same profile.
 #
-# **Makes** `importance_by_part.csv`, `signal_rules.csv`, `modality_importance.csv` where a validation protein has a graph, `strata.csv`, `planted_shares.csv` for synthetic proteins, `textbook_signals.csv` where DeepLoc 2.0 is at hand, the figures `residue_importance`, `planted_shares`, `importance_by_part`, `embedding_map`, `strata`.
+# **Makes** `importance_by_part.csv`, `signal_rules.csv`, `strata.csv`, the figures `residue_importance`, `importance_by_part`, `embedding_map`, `strata`.
+# For synthetic proteins: `planted_shares.csv` and a figure of it; where a validation protein has a graph, `modality_importance.csv`; with DeepLoc 2.0, `textbook_signals.csv`.
 #
 # **Takes** under a minute for `demo`; minutes for `mini` on two CPU cores.
 

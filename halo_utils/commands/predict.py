@@ -101,7 +101,7 @@ class Job:
         wanted = [p for p in proteins if is_uniprot(p.name) and p.name not in self.question.files]
         if wanted:
             table = pd.DataFrame({"accession": [p.name for p in wanted], "sequence": [p.sequence for p in wanted]})
-            target, api = self.out / FETCHED, registry().structures["alphafold"].address or ""
+            target, api = self.out / FETCHED, registry().structures["alphafold"].addresses[0]
             print(alphafold.summarise(alphafold.fetch_structures(table, self.question.folders, target, api), target))
             self.question.index()
 
