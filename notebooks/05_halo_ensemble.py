@@ -404,7 +404,7 @@ print("true labels accounted for:", int(main_changes["true"].sum()) == int(view.
 # %% tags=["nbval-check-output"]
 asked = np.isin(result.decision, [Decision.AGREED, Decision.VETOED])
 if settings.is_synthetic:
-    print("labels in the band at least 20:", int(asked.sum()) >= 20)
+    print("the graph network is asked:", bool(asked.any()))
     print("HALO differs from the fine-tuned ESM:", bool((result.labels != esm_labels).any()))
 
 # %% tags=["nbval-check-output"]

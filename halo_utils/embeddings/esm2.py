@@ -61,11 +61,6 @@ def load_esm2(
             " Hugging Face hub that is reachable or cached, or a local directory with config.json and"
             " model.safetensors"
         ) from error
-    if missing := sorted(info["missing_keys"]):  # transformers would fill them with random numbers
-        raise SettingsError(
-            f"backbone {source!r} has no weights for {missing[0]} (and {len(missing) - 1} more): expected all of an"
-            " ESM-2's; fetch it again, or save the whole model with save_pretrained"
-        )
     config = model.config  # the packed encoder computes no other alphabet, positions or embeddings
     if config.vocab_size != VOCABULARY_SIZE or config.position_embedding_type != "rotary":
         raise SettingsError(
@@ -78,6 +73,11 @@ def load_esm2(
                 f"backbone {source!r} has {name}={getattr(config, name)} in its config.json; expected {expected}, as in"
                 " every published ESM-2: use one of those, or correct config.json if it is one"
             )
+    if missing := sorted(info["missing_keys"]):  # transformers would fill them with random numbers
+        raise SettingsError(
+            f"backbone {source!r} has no weights for {missing[0]} (and {len(missing) - 1} more): expected all of an"
+            " ESM-2's; fetch it again, or save the whole model with save_pretrained"
+        )
     return model.float().eval()
 
 
