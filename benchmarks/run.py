@@ -20,6 +20,7 @@ import torch
 from matplotlib.figure import Figure
 
 from benchmarks import cases
+from benchmarks.attention import gat_epoch, gat_layer
 from benchmarks.cases import Row
 from benchmarks.embedding import arithmetics, embedding, esm_cpp
 from benchmarks.graphs import graph_building
@@ -71,6 +72,8 @@ def measurements(device: torch.device, folder: Path, esm_cpp_python: str) -> dic
     found: dict[str, Callable[[], list[Row]]] = {
         "fine-tuning": lambda: cases.finetuning(device),
         "graphs": lambda: graph_building(folder),
+        "gat-layer": gat_layer,
+        "gat-epoch": lambda: gat_epoch(folder),
         "embedding": lambda: embedding(device),
         "start-up": start_up,
         "growth": measure_growth,

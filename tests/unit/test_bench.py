@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import EsmForMaskedLM
 
-from benchmarks import cases, run
+from benchmarks import attention, cases, run
 from benchmarks import embedding as bench_embedding
 from benchmarks import run as bench
 from benchmarks.cases import Row
@@ -22,8 +22,12 @@ from benchmarks.prediction import draw_sequences, prediction_memory, prediction_
 from benchmarks.released import ReleasedClassifier, loop_edges, padded_batches
 from halo_utils.core.errors import HaloError, SettingsError
 from halo_utils.core.files import write_csv, write_json
+from halo_utils.core.residue_store import write_store
+from halo_utils.data.locations import DEEPLOC
 from halo_utils.embeddings.esm2 import esm2_config
+from halo_utils.structures.contact_maps import write_contact_maps
 from halo_utils.structures.edges import radius_edges
+from halo_utils.structures.reader import WIDTH
 from tools.readme import BENCH_LINES, bench_table
 
 CPU = torch.device("cpu")
@@ -210,3 +214,35 @@ def test_prediction_is_measured_beside_hugging_face(tmp_path: Path) -> None:
 def test_memory_of_prediction_is_that_of_a_process(tmp_path: Path) -> None:
     (row,) = prediction_memory(tmp_path, sizes=(20,))
     assert row.quantity == "20 proteins" and 100 < row.value < 5000
+@pytest.mark.parametrize("real", [False, True])
+def test_layers_are_compared_on_the_same_graphs(real: bool, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal outputs and gradients, on the contact maps at hand, else on synthetic graphs of their density."""
+    monkeypatch.delenv("HALO_DATA_DIR", raising=False)
+    if real:
+        graphs = [attention.synthetic_graph(50 + i, i) for i in range(8)]
+        pairs = [g.edge_index[:, g.edge_index[0] < g.edge_index[1]].T.numpy() for g in graphs]
+        path = root / "data" / "raw" / "structures" / "contacts" / "a.npz"
+        write_contact_maps(path, [f"P{i}" for i in range(8)], [50 + i for i in range(8)], pairs)
+    rows = {r.quantity: r for r in attention.gat_layer(shapes=((2, 3),), nodes=300, repeats=1)}
+    assert rows["2 x 3, largest difference"].value < 1e-5
+    assert rows["2 x 3, ratio"].value == rows["2 x 3, PyG"].value / rows["2 x 3, ours"].value
+    assert rows["2 x 3, ours"].note.startswith("real contact maps" if real else "synthetic graphs of the density")
+    graphs, _ = attention.contact_graphs(3000)
+    edges, residues = sum(g.edge_index.shape[1] for g in graphs), sum(g.num_nodes for g in graphs)
+    assert edges / residues == pytest.approx(attention.DENSITY, rel=0.02)
+    assert attention.gat_epoch(root) == []  # no DeepLoc 2.0 here
+
+
+def test_epoch_of_the_gat_reads_every_protein_with_edges(root: Path) -> None:
+    rng = np.random.default_rng(0)
+    sequences = ["".join(rng.choice(list("ACDEFGHIKL"), n)) for n in (40, 60, 80)]
+    table = pd.DataFrame({"accession": ["P1", "P2", "P3"], "sequence": sequences, "split": "train"})
+    table = table.join(pd.DataFrame(np.eye(10, dtype=np.int8)[:3], columns=list(DEEPLOC)))
+    structures = write_store(root / "s.npy", "k", [], [], WIDTH, [], "float32")
+    pairs = [g.edge_index.T.numpy() for g in (attention.synthetic_graph(len(s), 1) for s in sequences)]
+    counts, found = [len(p) for p in pairs], enumerate(pairs)
+    edges = write_store(root / "e.npy", "k", list(table["accession"]), counts, 2, found, "uint16")
+    (row,) = attention.epoch_rows(table, (structures, edges))
+    assert row.value > 0 and row.unit == "s"
+    assert row.note.startswith("3 training proteins of DeepLoc 2.0 with edges") and "180 residues" in row.note
+    assert "random frozen embeddings of width 192" in row.note
