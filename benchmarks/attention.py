@@ -1,4 +1,4 @@
-"""The benchmark of the graph attention layer: ours beside PyG's on contact graphs, and an epoch of the GAT on real ones.
+"""The benchmark of the graph attention layer: ours beside PyG's on contact graphs, and an epoch of the GAT on them.
 
 Where ``HALO_DATA_DIR`` is set the graphs are those of DeepLoc 2.0's training proteins with contact maps; else they are
 synthetic ones of the same density, which the notes say.

@@ -214,6 +214,8 @@ def test_prediction_is_measured_beside_hugging_face(tmp_path: Path) -> None:
 def test_memory_of_prediction_is_that_of_a_process(tmp_path: Path) -> None:
     (row,) = prediction_memory(tmp_path, sizes=(20,))
     assert row.quantity == "20 proteins" and 100 < row.value < 5000
+
+
 @pytest.mark.parametrize("real", [False, True])
 def test_layers_are_compared_on_the_same_graphs(real: bool, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Equal outputs and gradients, on the contact maps at hand, else on synthetic graphs of their density."""
