@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: a private output folder, a tiny profile, and the real data where they are."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from halo_utils.core.paths import data_dir
 from halo_utils.data.locations import DEEPLOC
+from tests.server import Server, serving
 
 TINY_PROFILE = """\
 description: Synthetic proteome of a few dozen proteins for the tests.
@@ -39,6 +41,15 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An output root of its own, so that a test never touches the repository's runs."""
     monkeypatch.setenv("HALO_ROOT", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture
+def server(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A local server, and nothing in the environment that would keep a download from it."""
+    for name in ("HALO_DATA_DIR", "HALO_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    with serving() as running:
+        yield running
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import sys
 import tarfile
 import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import gemmi
@@ -31,14 +30,6 @@ from tests.server import Server, serving
 
 QUICK = Patience(tries=3, backoff=0.01, connect=2, read=1, longest_pause=5)
 TABLE = b"Entry_ID,Sequence,label\n" + b"".join(b"P%05d,MKVLA,Nucleus\n" % i for i in range(20_000))
-
-
-@pytest.fixture
-def server(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    for name in ("HALO_DATA_DIR", "HALO_OFFLINE", "HF_HUB_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    with serving() as running:
-        yield running
 
 
 def list_sources(root: Path, server: Server, files: dict[str, dict], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 import gzip
 import tarfile
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -19,18 +18,10 @@ from halo_utils.structures.contact_maps import read_contact_maps
 from halo_utils.structures.edges import radius_edges
 from halo_utils.structures.reader import CA, load_structure
 from tests.models import SEQUENCE, model, text
-from tests.server import Server, serving
+from tests.server import Server
 
 QUICK = Patience(tries=2, backoff=0.01, connect=2, read=1, longest_pause=1)
 TABLE = pd.DataFrame({"accession": [f"P{i:05d}" for i in range(1, 5)], "sequence": SEQUENCE})
-
-
-@pytest.fixture
-def server(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    for name in ("HALO_DATA_DIR", "HALO_OFFLINE", "HF_HUB_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    with serving() as running:
-        yield running
 
 
 def structure_file(folder: Path, accession: str) -> Path:
