@@ -80,6 +80,7 @@ class EsmSettings(Group):
     weight_decay: float = Field(0.01, ge=0)
     epochs: int = Field(10, ge=1)
     tokens_per_batch: int = Field(4096, ge=64)
+    train_tokens: int | None = Field(None, ge=8)  # shown of a protein in training; None: as many as the backbone reads
     focal: FocalSettings = FocalSettings()
     head: HeadSettings = HeadSettings()
     schedule: Literal["plateau", "linear"] = "plateau"  # linear: warm-up, then down to zero at the last step

@@ -125,6 +125,7 @@ data = SequenceData(
     locations,
     max_tokens=backbone.max_tokens,
     truncation=backbone.truncation,
+    train_tokens=esm.train_tokens,
     tokens_per_batch=esm.tokens_per_batch,
     with_composition=head.composition > 0,
     seed=settings.seed,

@@ -61,6 +61,7 @@ def train_sequence_model(settings: Settings, table: pd.DataFrame) -> tuple[Seque
         DATASETS[settings.data.dataset].locations,
         max_tokens=settings.backbone.max_tokens,
         truncation=settings.backbone.truncation,
+        train_tokens=esm.train_tokens,
         tokens_per_batch=esm.tokens_per_batch,
         with_composition=esm.head.composition > 0,
         seed=settings.seed,

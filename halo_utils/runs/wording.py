@@ -20,7 +20,8 @@ READABLE = {
     "focal.balance": "share of the log-odds in the logits", "head.pooling": "pooling",
     "head.channels": "channels of region attention", "head.composition": "units of the composition network",
     "head.hidden": "units of the hidden layer", "head.dropout": "dropout of the head",
-    "head.learning_rate": "learning rate of the head", "plateau_patience": "patience of the schedule",
+    "head.learning_rate": "learning rate of the head", "train_tokens": "tokens of a training step",
+    "plateau_patience": "patience of the schedule",
     "cutoff_angstrom": "cut-off in angstrom",
     "weights.mode": "feature weights", "weights.coord": "weight of coordinates",
     "weights.esm": "weight of the embedding", "weights.bio": "weight of biochemistry",
@@ -102,9 +103,10 @@ def _training(settings: Settings) -> str:
         step = "halved" if esm.plateau_factor == 0.5 else f"multiplied by {esm.plateau_factor:g}"
         patience = count(esm.plateau_patience, "epoch")
         falls = f"is {step} when the validation loss has not fallen for more than {patience}"
+    shown = f" A training step sees {esm.train_tokens:,} tokens of a protein." if esm.train_tokens else ""
     return (
         f"AdamW, learning rate {esm.learning_rate:g}{head}, weight decay {esm.weight_decay:g},"
-        f" {count(esm.epochs, 'epoch')}; the rate {falls}."
+        f" {count(esm.epochs, 'epoch')}; the rate {falls}.{shown}"
     )
 
 

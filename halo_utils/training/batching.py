@@ -134,6 +134,10 @@ class ProteinData(L.LightningDataModule):
         """Return the proteins at the given positions of the table, with their ``lengths``."""
         raise NotImplementedError
 
+    def training_dataset(self, rows: np.ndarray) -> Dataset:
+        """Return the proteins at the given positions as a model learns from them; the same, unless a class differs."""
+        return self.dataset(rows)
+
     def rows(self, *splits: str) -> np.ndarray:
         """Return the positions of the proteins in the named splits, [B]; without names, of all outside train."""
         return np.flatnonzero(self.table["split"].isin(splits) if splits else self.table["split"] != "train")
@@ -141,8 +145,8 @@ class ProteinData(L.LightningDataModule):
     def loader(
         self, rows: np.ndarray, *, shuffle: bool = False, shared: bool = False, steps: int | None = None
     ) -> DataLoader:
-        """Return batches of the proteins at the given positions, see ``BudgetBatchSampler``."""
-        dataset = self.dataset(rows)
+        """Return batches of the proteins at the given positions, see ``BudgetBatchSampler``; shuffled ones to learn."""
+        dataset = self.training_dataset(rows) if shuffle else self.dataset(rows)
         sampler = BudgetBatchSampler(dataset.lengths, self.budget, shuffle, self.seed, shared=shared, steps=steps)
         return DataLoader(dataset, batch_sampler=sampler, collate_fn=self.collate)
 

@@ -16,29 +16,28 @@ from halo_utils.training.fit import weights_digest
 from halo_utils.training.predict import inference
 from halo_utils.training.sequence_data import SequenceData
 
-CACHE_VERSION = 2  # of stored states; raised by hand when a change of code changes numbers
+CACHE_VERSION = 3  # of stored states; raised by hand when a change of code changes numbers
 DISK_RESERVE = 0.9  # share of the free disk a trunk cache may take
 
 
 def cache_trunk(encoder: SplitEsm2, data: SequenceData, path: Path, precision: str = "32-true") -> ResidueStore | None:
-    """Return the store of the frozen trunk's states, [T, D] per protein, made once; float16 in ``bf16-mixed``.
+    """Return the store of the frozen trunk's states, [T, D] float16 per protein, made once.
 
     None where nothing is kept: everything learns, the trunk has no layer, or the disk is too small, which is said.
     """
     if not encoder.trunk_is_frozen or not len(encoder.trunk.layers):
         return None
     lengths = [len(t) for t in data.tokens]
-    dtype = "float32" if resolve(precision) == "32-true" else "float16"
 
     def write() -> ResidueStore | None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        need, free = sum(lengths) * encoder.width * np.dtype(dtype).itemsize, shutil.disk_usage(path.parent).free
+        need, free = sum(lengths) * encoder.width * np.dtype(np.float16).itemsize, shutil.disk_usage(path.parent).free
         if need > DISK_RESERVE * free:
             print(f"trunk cache needs {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free: the whole model runs instead")
             return None
         print(f"trunk cache: {need / 1e6:.0f} MB")
         rows = _rows(encoder, encoder.trunk_states, data, precision, strip=False)
-        return write_store(path, key, list(data.table["accession"]), lengths, encoder.width, rows, dtype)
+        return write_store(path, key, list(data.table["accession"]), lengths, encoder.width, rows)
 
     key = digest("trunk", weights_digest(encoder.trunk), data.key, resolve(precision), CACHE_VERSION)
     return store_of(path, key, write)

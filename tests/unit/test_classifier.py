@@ -1,6 +1,7 @@
 """The sequence model: padding, batch and order must not matter, and pooling must ignore what is not a residue."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -12,7 +13,7 @@ from halo_utils.models.losses import FocalLoss
 from halo_utils.models.rarity_offset import RarityOffset
 from halo_utils.models.region_classifier import REGIONS, RegionAttention, RegionClassifier, outside_regions
 from halo_utils.training.batching import BudgetBatchSampler, ProteinBatch, logits_of
-from halo_utils.training.sequence_data import ProteinDataset, collate_proteins
+from halo_utils.training.sequence_data import ProteinDataset, SequenceData, collate_proteins
 
 SHAPE = {"layers": 3, "width": 16, "heads": 2}
 SEQUENCES = ["MKVLAAGHWYT", "MS", "MARTKQTARKSTGGKAPRK", "MKDEL"]
@@ -174,6 +175,19 @@ def test_batches_cover_everything_within_budget(extra: list[int]) -> None:
         assert (sampler.batches == first) == (epoch == 0)
     ordered = BudgetBatchSampler(lengths, 400, shuffle=False).batches
     assert [lengths[i] for b in ordered for i in b] == sorted(lengths)
+
+
+def test_training_sees_both_ends_of_a_long_protein_and_evaluation_all_of_it() -> None:
+    table = pd.DataFrame({"accession": ["A", "B"], "sequence": ["MKV", "ACDEFGHIKL"], "split": "train"})
+    table["Nucleus"] = True
+    data = SequenceData(table, ["Nucleus"], truncation="head_tail", train_tokens=6)
+    (batch,) = data.train_dataloader()
+    seen = dict(zip(batch.accessions, batch.tokens, strict=True))
+    assert torch.equal(seen["B"], tokenize(["ACKL"])[0]) and torch.equal(seen["A"][:5], tokenize(["MKV"])[0])
+    assert batch.token_mask.sum() == 11
+    (whole,) = data.loader(data.rows("train"))
+    assert whole.token_mask.sum() == 5 + 12
+    assert data.key != SequenceData(table, ["Nucleus"], truncation="head_tail").key
 
 
 def test_few_long_proteins_make_few_batches() -> None:

@@ -34,21 +34,21 @@ def test_sequence_model_of_the_demo_is_the_papers_with_random_weights() -> None:
 def test_sequence_model_of_mini_is_not_the_papers() -> None:
     text = wording.sequence_model(load_settings("mini"))
     assert "halo-mini, an ESM-2 of 1,823,662 parameters, pre-trained by this project on 53,244,241 tokens" in text
-    assert "256 tokens, which are 254 residues; of a longer protein both ends" in text and "the last layer" in text
+    assert "1,024 tokens, which are 1,022 residues; of a longer protein both ends" in text and "the last layer" in text
     assert "Region attention (128 channels)" in text and "hidden layer of 256 units" in text
     assert "composition network (128 hidden units)" in text
     assert "binary cross-entropy (focal loss without focusing), with 0.5 of each label's log-odds" in text
     assert "focal loss, gamma" not in text and "halved" not in text and "falls linearly to zero" in text
+    assert "A training step sees 512 tokens of a protein." in text
 
 
 def test_one_is_one() -> None:
     assert (wording.count(1, "epoch"), wording.count(4, "epoch")) == ("1 epoch", "4 epochs")
-    assert "1 epoch each" in wording.weights_mode(load_settings("mini"))
+    assert "2 epochs each" in wording.weights_mode(load_settings("demo"))
 
 
 @pytest.mark.parametrize(
-    ("profile", "words"),
-    [("demo", "`grid`: 4 pairs"), ("mini", "`grid`: 4 pairs"), ("quick", "`fixed`"), ("paper", "`fixed`")],
+    ("profile", "words"), [("demo", "`grid`: 4 pairs"), ("mini", "`fixed`"), ("quick", "`fixed`"), ("paper", "`fixed`")]
 )
 def test_weights_mode_is_the_profiles(profile: str, words: str) -> None:
     text = wording.weights_mode(load_settings(profile))
@@ -58,7 +58,7 @@ def test_weights_mode_is_the_profiles(profile: str, words: str) -> None:
     assert "are trained with the network" in learned and "no grid is run" in learned
 
 
-@pytest.mark.parametrize(("profile", "runs"), [("mini", 4), ("quick", 0)])
+@pytest.mark.parametrize(("profile", "runs"), [("demo", 4), ("quick", 0)])
 def test_grid_is_run_where_the_profile_asks_for_it(profile: str, runs: int) -> None:
     text = next(p for p in notebooks() if p.stem.startswith("04")).with_suffix(".py").read_text(encoding="utf-8")
     (cell,) = [part for part in text.split("\n# %%") if "weight_grid.csv" in part and "write_csv(" in part]
@@ -75,14 +75,15 @@ def test_grid_is_run_where_the_profile_asks_for_it(profile: str, runs: int) -> N
 def test_deviations_list_every_setting_that_is_not_the_papers() -> None:
     table = wording.deviations(load_settings("mini"))
     found = {(r.model, r.setting): (r.paper, r[4]) for r in table.itertuples()}
-    assert found["GAT", "hidden"] == ("128", "16") and found["GAT", "epochs"] == ("50", "4")
+    assert found["GAT", "hidden"] == ("128", "16") and found["GAT", "epochs"] == ("50", "3")
     assert found["GAT", "gamma of the loss"] == ("2", "1") and found["GAT", "dropout"] == ("0.6", "0.2")
     assert found["sequence model", "backbone"] == ("ESM-2 650M", "halo-mini")
-    assert found["sequence model", "tokens read"] == ("1,024", "256")
-    assert found["sequence model", "epochs"] == ("10", "6")
+    assert ("sequence model", "tokens read") not in found  # the paper's
+    assert found["sequence model", "epochs"] == ("10", "2")
+    assert found["sequence model", "tokens of a training step"] == ("–", "512")
     assert found["sequence model", "units of the composition network"] == ("0", "128")
     assert "hidden 128 → 16" in wording.deviation_sentence(table, "GAT")
-    assert wording.deviation_sentence(table, "GAT").count("epochs 50 → 4") == 1
+    assert wording.deviation_sentence(table, "GAT").count("epochs 50 → 3") == 1
 
 
 def test_paper_profile_deviates_in_nothing_that_the_paper_states() -> None:
