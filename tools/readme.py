@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from halo_utils.commands.fetch import known_sequences
 from halo_utils.core.errors import HaloError
 from halo_utils.core.files import write_text
 from halo_utils.core.paths import REPOSITORY, RunPaths, data_dir
 from halo_utils.data.registry import registry
+from halo_utils.data.same_sequence import known_sequences
 from halo_utils.runs.in_short import confidence_sentence
 from halo_utils.structures.store import audit_files
 from tools import report, statements, structure_page
