@@ -99,4 +99,3 @@ def test_a_run_matches_its_table_with_the_others_on_this_machine(root: Path, mon
     assert found[["ENSP01", "ENSP02"]].tolist() == ["Q20007", ""] and set(found[:5]) == {""}
     (root / LUO.files[0]).unlink()
     assert read_table(load_settings("mini")).table["uniprot"].eq("").all()
-    assert "uniprot" not in read_table(load_settings("demo", max_proteins=20)).table
