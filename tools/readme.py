@@ -10,12 +10,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from halo_utils.config import load_settings
 from halo_utils.core.errors import HaloError
 from halo_utils.core.files import write_text
 from halo_utils.core.paths import REPOSITORY, RunPaths, data_dir
-from halo_utils.data.registry import registry
-from halo_utils.data.same_sequence import known_sequences
+from halo_utils.data import same_sequence
+from halo_utils.data.deeploc import DEEPLOC2
+from halo_utils.data.registry import contact_archives, registry, structure_folders
 from halo_utils.runs.in_short import confidence_sentence
+from halo_utils.runs.prepare import read_table
+from halo_utils.structures.contact_maps import read_contact_maps
+from halo_utils.structures.edges import GRAPH_SOURCES, graph_sources
+from halo_utils.structures.reader import load_structures
 from halo_utils.structures.store import audit_files
 from tools import report, statements, structure_page
 from tools.report import markdown
@@ -128,12 +134,24 @@ def audit_table(audit: pd.DataFrame) -> pd.DataFrame:
 
 def structures_summary(folder: Path) -> str:
     """Return the table of real structure files: read, matched, pLDDT known, mean pLDDT, edges per residue."""
-    table = audit_table(audit_files(known_sequences(), folder))
+    table = audit_table(audit_files(same_sequence.known_sequences(), folder))
     rows = [
         [str(name), *(f"{v:,.1f}" if isinstance(v, float) else f"{v:,}" for v in values)]
         for name, *values in table.itertuples()
     ]
     return markdown(["format", *(str(c) for c in table.columns)], rows)
+
+
+def matches_here() -> str:
+    """Return how many proteins of DeepLoc 2.0's files were matched by sequence and have a structure or graph here."""
+    table = read_table(load_settings("paper", dataset=DEEPLOC2.name, max_proteins=0)).table
+    table = table[table["split"] == "hpa"]
+    arrays, _ = load_structures(table, structure_folders())
+    sources = graph_sources(table, arrays, [read_contact_maps(path) for path in contact_archives()])
+    graph = sources["source"].isin(GRAPH_SOURCES).to_numpy()
+    return same_sequence.sentence(
+        same_sequence.count_matches(table.assign(structure=table["accession"].isin(arrays), graph=graph))
+    )
 
 
 def fill(path: Path, blocks: dict[str, str]) -> None:
@@ -167,7 +185,8 @@ def deeploc_blocks(run: RunPaths) -> dict[str, str]:
     page = f"[{structure_page.TITLE}](data/results/structure.md) reads all runs, on both grounds and over seeds."
     structures = f"{report.structures_table(run)}\n\n{page}"
     blocks |= {"confidence": confidence_sentence(run), "structures": structures}
-    return blocks | {"hpa": report.results_table(run, "hpa", published=False), "seeds": report.seeds_table(run)}
+    hpa = f"{statements.matches_sentence(run, 'hpa')}\n\n{report.results_table(run, 'hpa', published=False)}"
+    return blocks | {"hpa": hpa, "seeds": report.seeds_table(run)}
 
 
 def luo_blocks(run: RunPaths) -> dict[str, str]:
@@ -197,7 +216,8 @@ def write_documents() -> None:
     fill(REPOSITORY / "README.md", blocks)
     card = {"sources": sources_table()}
     if (folder := data_dir()) is not None:
-        card["structures"] = structures_summary(folder / "structures" / "files")
+        card |= {"structures": structures_summary(folder / "structures" / "files"), "matches": matches_here()}
+        fill(REPOSITORY / "README.md", {"matches": card["matches"]})
     fill(REPOSITORY / "data" / "README.md", card)
     audited = [run for run in map(RunPaths, RUNS) if (run.results / "audit_leakage.csv").is_file()]
     read = [f"In `{run.name}`: {statements.read_sentence(run)}" for run in audited if _counted(run)]

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from halo_utils.config import load_settings
+from halo_utils.core.paths import RunPaths
 from halo_utils.core.residue_store import write_store
 from halo_utils.data import same_sequence
 from halo_utils.data.deeploc import DEEPLOC, DEEPLOC2, HPA
@@ -17,6 +18,7 @@ from halo_utils.structures.contact_maps import write_contact_maps
 from halo_utils.structures.edges import graph_sources, store_edges
 from halo_utils.structures.reader import WIDTH, load_structures
 from tests.models import model, write
+from tools.statements import matches_sentence
 
 LONG, SHORT, OTHER = "MKVLAAGHWYTDESRKQIFNPC", "MARTKQTARKSTGGKAPRKQLA", "GAVLIMFWPSTCYNQDEKRHGA"
 
@@ -80,6 +82,16 @@ def test_counts_are_of_the_proteins_that_uniprot_names_otherwise(table: pd.DataF
     assert "2 of its 3 proteins are" in text and "1 have a structure and 2 a graph" in text
     assert same_sequence.count_matches(found.drop(columns="uniprot")).empty
     assert same_sequence.count_matches(found[:1]).empty
+
+
+def test_readme_says_what_a_run_knew(root: Path) -> None:
+    paths = RunPaths("x").make()
+    rows = [("hpa", "matched", 2), ("hpa", "none", 5), ("test", "matched", 9)]
+    pd.DataFrame(rows, columns=["split", "status", "proteins"]).to_csv(paths.results / "audit_structures.csv")
+    assert "2 of 7 hpa proteins have a structure" in matches_sentence(paths, "hpa")
+    counted = pd.DataFrame([("hpa", 7, 4, 3, 2)], columns=["split", "proteins", "matched", "structure", "graph"])
+    counted.to_csv(paths.results / "audit_same_sequence.csv", index=False)
+    assert matches_sentence(paths, "hpa") == same_sequence.sentence(counted)
 
 
 def test_a_run_matches_its_table_with_the_others_on_this_machine(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
