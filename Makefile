@@ -15,7 +15,7 @@ PYTHON ?= python3
 export HALO_DATA_DIR
 BIN := .venv/bin
 
-.PHONY: run predict test setup bench notebooks readme pins clean
+.PHONY: run predict test setup bench notebooks readme site pins clean
 # Snakemake's own lock would outlive a killed run; `halo_utils run` holds one that does not and refuses a second run.
 run: setup ## Run all notebooks of a profile; a second call re-runs only what is stale.
 	$(BIN)/snakemake --cores $(CORES) --nolock --rerun-incomplete --quiet rules progress --config profile=$(PROFILE) dataset=$(DATASET) \
@@ -57,6 +57,9 @@ notebooks: setup ## For authors: make every .ipynb from its .py and execute it o
 
 readme: setup ## For authors: write the results tables into README.md and data/README.md, and data/results/structure.md.
 	$(BIN)/python -m tools.readme
+
+site: setup ## Every notebook as a page that opens offline, in the folder site.
+	$(BIN)/python -m tools.site
 
 pins: setup ## For authors: make the pinned requirements from pyproject.toml, for every platform; needs uv.
 	$(BIN)/python -m tools.pins

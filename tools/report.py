@@ -30,7 +30,7 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
-def _cell(metrics: pd.DataFrame, split: str, system: str, metric: str) -> str:
+def cell(metrics: pd.DataFrame, split: str, system: str, metric: str) -> str:
     """Return ``value [low, high]`` of one overall metric, or a dash."""
     chosen = (metrics["split"] == split) & (metrics["system"] == system) & (metrics["label"] == "")
     rows = metrics[chosen & (metrics["metric"] == metric)]
@@ -51,7 +51,7 @@ def results_table(paths: RunPaths, split: str = "", *, published: bool = True) -
         protocol = " (cross-validation)" if system in CROSS_VALIDATED else ""
         rows.append([f"{system}, published{protocol}", PAPER_BACKBONE.get(system.split("_")[0], ""), *cells])
     for system in in_order(metrics["system"]):
-        cells = (_cell(metrics, split, system, c) for c in COLUMNS)
+        cells = (cell(metrics, split, system, c) for c in COLUMNS)
         rows.append([f"{TITLES[system]}, ours", sizes.get(system, "none"), *cells])
     return markdown(["system", "backbone", *(METRIC_TITLES[c] for c in COLUMNS)], rows)
 
@@ -97,7 +97,7 @@ def luo_table(paths: RunPaths) -> str:
     values = table[table["label"] == ""].set_index(["system", "metric"])["published"]
     alike: dict[tuple[str, ...], list[str]] = {}
     for system in (s for s in in_order(metrics["system"]) if s in LUO_SYSTEMS):
-        cells = tuple(_cell(metrics, name, system, metric) for metric in shown for name in sets)
+        cells = tuple(cell(metrics, name, system, metric) for metric in shown for name in sets)
         alike.setdefault(cells, []).append(system)
     rows = []
     for i, metric in enumerate(shown):
@@ -145,7 +145,7 @@ def structures_table(paths: RunPaths) -> str:
     split, n = metrics["split"].iloc[0], int(metrics["n"].iloc[0])
     metrics = metrics[metrics["split"] == split]
     rows = [
-        [TITLES[s], str(n), *(_cell(metrics, split, s, m) for m in ("micro_f1", "macro_f1"))]
+        [TITLES[s], str(n), *(cell(metrics, split, s, m) for m in ("micro_f1", "macro_f1"))]
         for s in in_order(metrics["system"])
     ]
     return markdown(["system", "test proteins", "Micro F1", "Macro F1"], rows)

@@ -33,7 +33,9 @@ def set_up(name: str, variables: Mapping[str, Any]) -> None:
         return
     if not settings.is_synthetic:
         words = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in chosen.items())
-        print(f"{name} needs what {', '.join(missing)} make; run `python -m halo_utils run {words}` first, see README")
+        print(
+            f"{name} needs what {', '.join(missing)} make; run `python -m halo_utils run {words}` first, see RUNNING.md"
+        )
         return
     print(f"{name} needs what {', '.join(missing)} make: they run now, once; on two cores the demo takes minutes")
     for stem in (bar := tqdm(missing, unit="notebook")):

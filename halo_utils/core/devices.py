@@ -24,7 +24,7 @@ def unused_gpu() -> str:
         return ""
     names = [line for line in listed.splitlines() if line.startswith("GPU ")]
     build = f"torch {torch.__version__} does not see it and computes on the CPU"
-    remedy = "install a build of torch for your driver (README, Installing it)"
+    remedy = "install a build of torch for your driver (RUNNING.md, Installing it)"
     return f"{names[0]}: {build}; {remedy}" if names else ""
 
 

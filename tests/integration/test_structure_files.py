@@ -19,7 +19,7 @@ from halo_utils.structures.reader import CA, load_structures, read_structure, st
 from halo_utils.structures.residue_graph import GraphDataset
 from halo_utils.structures.store import audit_files
 from tests.models import model, text, write
-from tools.readme import audit_table
+from tools.data_card import audit_table
 
 LONG = "M" + "".join(np.random.default_rng(5).choice(list("ACDEFGHIKLMNPQRSTVY"), 79))  # no W
 

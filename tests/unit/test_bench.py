@@ -28,7 +28,7 @@ from halo_utils.embeddings.esm2 import esm2_config
 from halo_utils.structures.contact_maps import write_contact_maps
 from halo_utils.structures.edges import radius_edges
 from halo_utils.structures.reader import WIDTH
-from tools.readme import BENCH_LINES, bench_table
+from tools.bench_page import BENCH_LINES, bench_table
 
 CPU = torch.device("cpu")
 

@@ -13,11 +13,14 @@ import pytest
 from halo_utils.commands.run import notebooks
 from halo_utils.core.paths import REPOSITORY, RunPaths
 from halo_utils.evaluation.systems import TITLES
-from tools import report
+from tools import first_screen, opening, report
 from tools.pairs import MACHINE_PATH
 from tools.readme import fill
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = ["README.md", "RUNNING.md", "CONTRIBUTING.md", "data/README.md", "data/results/README.md"]
+DOCUMENTS += ["data/results/structure.md", "benchmarks/README.md"]
+MOST_LINES_OF_README = 150
 PACKAGE = sorted(p for room in ("halo_utils", "benchmarks", "tools") for p in (REPOSITORY / room).rglob("*.py"))
 
 
@@ -29,7 +32,8 @@ def tracked() -> list[Path]:
 
 
 def commands() -> list[str]:
-    blocks = re.findall(r"```(?:bash|sh)\n(.*?)```", README, re.DOTALL)
+    text = README + (REPOSITORY / "RUNNING.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```(?:bash|sh)\n(.*?)```", text, re.DOTALL)
     return [line.strip() for block in blocks for line in block.splitlines() if line.strip() and line[0] != "#"]
 
 
@@ -71,12 +75,29 @@ def test_notebooks_that_do_not_train_load_no_network_library() -> None:
     assert len(sources) == 4 and not {"torch", "transformers", "lightning"} & set(done.stdout.split())
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "data/README.md"])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_relative_links_exist(document: str) -> None:
     path = REPOSITORY / document
-    links = re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", text) + re.findall(r'<img src="([^":]+)"', text)
     broken = [link for link in links if not (path.parent / link).exists()]
     assert not broken
+
+
+def test_readme_is_one_page_whose_first_screen_shows_the_method_and_the_command() -> None:
+    lines = README.splitlines()
+    first = "\n".join(lines[:32])
+    assert len(lines) <= MOST_LINES_OF_README and "fig1_halo.png" in first and "make run" in first
+
+
+def test_badges_lead_to_the_published_address_and_to_files_that_exist() -> None:
+    shown = first_screen.badges(opening.repository())
+    assert shown in README and first_screen.start(opening.repository()) in README
+    owner = opening.repository().removeprefix("https://github.com/")
+    (notebook,) = re.findall(rf"colab\.research\.google\.com/github/{owner}/blob/main/(\S+?)\)", shown)
+    (workflow,) = set(re.findall(rf"{owner}/actions/workflows/([\w.]+)", shown))
+    (folder,) = re.findall(rf"mybinder\.org/v2/gh/{owner}/main\?urlpath=lab/tree/(\w+)", shown)
+    assert all((REPOSITORY / p).exists() for p in (notebook, f".github/workflows/{workflow}", folder, "LICENSE"))
 
 
 def test_readme_mentions_every_notebook() -> None:

@@ -1,0 +1,67 @@
+"""The page on speed: ratios of the committed measurements, and how long the demo takes."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from tools.report import markdown
+
+# Ratios that the page shows: (case, quantity) -> what, compared with, the measurement it belongs to.
+BENCH_LINES = {
+    ("fine-tuning", "ratio"): (
+        "fine-tuning, ten epochs with validation and threshold sweep",
+        "released protocol",
+        "fine-tuning",
+    ),
+    ("edges", "ratio"): ("edges of a residue graph, 361 residues", "Python double loop, as released", "graphs"),
+    ("GAT epoch", "ratio"): ("an epoch of the GAT", "parsing and searching in every epoch, as released", "graphs"),
+}
+BENCH_LINES |= {
+    ("embedding 8M", f"{own} beside {other} {kind}"): (
+        f"embedding 256 proteins, {own}",
+        f"Hugging Face, {other.replace(' ', ' attention, ')}, {kind}",
+        "embedding",
+    )
+    for own, other, kind in (
+        ("fp32", "SDPA sorted", "fp32"),
+        ("bf16", "SDPA sorted", "bf16"),
+        ("fp32", "SDPA unsorted", "fp32"),
+        ("bf16", "SDPA unsorted", "fp32"),
+        ("fp32", "eager unsorted", "fp32"),
+        ("bf16", "eager unsorted", "fp32"),
+    )
+}
+BENCH_LINES |= {
+    ("esm.cpp 8M", f"{own} beside esm.cpp FP32"): (f"embedding 256 proteins, {own}", "esm.cpp, packed, fp32", "esm.cpp")
+    for own in ("fp32", "bf16")
+}
+
+
+def bench_table(folder: Path) -> str:
+    """Return how many times faster each part is than another way, and all that differs, for every measured machine."""
+    rows = []
+    for path in sorted(folder.glob("bench_*.csv")):
+        # A GPU measures some cases again with larger shapes; the first rows are those of the common shape.
+        table = pd.read_csv(path, keep_default_na=False).drop_duplicates(["case", "quantity"])
+        table = table.set_index(["case", "quantity"])
+        measured = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        for key, (what, other, measurement) in BENCH_LINES.items():
+            if key in table.index:
+                machine, (value, differs) = measured[measurement]["hardware"], table.loc[key, ["value", "note"]]
+                name = machine["gpu"] or f"{machine['cores']} cores ({machine['processor']})"
+                rows.append([what, other, differs, f"{value:,.{2 if value < 10 else 1}f}", name])
+    return markdown(["what", "compared with", "what differs", "times faster", "measured on"], rows)
+
+
+def demo_times(folder: Path) -> str:
+    """Return how long the demo took on the machines that were measured, and how much of it is importing libraries."""
+    lines = []
+    for path in sorted(folder.glob("bench_*.csv")):
+        table = pd.read_csv(path)
+        whole, imports = (table.loc[table["case"] == case, "value"].sum() for case in ("demo", "imports"))
+        if whole and imports:
+            lines.append(
+                f"The demo's six notebooks took {whole:.0f} s there, {imports:.0f} s of it to import libraries."
+            )
+    return "\n".join(lines)

@@ -1,0 +1,97 @@
+"""What README shows before a reader decides to stay: badges, what came out in three lines, one table, the claims."""
+
+import pandas as pd
+
+from halo_utils.core.paths import RunPaths
+from halo_utils.evaluation.published import METRIC_TITLES, published_table
+from halo_utils.evaluation.scoring import read_metrics
+from halo_utils.evaluation.systems import TITLES
+from tools import statements
+from tools.report import PAPER_BACKBONE, cell, markdown
+
+PUBLISHED, OURS = ("Fine-tuned ESM", "HALO"), ("composition", "esm_paper_head", "esm", "gat_weighted", "halo")
+SHOWN = ("micro_f1", "macro_f1")
+MOST_NAMED = 4  # claims of one verdict that are named
+
+
+def badges(repository: str) -> str:
+    """Return the badges: tests, Colab, Binder and the licence."""
+    owner = repository.removeprefix("https://github.com/")
+    colab = f"https://colab.research.google.com/github/{owner}/blob/main/notebooks/01_data_preparation.ipynb"
+    return "\n".join(
+        [
+            f"[![test]({repository}/actions/workflows/test.yml/badge.svg)]({repository}/actions/workflows/test.yml)",
+            f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})",
+            "[![Open on Binder](https://mybinder.org/badge_logo.svg)]"
+            f"(https://mybinder.org/v2/gh/{owner}/main?urlpath=lab/tree/notebooks)",
+            "[![MIT licence](https://img.shields.io/badge/licence-MIT-blue.svg)](LICENSE)",
+        ]
+    )
+
+
+def start(repository: str) -> str:
+    """Return the two lines that bring the companion to a machine and run it."""
+    return f"```bash\ngit clone {repository} halo && cd halo\nmake run\n```"
+
+
+def _published() -> pd.Series:
+    """Return the paper's overall values on DeepLoc 2.0's test set by system and metric."""
+    table = published_table(3)
+    return table[table["label"] == ""].set_index(["system", "metric"])["published"]
+
+
+def results_table(paths: RunPaths) -> str:
+    """Return the two F1 scores of the main systems of a run on its main test set, below the paper's."""
+    metrics, sizes, paper = read_metrics(paths.results / "metrics.csv"), statements.model_sizes(paths), _published()
+    split, n = metrics["split"].iloc[0], f"{int(metrics['n'].iloc[0]):,}"
+    rows = [
+        [f"{system}, published", *(f"{paper[system, m]:.3f}" for m in SHOWN), "", PAPER_BACKBONE[system]]
+        for system in PUBLISHED
+    ]
+    found = set(metrics["system"])
+    rows += [
+        [f"{TITLES[s]}, ours", *(cell(metrics, split, s, m) for m in SHOWN), n, sizes.get(s, "none")]
+        for s in OURS
+        if s in found
+    ]
+    return markdown(["system", *(METRIC_TITLES[m] for m in SHOWN), "proteins", "backbone"], rows)
+
+
+def came_out(paths: RunPaths) -> str:
+    """Return what a reader gets, what came out and what did not, a bullet each."""
+    metrics, paper = read_metrics(paths.results / "metrics.csv"), _published()
+    overall = metrics[(metrics["split"] == metrics["split"].iloc[0]) & (metrics["label"] == "")]
+    value = overall.set_index(["system", "metric"])["value"]
+    scores = " / ".join(f"{value['esm', m]:.3f}" for m in SHOWN)
+    theirs = " / ".join(f"{paper['Fine-tuned ESM', m]:.3f}" for m in SHOWN)
+    return "\n".join(
+        [
+            "- **What you get:** notebooks that teach the method and put every published value beside ours with its"
+            " uncertainty, on a synthetic proteome or on real proteins; and a command that predicts your own.",
+            "- **What came out:** on DeepLoc 2.0's test set our small sequence model, fine-tuned on two cores, has a"
+            f" micro / macro F1 of {scores}; the paper's, {PAPER_BACKBONE['Fine-tuned ESM']}, {theirs}."
+            f" {statements.gate_sentence(paths)}",
+            "- **What not:** the paper's own backbone was not at hand; nothing here speaks about its absolute values.",
+        ]
+    )
+
+
+def claims(paths: RunPaths) -> str:
+    """Return the paper's claims by the verdict of a run's ledger, a line each."""
+    ledger = pd.read_csv(paths.results / "claims.csv")
+    kinds = ledger["verdict"].str.split(":").str[0]
+    lines = []
+    for kind, rows in ledger.groupby(kinds, sort=False):
+        named = [f"{c.claim} ({METRIC_TITLES[c.metric]} {c.ours:+.3f})" for c in rows.itertuples()]
+        more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+        lines.append(f"- **{kind}**: {'; '.join(named[:MOST_NAMED])}{more}")
+    return "What the paper claims, in this run ([ledger](data/results/README.md)):\n\n" + "\n".join(lines)
+
+
+def blocks(paths: RunPaths, repository: str) -> dict[str, str]:
+    """Return README's blocks; those about a run only where it has results."""
+    found = {"badges": badges(repository), "start": start(repository)}
+    if not (paths.results / "metrics.csv").is_file():
+        return found
+    found |= {"came_out": came_out(paths), "facts": statements.run_facts(paths), "results": results_table(paths)}
+    return found | {"claims": claims(paths)}
