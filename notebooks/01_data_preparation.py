@@ -59,7 +59,7 @@ from scipy.spatial.distance import pdist
 
 from halo_utils.config import load_settings
 from halo_utils.core.files import write_csv
-from halo_utils.data import audit, kmers, splits
+from halo_utils.data import audit, kmers, same_sequence, splits
 from halo_utils.data.datasets import DATASETS
 from halo_utils.embeddings import truncation
 from halo_utils.figures import diagrams, plots
@@ -213,7 +213,9 @@ styled(relatives, "Families")
 # Each file is parsed once, aligned to the sequence of the table, and stored whole: for each of the $L$ residues the
 # positions of N, C-alpha and C in angstrom, and the pLDDT, AlphaFold's confidence in it. A protein without a structure
 # stays in; it runs sequence-only later. So does one whose file belongs to another sequence or cannot be read: both are
-# counted here and named below.
+# counted here and named below. Structures bear UniProt accessions. A protein that a data set names otherwise, as the
+# Human Protein Atlas set of DeepLoc 2.0 does (Ensembl's ENSP), is looked up by those of the proteins of equal sequence
+# in the tables on this machine, too.
 
 # %%
 cutoff = settings.gat.cutoff_angstrom
@@ -250,6 +252,9 @@ graph_table = audit.graph_counts(table.assign(source=sources["source"].to_numpy(
 write_csv(paths.results / "audit_graphs.csv", graph_table)
 display(styled(graph_table[graph_table["group"] == "split"].drop(columns="group"), "Graphs and their sources"))
 display(styled(graph_table[graph_table["group"] != "split"].drop(columns="group"), "Who has a graph"))
+if len(matches := same_sequence.count_matches(table)):
+    write_csv(paths.results / "audit_same_sequence.csv", matches)
+    display(Markdown(same_sequence.sentence(matches)))
 
 # %% [markdown]
 # Where the shares differ between kingdoms or locations, proteins with a graph are another kind of protein than the rest.

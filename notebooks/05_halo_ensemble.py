@@ -62,7 +62,7 @@ from sklearn.metrics import f1_score, precision_score
 
 from halo_utils.config import load_settings
 from halo_utils.core.files import write_csv
-from halo_utils.data import splits
+from halo_utils.data import same_sequence, splits
 from halo_utils.evaluation import hybrid_ground, metrics, published, scoring, second_opinions, test_sets
 from halo_utils.evaluation.systems import TITLES, gate_system
 from halo_utils.evaluation.thresholds import Threshold
@@ -241,6 +241,8 @@ for name, test_view in views.items():
     print(f"{name}: {known} of {len(test_view.y):,} proteins have a graph")
 if not on_graphs:
     print("Too few test or validation proteins have a graph: nothing is measured on them.")
+if len(matches := same_sequence.count_matches(table)):
+    display(Markdown(same_sequence.sentence(matches)))
 
 # %%
 if on_graphs:

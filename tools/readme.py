@@ -13,7 +13,7 @@ from halo_utils.core.paths import REPOSITORY, RunPaths, data_dir
 from halo_utils.runs.in_short import confidence_sentence
 from tools import first_screen, opening, report, statements, structure_page
 from tools.bench_page import bench_table, demo_times
-from tools.data_card import sources_table, structures_summary
+from tools.data_card import matches_here, sources_table, structures_summary
 
 
 def fill(path: Path, blocks: dict[str, str]) -> None:
@@ -47,7 +47,8 @@ def deeploc_blocks(run: RunPaths) -> dict[str, str]:
     page = f"[{structure_page.TITLE}](structure.md) reads all runs, on both grounds and over seeds."
     structures = f"{report.structures_table(run)}\n\n{page}"
     blocks |= {"confidence": confidence_sentence(run), "structures": structures}
-    return blocks | {"hpa": report.results_table(run, "hpa", published=False), "seeds": report.seeds_table(run)}
+    hpa = f"{statements.matches_sentence(run, 'hpa')}\n\n{report.results_table(run, 'hpa', published=False)}"
+    return blocks | {"hpa": hpa, "seeds": report.seeds_table(run)}
 
 
 def luo_blocks(run: RunPaths) -> dict[str, str]:
@@ -79,7 +80,8 @@ def write_documents() -> None:
     fill(REPOSITORY / "README.md", first_screen.blocks(RunPaths(MAIN_RUN), opening.repository()))
     card = {"sources": sources_table()}
     if (folder := data_dir()) is not None:
-        card["structures"] = structures_summary(folder / "structures" / "files")
+        card |= {"structures": structures_summary(folder / "structures" / "files"), "matches": matches_here()}
+        fill(REPOSITORY / "data" / "results" / "README.md", {"matches": card["matches"]})
     fill(REPOSITORY / "data" / "README.md", card)
     audited = [run for run in map(RunPaths, RUNS) if (run.results / "audit_leakage.csv").is_file()]
     read = [f"In `{run.name}`: {statements.read_sentence(run)}" for run in audited if _counted(run)]

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from halo_utils.core.paths import RunPaths
+from halo_utils.data import same_sequence
 from halo_utils.data.kmers import ALMOST_EQUAL, NEAR_DUPLICATE, identity
 from halo_utils.data.splits import CLEAN
 from halo_utils.evaluation.claims import LEAST_ASKED
@@ -85,6 +86,20 @@ def run_facts(paths: RunPaths) -> str:
         f"Run `{paths.name}`: {counts['total']:,} proteins of `{profile['data']['dataset']}` ({sizes}), of which"
         f" {matched.sum():,} have a structure ({matched.get(main_set, 0):,} in {main_set}). Backbone"
         f" {model_sizes(paths)['esm']} parameters. Seed {profile['seed']}, {machine}."
+    )
+
+
+def matches_sentence(paths: RunPaths, split: str) -> str:
+    """Return how many proteins of a set that UniProt names otherwise a run matched, and had a structure or graph of."""
+    path = paths.results / "audit_same_sequence.csv"
+    if path.is_file():
+        matches = pd.read_csv(path)
+        return same_sequence.sentence(matches[matches["split"] == split])
+    counts = pd.read_csv(paths.results / "audit_structures.csv").query("split == @split")
+    matched = counts.loc[counts["status"] == "matched", "proteins"].sum()
+    return (
+        f"In this run {matched:,} of {counts['proteins'].sum():,} {split} proteins have a structure: it was made before"
+        " they were matched with UniProt's by sequence."
     )
 
 

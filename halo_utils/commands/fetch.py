@@ -19,6 +19,7 @@ from halo_utils.data.registry import (
     registry,
     structure_folders,
 )
+from halo_utils.data.same_sequence import as_looked_up, known_sequences
 from halo_utils.data.tables import read_fasta
 from halo_utils.embeddings.esm2 import load_esm2
 from halo_utils.runs.prepare import read_table
@@ -87,8 +88,8 @@ def build_contacts(settings: Settings, structures_from: str, fasta: Path | None)
 
 
 def _proteins(settings: Settings, fasta: Path | None) -> pd.DataFrame:
-    """Return accession and sequence of the proteins asked for."""
-    return read_fasta(fasta)[0] if fasta else read_table(settings).table
+    """Return accession and sequence of the proteins asked for, named as in UniProt where that is known."""
+    return read_fasta(fasta)[0] if fasta else as_looked_up(read_table(settings).table)
 
 
 def _origins(structures_from: str) -> list[Path | str]:
@@ -138,13 +139,3 @@ def verify() -> int:
         print(f"WRONG   {problem}")
     print(f"{present} of {len(registry().files)} files are here, {len(problems)} problem(s)")
     return int(bool(problems))
-
-
-def known_sequences() -> pd.DataFrame:
-    """Return accession and sequence of every protein of the tables on this machine, each once."""
-    tables = [pd.DataFrame({"accession": [], "sequence": []}, dtype=str)]
-    for dataset in DATASETS.values():
-        paths = [local_copy(name) for name in dataset.files]
-        if paths and all(paths):
-            tables.append(dataset.read(paths)[0][["accession", "sequence"]])
-    return pd.concat(tables).drop_duplicates("accession").reset_index(drop=True)

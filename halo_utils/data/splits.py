@@ -13,7 +13,8 @@ from halo_utils.core.files import digest
 from halo_utils.data.kmers import NEAR_DUPLICATE
 from halo_utils.data.tables import Read
 
-AUDIT_COLUMNS = ("kingdom", "subset", "containment", "corpus_containment", "family", "structure", "graph")
+# What a run adds; none of it is trained on, so none of it is part of the fingerprint.
+AUDIT_COLUMNS = ("kingdom", "subset", "containment", "corpus_containment", "family", "uniprot", "structure", "graph")
 CLEAN = " without near duplicates"  # ending of the name of what remains of a leaking test set
 LEAKING = 0.05  # share of near duplicates from which a test set is also measured without them
 

@@ -13,8 +13,10 @@ from halo_utils.data.audit import seen_before
 from halo_utils.data.datasets import DATASETS
 from halo_utils.data.kmers import families
 from halo_utils.data.registry import locate, raw_dir, registry, structure_folders
+from halo_utils.data.same_sequence import as_looked_up, known_sequences, lookup_names, uniprot_names
 from halo_utils.data.splits import check_splits, stratified_subset
 from halo_utils.data.synthetic.proteome import make_proteome, write_structures
+from halo_utils.data.tables import is_uniprot
 from halo_utils.structures.alphafold import fetch_structures, summarise
 from halo_utils.structures.reader import structure_index
 
@@ -37,7 +39,7 @@ def read_inputs(settings: Settings) -> Inputs:
     table = table.assign(**seen, family=families(table))
     if settings.data.structures == "alphafold" and not settings.is_synthetic:
         target, address = raw_dir() / "structures", registry().structures["alphafold"].addresses[0]
-        print(summarise(fetch_structures(table, folders, target, address), target))
+        print(summarise(fetch_structures(as_looked_up(table), folders, target, address), target))
         folders = structure_folders()
     return replace(inputs, table=table, structures=folders)
 
@@ -69,9 +71,13 @@ def read_table(settings: Settings) -> Inputs:
         return Inputs(kept, pd.DataFrame(columns=["accession", "split", "reason", "file"]), [folder])
     dataset = DATASETS[settings.data.dataset]
     table, dropped = dataset.read([locate(name) for name in dataset.files])
+    if not table["accession"].map(is_uniprot).all():
+        known = pd.concat([table[["accession", "sequence"]], known_sequences(besides=dataset.name)])
+        table = table.assign(uniprot=uniprot_names(table, known.drop_duplicates("accession")))
     folders = structure_folders()
     # A subset that followed a cache of downloads would differ from one call to the next.
     local = settings.data.keep_structures and settings.data.structures == "local"
-    keep = frozenset(structure_index(folders)) if local else frozenset()
+    files = structure_index(folders) if local else {}
+    keep = frozenset(names[0] for names in lookup_names(table) if not files.keys().isdisjoint(names))
     subset = stratified_subset(table, dataset.locations, settings.data.max_proteins, settings.seed, keep)
     return Inputs(subset[0], pd.concat([dropped, subset[1]], ignore_index=True), folders)

@@ -1,6 +1,6 @@
 """The edges of residue graphs: C-alpha pairs under a distance, from coordinates or contact maps, kept on disk."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from tqdm import tqdm
 from halo_utils.core.errors import DataError
 from halo_utils.core.files import digest
 from halo_utils.core.residue_store import ResidueStore, store_of, write_store
+from halo_utils.data.same_sequence import lookup_names
 from halo_utils.structures.contact_maps import ContactMaps, both_ways
 from halo_utils.structures.reader import CA
 
@@ -46,23 +47,25 @@ def count_contacts(ca: np.ndarray, residues: np.ndarray, cutoff_angstrom: float 
     return edges.shape[1] // 2, edges_between(edges, residues, len(ca)).shape[1] // 2
 
 
-def graph_sources(table: pd.DataFrame, structures: ResidueStore, maps: Sequence[ContactMaps]) -> pd.DataFrame:
-    """Return, per protein, where its edges come from (``source``) and which of ``maps`` it is (``map``, -1: none).
+def graph_sources(table: pd.DataFrame, structures: Container[str], maps: Sequence[ContactMaps]) -> pd.DataFrame:
+    """Return, per protein, the ``source`` of its edges, which of ``maps`` it is (``map``, -1: none) and its name there.
 
     Coordinates come first, then the first contact map whose length is the sequence's; a map of another length is not
-    used, because its contacts are another protein's or isoform's, and is named as such.
+    used, because its contacts are another protein's or isoform's, and is named as such. Of the names of
+    ``lookup_names`` the first with such a map counts.
     """
     rows = []
-    for accession, sequence in zip(table["accession"], table["sequence"], strict=True):
-        known = [k for k, one in enumerate(maps) if accession in one]
-        fitting = [k for k in known if maps[k].length(accession) == len(sequence)]
+    for accession, names, sequence in zip(table["accession"], lookup_names(table), table["sequence"], strict=True):
+        known = [(k, name) for name in names for k, one in enumerate(maps) if name in one]
+        fitting = [(k, name) for k, name in known if maps[k].length(name) == len(sequence)]
         if accession in structures:
-            rows.append((accession, COORDINATES, -1))
+            rows.append((accession, COORDINATES, -1, accession))
         elif fitting:
-            rows.append((accession, EXACT if maps[fitting[0]].exact(accession) else RECOVERED, fitting[0]))
+            k, name = fitting[0]
+            rows.append((accession, EXACT if maps[k].exact(name) else RECOVERED, k, name))
         else:
-            rows.append((accession, OTHER_LENGTH if known else NO_GRAPH, -1))
-    return pd.DataFrame(rows, columns=["accession", "source", "map"])
+            rows.append((accession, OTHER_LENGTH if known else NO_GRAPH, -1, accession))
+    return pd.DataFrame(rows, columns=["accession", "source", "map", "name"])
 
 
 def store_edges(
@@ -85,12 +88,15 @@ def store_edges(
             raise DataError(f"{problem}; distances are not in it: {remedy}")
     sources = graph_sources(table, structures, maps)
     chosen = sources[sources["source"].isin(GRAPH_SOURCES)]
-    where = dict(zip(chosen["accession"], chosen["map"], strict=True))
-    key = digest("edges", structures.content, [one.content for one in maps], where, cutoff_angstrom, EDGE_TYPE)
+    where = {row.accession: (row.map, row.name) for row in chosen.itertuples(index=False)}
+    # A map under the protein's own name is its number alone, so that stores from before other names stay current.
+    numbers = {accession: k if name == accession else (k, name) for accession, (k, name) in where.items()}
+    key = digest("edges", structures.content, [one.content for one in maps], numbers, cutoff_angstrom, EDGE_TYPE)
 
     def edges(accession: str) -> np.ndarray:
-        if where[accession] >= 0:
-            return maps[where[accession]].edges(accession).T
+        k, name = where[accession]
+        if k >= 0:
+            return maps[k].edges(name).T
         return radius_edges(structures.rows(accession)[:, CA], cutoff_angstrom).T
 
     def make() -> ResidueStore:

@@ -15,6 +15,7 @@ from Bio.Align import PairwiseAligner
 from tqdm import tqdm
 
 from halo_utils.core.errors import StructureError
+from halo_utils.data.same_sequence import lookup_names
 
 CARBON = gemmi.Element("C")  # CA is calcium, too
 CA, PLDDT, WIDTH = slice(3, 6), 9, 10  # of the rows of a protein: x, y, z of N, CA and C in angstrom, then pLDDT
@@ -109,12 +110,13 @@ def load_structures(table: pd.DataFrame, folders: Sequence[Path]) -> tuple[dict[
     """Read the structures of a data set: accession -> [L, WIDTH] float32 of the matched, and a report on all.
 
     NaN stands where the structure lacks an atom of the sequence, ``extra`` counts residues that the sequence lacks;
-    ``status`` is ``matched``, ``none``, ``mismatched`` or ``unreadable``. In ``folders`` first come is first served.
+    ``status`` is ``matched``, ``none``, ``mismatched`` or ``unreadable``. In ``folders`` first come is first served; of
+    the names of ``lookup_names`` the first with a file.
     """
     arrays, rows, files = {}, [], structure_index(folders)
-    proteins = zip(table["accession"], table["sequence"], strict=True)
-    for accession, sequence in tqdm(proteins, total=len(table), desc="structures", leave=False):
-        path = files.get(accession)
+    proteins = zip(table["accession"], lookup_names(table), table["sequence"], strict=True)
+    for accession, names, sequence in tqdm(proteins, total=len(table), desc="structures", leave=False):
+        path = next((files[name] for name in names if name in files), None)
         values, arrays[accession] = load_structure(path, accession, sequence) if path else ({"status": "none"}, None)
         rows.append({"accession": accession, "file": path.name if path else ""} | values)
     columns = ["accession", "status", "file", "identity", "residues", "placed", "mismatches", "extra", "mean_plddt"]

@@ -16,6 +16,7 @@ from halo_utils.data import audit, kmers, splits
 from halo_utils.data.deeploc import read_deeploc2, read_hpa
 from halo_utils.data.locations import DEEPLOC, HPA_SUPPORTED
 from halo_utils.data.luo2024 import LUO
+from halo_utils.data.same_sequence import uniprot_names
 from halo_utils.runs import prepare
 from halo_utils.structures import reader, store
 from halo_utils.structures.edges import radius_edges, store_edges
@@ -54,6 +55,8 @@ def test_hpa_counts(real_data: Path) -> None:
     assert len(table) + len(dropped) == 1717
     assert dropped["reason"].tolist() == ["in no location with enough proteins"] * 9
     assert set(DEEPLOC) <= set(table.columns) and (table[list(HPA_SUPPORTED)].sum(axis=1) > 0).all()
+    luo, _ = LUO.read([real_data / name for name in LUO.files])
+    assert (uniprot_names(table, luo) != "").sum() == 244
 
 
 def test_luo_counts_and_leak(real_data: Path) -> None:
