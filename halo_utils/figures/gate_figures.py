@@ -143,7 +143,7 @@ def mcc_by_ground(rows: pd.DataFrame, title: str) -> Figure:
             values, (colour, marker) = own[own["system"] == system], LOOKS[j]
             look = {"fmt": marker, "color": colour, "capsize": 3, "label": None if i else TITLES[system]}
             ax.errorbar(values["value"], y[values["label"]] + 0.22 * (1 - j), xerr=error_bars(values), **look)
-        ax.set_yticks(y, [f"{name}  {n:,}" if not i else f"{n:,}" for name, n in proteins.items()])
+        ax.set_yticks(y, [f"{'' if i else name}  {f'{n:,}':\u2007>3}" for name, n in proteins.items()])
         ax.hlines(y + 0.5, -1, 1, color=GREY, linewidth=0.4)
         ax.axvline(0, color=GREY, linewidth=0.8)
         low = min(-0.1, rows["ci_low"].min() - 0.03)
