@@ -250,8 +250,9 @@ display(styled(gap[columns], f"{TITLES[halo_system]} minus fine-tuned ESM, {main
 stored = {n: artifacts.load_predictions(settings, n) for n in hybrid_ground.STORED if artifacts.predicted(settings, n)}
 if other := artifacts.load_other_seed(settings, table):
     stored["other_seed"] = other[1]
-seeded = f"the run {other[0]}" if other else "none: no run has predicted these proteins, and it is left out"
-print(f"the sequence model of another seed: {seeded}")
+    print(f"Another seed of the sequence model: that of {other[0]}.")
+else:
+    print("No run of another seed has predicted these proteins: another seed of the sequence model is left out.")
 on_graphs = hybrid_ground.ground_views(table, source)
 stored = hybrid_ground.with_mean(stored, view.locations) if on_graphs else {}
 cuts = hybrid_ground.tune_on_graphs(table, stored, source, step)
