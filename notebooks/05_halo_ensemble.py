@@ -22,8 +22,8 @@
 #
 # **Needs** notebooks 01, 02 and 04 of the same profile.
 #
-# **Makes** `table2.csv` (not for luo2024), `metrics.csv`, `gate_changes.csv`, `differences_halo.csv`, `hybrid_random_veto.csv`, `evaluation_conventions.csv`, the figures `gate_changes`, `systems`, `mcc_per_label`.
-# Where enough proteins have a graph, on these alone: `hybrid_metrics.csv`, `hybrid_differences.csv`, `hybrid_controls.csv`, `hybrid_opinions.csv`.
+# **Makes** `table2.csv` (not for luo2024), `metrics.csv`, `gate_changes.csv`, `gate_flows.csv`, `differences_halo.csv`, `hybrid_random_veto.csv`, `evaluation_conventions.csv`, the figures `gate_changes`, `gate_flow`, `systems`, `mcc_per_label`.
+# Where enough proteins have a graph, on these alone: `hybrid_metrics.csv`, `hybrid_differences.csv`, `hybrid_controls.csv`, `hybrid_opinions.csv`; beside all proteins `mcc_by_ground.csv`; the figures `mcc_by_ground`, `edge_controls`.
 #
 # **Takes** seconds.
 
@@ -66,10 +66,10 @@ from halo_utils.data import same_sequence, splits
 from halo_utils.evaluation import hybrid_ground, metrics, published, scoring, second_opinions, test_sets
 from halo_utils.evaluation.systems import TITLES, gate_system
 from halo_utils.evaluation.thresholds import Threshold
-from halo_utils.figures import plots
+from halo_utils.figures import gate_figures, plots
 from halo_utils.figures.style import show_figure
 from halo_utils.figures.tables import styled
-from halo_utils.models.gate import RELEASED_HIGH, Decision, GateResult, decision_counts, halo_gate
+from halo_utils.models.gate import RELEASED_HIGH, Decision, GateResult, decision_counts, decision_flows, halo_gate
 from halo_utils.runs import artifacts, in_short, provenance, wording
 
 # %%
@@ -176,6 +176,24 @@ alt = (
 show_figure(fig, paths.figures, "gate_changes", alt)
 
 # %% [markdown]
+# The same decisions as a flow, all locations together. Heights are labels, from all that the sequence model predicts on
+# the left to right and wrong ones on the right. Only what reaches the graph network can change, and only the removed
+# labels do: the false ones among them are HALO's gain over the sequence model, the true ones its price.
+
+# %%
+flows = decision_flows(changes)
+write_csv(paths.results / "gate_flows.csv", flows)
+main_flows = flows[flows["split"] == main_set]
+title = gate_figures.flow_title(main_flows)
+fig = gate_figures.gate_flow(main_flows, f"{title}\n{main_set} ({settings.title})")
+ends = main_flows[main_flows["to"].isin(["right", "wrong"])]
+parts = [
+    f"{n:,} {a.replace('_', ' ')} and {b}" for a, b, n in zip(ends["from"], ends["to"], ends["labels"], strict=True)
+]
+alt = f"Flow of labels through the gate. {title}. In the end: {', '.join(parts)}."
+show_figure(fig, paths.figures, "gate_flow", alt)
+
+# %% [markdown]
 # ## Does it help?
 # Beside the gate of this run stand the released code's rule, a gate that asks the graph network also for proteins
 # without a structure, and the sequence-only mode, in which it is never asked.
@@ -225,10 +243,16 @@ display(styled(gap[columns], f"{TITLES[halo_system]} minus fine-tuned ESM, {main
 # the question on its own ground: every system again, on the test proteins with a graph alone. Thresholds come from the
 # validation proteins with a graph. Two gates are added, which ask a graph network that was trained on such proteins
 # alone, and one plain alternative, the mean of two probabilities: a second model that helps as much without a gate
-# shows that averaging helps, not structure.
+# shows that averaging helps, not structure. Another is the same sequence model trained with another seed: two of them
+# differ as well, without any structure. It comes from a finished run of this profile; nothing is trained for it.
 
 # %%
 stored = {n: artifacts.load_predictions(settings, n) for n in hybrid_ground.STORED if artifacts.predicted(settings, n)}
+if other := artifacts.load_other_seed(settings, table):
+    stored["other_seed"] = other[1]
+    print(f"Another seed of the sequence model: that of {other[0]}.")
+else:
+    print("No run of another seed has predicted these proteins: another seed of the sequence model is left out.")
 on_graphs = hybrid_ground.ground_views(table, source)
 stored = hybrid_ground.with_mean(stored, view.locations) if on_graphs else {}
 cuts = hybrid_ground.tune_on_graphs(table, stored, source, step)
@@ -258,6 +282,24 @@ if on_graphs:
     display(styled(shown_gaps.replace(TITLES)[columns], f"Differences in micro F1, {ground_name}", digits=4))
 
 # %% [markdown]
+# ### Location by location
+# MCC on both grounds, of the sequence model, the graph network and the gate of the two; beside a location stands how
+# many proteins are there. Two things to look for: does the graph network win where the sequence model is weak, and does
+# the gate follow it there? The title counts paired differences with a graph. One in forty intervals lies above zero by
+# chance, and as many below, so one location of ten is not a finding yet.
+
+# %%
+if on_graphs:
+    sets, trio = [view, on_graphs[main_set]] if main_set in on_graphs else [view], (halo_system, "esm", "gat_weighted")
+    mcc = gate_figures.mcc_rows(pd.concat([all_metrics, on_ground], ignore_index=True), sets, trio)
+    write_csv(paths.results / "mcc_by_ground.csv", mcc)
+    here = gaps[gaps["split"] == sets[-1].name]
+    title = gate_figures.mcc_title(mcc, here, trio[:2], f"{sets[-1].name} ({settings.title})")
+    fig = gate_figures.mcc_by_ground(mcc, title)
+    alt = f"MCC per location with intervals of {', '.join(TITLES[name] for name in trio)}, a panel per set."
+    show_figure(fig, paths.figures, "mcc_by_ground", f"{alt} {title}.".replace("\n", "; "))
+
+# %% [markdown]
 # ## Does the graph network need its contacts?
 # The network on a protein's own contacts, minus the same network on other edges or none (notebook 04). Where all four
 # differences are near zero, whatever the network knows, it does not know it from the contacts. Where only *no edges*
@@ -270,6 +312,19 @@ if on_graphs:
     shown_controls = controls[controls["split"] == ground_name].replace(TITLES).reset_index(drop=True)
     columns = ["second", "metric", "difference", "ci_low", "ci_high"]
     display(styled(shown_controls[columns], f"Own contacts minus those of a control, {ground_name}", digits=4))
+
+# %% [markdown]
+# The same differences drawn. Dots right of the line are comparisons that a protein's own contacts win; where an
+# interval crosses the line, this test set cannot tell.
+
+# %%
+if on_graphs and len(drawn := controls[controls["split"] == ground_name]):
+    title = gate_figures.controls_title(drawn, f"{ground_name} ({settings.title})")
+    fig = gate_figures.edge_controls(drawn, title)
+    alt = f"Dots with intervals, {len(drawn)} differences to graph networks on other edges or none. {title}."
+    show_figure(fig, paths.figures, "edge_controls", alt.replace("\n", "; "))
+else:
+    print("No network on other edges was measured: nothing to draw.")
 
 # %% [markdown]
 # ## More than a random veto?
@@ -295,9 +350,10 @@ for found in vetoes:
 # %% [markdown]
 # ## Other second opinions
 # What would the same gate gain with another second opinion: a network without edges or with rewired ones, the
-# composition baseline, a veto of everything, a random one, or an oracle that drops exactly the false labels? All are
-# asked about the same labels. The oracle bounds what any veto can gain; `random_gain` is what a random veto as large as
-# the opinion's own gains. An opinion is worth asking where its gain lies above that. The mean needs no gate.
+# composition baseline, the sequence model of another seed, a veto of everything, a random one, or an oracle that drops
+# exactly the false labels? All are asked about the same labels. The oracle bounds what any veto can gain;
+# `random_gain` is what a random veto as large as the opinion's own gains. An opinion is worth asking where its gain
+# lies above that. The mean needs no gate.
 
 # %%
 opinions = []

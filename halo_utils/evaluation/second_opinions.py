@@ -13,7 +13,7 @@ from halo_utils.models.gate import Decision, GateResult, Rule, asked_labels, hal
 VETO_METRICS = ("micro_f1", "macro_f1", "accuracy", "jaccard", "macro_precision", "macro_recall")
 METRICS, GAIN = VETO_METRICS[:3], ["difference", "ci_low", "ci_high"]
 # Systems that the gate asks in turn, on proteins with a graph.
-OPINIONS = ("gat_weighted", "gat_weighted_graphs", "gat_no_edges", "gat_rewired", "composition")
+OPINIONS = ("gat_weighted", "gat_weighted_graphs", "gat_no_edges", "gat_rewired", "composition", "other_seed")
 
 
 def veto_scores(y: np.ndarray, decision: np.ndarray, dropped: np.ndarray) -> dict[str, np.ndarray]:

@@ -21,6 +21,7 @@ SYSTEMS = [
     System("esm_own_loss", "ESM, the paper's head, our loss", "sequence", "02_esm_finetuning"),
     System("esm_own_pooling", "ESM, our loss, pooling and hidden layer", "sequence", "02_esm_finetuning"),
     System("esm", "fine-tuned ESM", "sequence", "02_esm_finetuning", short=True),
+    System("other_seed", "fine-tuned ESM, another seed", "sequence", "02_esm_finetuning"),
     System("esm_composition_mean", "mean of fine-tuned ESM and composition", "joined", "02_esm_finetuning", short=True),
     System("gat_pretrained", "GAT, pre-trained ESM", "graph", "04_gat_weighting"),
     System("gat_finetuned", "GAT, fine-tuned ESM", "graph", "04_gat_weighting"),

@@ -88,6 +88,29 @@ def decision_counts(decision: np.ndarray, y: np.ndarray, locations: Sequence[str
     return pd.DataFrame(rows)
 
 
+def decision_flows(counts: pd.DataFrame) -> pd.DataFrame:
+    """Return how predicted labels flow through the gate: split, from, to, labels and true (of these).
+
+    ``counts`` is ``decision_counts`` of one set or more, with a column split. Every predicted label is confident or in
+    the band, there without structure or asked about, then agreed or vetoed, and in the end right or wrong: a kept label
+    is right if it is true, a vetoed one if it is false.
+    """
+    kept = ("confident", "no_structure", "agreed")
+    ways = {("predicted", "confident"): kept[:1], ("predicted", "band"): ("no_structure", "agreed", "vetoed")}
+    ways |= {("band", "no_structure"): kept[1:2], ("band", "asked"): ("agreed", "vetoed")}
+    ways |= {("asked", "agreed"): kept[2:], ("asked", "vetoed"): ("vetoed",)}
+    rows = []
+    for split, own in counts.groupby("split", sort=False):
+        decided = own.groupby("decision")[["labels", "true"]].sum()
+        for way, decisions in ways.items():
+            rows.append((split, *way, *decided.loc[list(decisions)].sum()))
+        for name in (*kept, "vetoed"):
+            labels, true = decided.loc[name]
+            rows.append((split, name, "right" if name in kept else "wrong", true, true))
+            rows.append((split, name, "wrong" if name in kept else "right", labels - true, 0))
+    return pd.DataFrame(rows, columns=["split", "from", "to", "labels", "true"])
+
+
 def asked_labels(decision: np.ndarray) -> np.ndarray:
     """Return the (protein, label) positions the second opinion decided, agreed or vetoed, [A, 2]."""
     return np.argwhere((decision == Decision.AGREED) | (decision == Decision.VETOED))

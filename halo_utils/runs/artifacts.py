@@ -10,9 +10,11 @@ from halo_utils.core.files import read_parquet, write_parquet
 from halo_utils.core.paths import shown
 from halo_utils.core.residue_store import ResidueStore
 from halo_utils.data.registry import contact_archives, local_copy
-from halo_utils.data.splits import AUDIT_COLUMNS, evaluation_sets, held_out_sets
+from halo_utils.data.splits import AUDIT_COLUMNS, evaluation_sets, fingerprint, held_out_sets
 from halo_utils.data.tables import COMMON_COLUMNS
+from halo_utils.evaluation.seeds import runs_with_other_seeds
 from halo_utils.evaluation.systems import BY_NAME
+from halo_utils.runs.provenance import records
 from halo_utils.structures.contact_maps import ContactMaps, read_contact_maps
 from halo_utils.structures.edges import store_edges
 from halo_utils.structures.store import structure_store
@@ -84,6 +86,20 @@ def load_predictions(settings: Settings, system: str) -> pd.DataFrame:
 def predicted(settings: Settings, system: str) -> bool:
     """Return whether the run has predictions of a system; not every run trains every one."""
     return settings.source.predictions(system).is_file()
+
+
+def load_other_seed(settings: Settings, table: pd.DataFrame) -> tuple[str, pd.DataFrame] | None:
+    """Return the name and the sequence model's probabilities of a run that differs in its seed only; None without one.
+
+    The first by name whose notebook 02 has read the same proteins, splits and labels: a seed may draw other ones.
+    """
+    for run in runs_with_other_seeds(settings.source):
+        path = run.predictions("esm")
+        if run != settings.source and path.is_file():
+            read = [r["data_fingerprint"] for r in records(run) if r["notebook"] == BY_NAME["esm"].made_by]
+            if read == [fingerprint(table)]:
+                return run.name, read_parquet(path, f"run notebook {BY_NAME['esm'].made_by} of {run.name} again")
+    return None
 
 
 def _first(notebook: str, settings: Settings) -> str:

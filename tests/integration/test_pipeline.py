@@ -62,7 +62,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 TABLES = ["table1", "table2", "table3", "table4", "claims", "metrics", "weight_grid", "confidence_bins", "gate_changes"]
 TABLES += ["hybrid_random_veto", "confidence_crossing", "confidence_claims", "confidence_wrong"]
-TABLES += ["calibration_offset", "claims_structure"]
+TABLES += ["calibration_offset", "claims_structure", "gate_flows"]
 FIGURES = [
     "fig1_halo",
     "fig2_esm",
@@ -73,7 +73,8 @@ FIGURES = [
     "threshold_sweep",
     "esm_training",
 ]
-FIGURES += ["gat_training", "mcc_per_label", "weight_grid", "gate_changes", "co_occurrence", "systems"]
+FIGURES += ["gat_training", "mcc_per_label", "weight_grid", "gate_changes", "gate_flow", "co_occurrence"]
+FIGURES += ["systems"]
 
 
 @pytest.mark.slow
