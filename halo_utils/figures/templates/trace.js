@@ -34,20 +34,19 @@
       const { colours } = colourings[select.value];
       context.fillStyle = "#fff";
       context.fillRect(0, 0, size, size);
-      context.lineCap = "round";
       const pieces = curve.map(([i, p, q]) => [i, project(p), project(q)]).sort((a, b) => a[1][2] - b[1][2]);
       const width = Math.min(14, Math.max(4, 60 / radius * 4)) * zoom * size / 840;
       for (const [i, p, q] of pieces) {
-        const line = (style, wide) => {
-          Object.assign(context, { strokeStyle: style, lineWidth: wide * (1 + 0.3 * p[2]) });
+        const line = (strokeStyle, wide, lineCap) => {
+          Object.assign(context, { strokeStyle, lineCap, lineWidth: wide * (1 + 0.3 * p[2]) });
           context.beginPath();
           context.moveTo(p[0], p[1]);
           context.lineTo(q[0], q[1]);
           context.stroke();
         };
-        line("#333", width * 1.35);
-        line(colours[i], width);
-        if (p[2] < 0) line(`rgba(255,255,255,${-0.6 * p[2]})`, width * 1.35); // what is far is pale
+        line("#333", width * 1.35, "butt");
+        line(colours[i], width, "round");
+        if (p[2] < 0) line(`rgba(255,255,255,${-0.6 * p[2]})`, width * 1.35, "butt"); // what is far is pale
       }
       const ends = [["N", placed.findIndex(Boolean)], ["C", placed.findLastIndex(Boolean)]];
       Object.assign(context, { fillStyle: "#000", font: `bold ${size / 34}px system-ui, sans-serif` });
@@ -60,7 +59,7 @@
       const nearest = off.indexOf(Math.min(...off));
       said.textContent = off[nearest] < size / 40 ? texts[nearest] : key;
     };
-    const move = (dx, dy) => { rotation = turn(turn(rotation, dx, 0, 2), dy, 1, 2); paint(); };
+    const move = (dx, dy) => { rotation = turn(turn(rotation, -dx, 0, 2), dy, 1, 2); paint(); };
     const keys = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, -0.1], ArrowDown: [0, 0.1] };
     canvas.onpointerdown = (event) => { drag = [event.clientX, event.clientY]; canvas.setPointerCapture(event.pointerId); };
     canvas.onpointerup = () => { drag = null; };
