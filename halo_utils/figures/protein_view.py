@@ -6,8 +6,9 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from html import escape
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader
@@ -20,6 +21,10 @@ from pandas.io.formats.style import Styler
 
 from halo_utils.figures.style import BLUE, VERMILION, new_figure
 from halo_utils.figures.tables import styled
+from halo_utils.models.gate import Decision, Rule, halo_gate
+
+if TYPE_CHECKING:
+    from ipywidgets import VBox
 
 Answer = Mapping[str, Any]
 COLUMNS = 600  # of a track; longer proteins show the largest value of the residues that share one
@@ -89,6 +94,48 @@ def answer_table(answers: Sequence[Answer], caption: str = "") -> Styler:
     locations = list(answers[0]["locations"])
     shown = styled(DataFrame(rows), caption, digits=2)
     return shown.bar(subset=locations, vmin=0, vmax=1, color="#9ecae1")
+
+
+def decided_again(
+    one: Answer, threshold: float, confident: float, graph_threshold: float = 0.5, rule: Rule = "paper"
+) -> Answer:
+    """Return an answer whose labels follow from its stored probabilities by other thresholds; no model is asked."""
+    stored = one["locations"]
+    esm = np.array([[v["probability"] for v in stored.values()]])
+    gat = np.array([[v["graph_probability"] or 0.0 for v in stored.values()]])
+    limits = {"esm_threshold": threshold, "gat_threshold": graph_threshold, "confident": confident, "rule": rule}
+    found = halo_gate(esm, gat, np.array([one["mode"] == "hybrid"]), **limits)
+    names = [Decision(code).name.lower() for code in found.decision[0]]
+    locations = {
+        name: {**v, "threshold": threshold, "decision": decision}
+        for (name, v), decision in zip(stored.items(), names, strict=True)
+    }
+    predicted = [name for name, kept in zip(stored, found.labels[0], strict=True) if kept]
+    return {**one, "locations": locations, "predicted": predicted}
+
+
+def gate_sliders(
+    answers: Sequence[Answer], threshold: float, confident: float, graph_threshold: float = 0.5, rule: Rule = "paper"
+) -> "VBox":
+    """Return widgets: a protein to choose, sliders for threshold and gate, and the bars that follow them."""
+    from ipywidgets import HTML, Dropdown, FloatSlider, VBox  # a notebook's; a command must do without
+
+    shown, wide = {one["name"]: one for one in answers}, {"style": {"description_width": "8em"}}
+    which = Dropdown(options=list(shown), description="protein", **wide)
+    limits = {"min": 0.0, "max": 1.0, "step": 0.01, "layout": {"width": "36em"}}
+    sliders = [FloatSlider(threshold, description="threshold", **limits, **wide)]
+    sliders.append(FloatSlider(confident, description="gate", **limits, **wide))
+    picture = HTML()
+
+    def redraw(_: object = None) -> None:
+        one = decided_again(shown[which.value], sliders[0].value, sliders[1].value, graph_threshold, rule)
+        words = ", ".join(one["predicted"]) or "no location"
+        picture.value = f"<b>{escape(one['name'])}: {words}</b><br>{bars(one, sliders[1].value)}"
+
+    for control in (which, *sliders):
+        control.observe(redraw, "value")
+    redraw()
+    return VBox([which, *sliders, picture])
 
 
 def tracks(track: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -183,10 +183,8 @@ def write_examples(folder: Path, locations: tuple[str, ...], n_proteins: int, se
     alone = table[(table["split"] == "test") & (table[list(DEEPLOC)].sum(axis=1) == 1)]
     alone = alone[alone["accession"].isin(folds)]
     chosen = pd.concat([alone[alone[location] == 1].head(1) for location in locations])
-    headers = [
-        f"{name} synthetic, made for {place}" for name, place in zip(chosen["accession"], locations, strict=True)
-    ]
-    records = [f">{header}\n{residues}\n" for header, residues in zip(headers, chosen["sequence"], strict=True)]
+    proteins = zip(chosen["accession"], locations, chosen["sequence"], strict=True)
+    records = [f">{name} synthetic, made for {place}\n{residues}\n" for name, place, residues in proteins]
     structures = folder / "structures"
     structures.mkdir(parents=True, exist_ok=True)
     write_structures(chosen, {name: folds[name] for name in chosen["accession"]}, structures, seed)
