@@ -28,7 +28,7 @@ def run(
     max_proteins: MaxProteins = -1,
     seed: Seed = -1,
 ) -> None:
-    """Run notebooks 01 to 06 of a profile in order, or one of them."""
+    """Run the numbered notebooks of a profile in order, or one of them."""
     from halo_utils.commands.run import literal, run_notebooks
 
     common = {"profile": profile, "dataset": dataset, "max_proteins": max_proteins, "seed": seed}

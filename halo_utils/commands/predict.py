@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from halo_utils.core import paths
 from halo_utils.core.errors import DataError, SettingsError
 from halo_utils.core.files import atomic_path, digest, locked, remove_unfinished, sha256, storage_errors, write_text
-from halo_utils.core.paths import REPOSITORY
 from halo_utils.data.fasta import Protein, count_proteins, in_chunks, stream_proteins
 from halo_utils.data.registry import registry
 from halo_utils.data.tables import check_protein, is_uniprot
@@ -39,7 +39,7 @@ STDIN = "-"
 
 def model_folder(folder: Path | None) -> Path:
     """Return the folder of a predictor, given, or relative to the repository, or the one that ships."""
-    candidates = [folder, REPOSITORY / folder] if folder else [REPOSITORY / name for name in DEFAULTS]
+    candidates = [folder, paths.REPOSITORY / folder] if folder else [paths.REPOSITORY / name for name in DEFAULTS]
     return next((path for path in candidates if path.is_dir()), candidates[0])
 
 
@@ -178,7 +178,8 @@ def predict_fasta(
         counts = join(job, total)
     shutil.rmtree(out / PARTS)
     print(f"{counts[HYBRID]:,} hybrid, {counts[SEQUENCE_ONLY]:,} sequence-only, {counts['none']:,} without a location")
-    print(f"written: {out / TABLE}, {out / LINES}, {out / REPORT}")
+    seen = out if paths.shown(out) == out.name else Path(paths.shown(out))  # no machine's path in a notebook
+    print(f"written: {seen / TABLE}, {seen / LINES}, {seen / REPORT}")
     return out
 
 
