@@ -66,7 +66,7 @@ def _part(name: str, *given: object) -> str:
 def _svg(name: str, *given: object) -> str:
     """Return a part as an SVG that stands alone, with its name space and the patterns that a page has once."""
     text = _part(name, *given).replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-    return text.replace("</title>", f"</title>{_part('patterns')}", 1)
+    return text.replace("<rect", f"{_part('patterns')}<rect", 1)
 
 
 def bars(one: Answer, confident: float) -> str:
