@@ -90,7 +90,7 @@ def answer_table(answers: Sequence[Answer], caption: str = "") -> Styler:
     for one in answers:
         predicted = "; ".join(one["predicted"]) or f"none; nearest is {one['nearest_location']}"
         probabilities = {name: v["probability"] for name, v in one["locations"].items()}
-        rows.append({"protein": one["name"], "predicted": predicted, "mode": one["mode"], **probabilities})
+        rows.append({"protein": one["name"], "predicted": predicted, **probabilities})
     locations = list(answers[0]["locations"])
     shown = styled(DataFrame(rows), caption, digits=2)
     return shown.bar(subset=locations, vmin=0, vmax=1, color="#9ecae1")
@@ -213,8 +213,9 @@ def trace(one: Answer) -> dict[str, Any]:
 def trace_figure(one: Answer, title: str) -> Figure:
     """Draw the C-alpha trace from the side that shows most of it, once per colouring, for pages without script."""
     ways = colourings(one["track"])
-    fig, panels = new_figure(5.2 * len(ways), 5.6, len(ways))
     xyz = flattened(one["track"]["structure"]["ca"])
+    wide, high = (float(np.ptp(xyz[np.isfinite(xyz[:, 0]), k])) for k in (0, 1))
+    fig, panels = new_figure(5.2 * len(ways), 5.2 * high / max(wide, 1.0) + 1.2, len(ways))
     pieces = np.stack([xyz[:-1], xyz[1:]], axis=1)  # [L - 1, 2, 3]
     order = np.argsort(pieces[:, :, 2].mean(axis=1))  # from far to near; a gap is NaN and draws nothing
     for ax, way in zip(np.atleast_1d(panels), ways, strict=True):

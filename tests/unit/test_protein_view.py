@@ -49,6 +49,9 @@ def test_bars_stand_on_the_axis_of_probability(one: dict) -> None:
     assert found == list(zip(values, [protein_view.COLOURS[d] for d in decisions], strict=True))
     lines = {float(line.get("x1")) for line in root.iter(f"{SVG}line") if line.get("x1") == line.get("x2")}
     assert lines >= {left + width * 0.2, left + width * 0.55}  # threshold, gate
+    patterns = {pattern.get("id") for pattern in root.iter(f"{SVG}pattern")}
+    hatched = [rect for rect in root.iter(f"{SVG}rect") if rect.get("fill") == "url(#hatch)"]
+    assert "hatch" in patterns and len(hatched) == 3
     assert len(list(root.iter(f"{SVG}path"))) == 3 and root.get("aria-label").startswith("a&b: probability per")
 
 
