@@ -1,12 +1,12 @@
 # Executes the numbered notebooks in order through `python -m halo_utils run`. A notebook is stale when its own file, the
-# package, the profile or an earlier notebook is newer than its executed copy. With `--config grid=jobs` every pair of
+# package, the profile or a notebook it builds on is newer than its executed copy. With `--config grid=jobs` every pair of
 # notebook 04's weight grid is a job of its own, for clusters (see slurm/config.yaml). The rule predict, with `--config
 # fasta=FILE shards=N`, answers the proteins of a FASTA file in N jobs that share one folder, and joins their parts.
 import sys
 from pathlib import Path
 from shlex import quote
 
-from halo_utils.commands.run import executed_path, notebooks
+from halo_utils.commands.run import earlier, executed_path, notebooks
 from halo_utils.config import load_settings, profile_path
 
 
@@ -35,7 +35,7 @@ rule all:
         list(EXECUTED.values()),
 
 
-for position, book in enumerate(BOOKS):
+for book in BOOKS:
 
     rule:
         name:
@@ -43,7 +43,7 @@ for position, book in enumerate(BOOKS):
         input:
             notebook=f"notebooks/{book}.ipynb",
             package=PACKAGE,
-            before=[EXECUTED[name] for name in BOOKS[:position]],
+            before=[EXECUTED[path.stem] for path in earlier(book)],
             pairs=PAIRS if book.startswith("04") else [],
         output:
             EXECUTED[book],
@@ -57,7 +57,7 @@ for position, book in enumerate(BOOKS):
 rule weight_pair:
     input:
         package=PACKAGE,
-        before=[EXECUTED[name] for name in BOOKS[:3]],
+        before=[EXECUTED[path.stem] for path in earlier("04_gat_weighting")],
     output:
         str(SETTINGS.paths.work / "gat" / "pair_{pair}.json"),
     threads: workflow.cores

@@ -28,7 +28,7 @@ def run(
     max_proteins: MaxProteins = -1,
     seed: Seed = -1,
 ) -> None:
-    """Run notebooks 01 to 06 of a profile in order, or one of them."""
+    """Run the numbered notebooks of a profile in order, or one of them."""
     from halo_utils.commands.run import literal, run_notebooks
 
     common = {"profile": profile, "dataset": dataset, "max_proteins": max_proteins, "seed": seed}
@@ -89,6 +89,7 @@ def predict(
     thresholds: Annotated[str, typer.Option(help="one, or per-location")] = "one",
     training: Annotated[Path | None, typer.Option(help="dataset.parquet of the model's run, for neighbours")] = None,
     precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or auto")] = "32-true",
+    explain: Annotated[int, typer.Option(help="proteins of the report with the importance of their residues")] = 5,
     shard: Annotated[
         str, typer.Option(help="I/N: answer every N-th part from the I-th, the call without it joins")
     ] = "",
@@ -97,7 +98,7 @@ def predict(
     from halo_utils.commands import predict as command
 
     options = {"model": model, "out": out, "structures": structures, "look_up": alphafold, "thresholds": thresholds}
-    command.predict_fasta(fasta, **options, training=training, precision=precision, shard=shard)
+    command.predict_fasta(fasta, **options, training=training, precision=precision, shard=shard, explained=explain)
 
 
 @app.command()

@@ -15,7 +15,7 @@
 
 # %% [markdown]
 # # Prepare the proteins and audit the split
-# [← README](../README.md) · [02 Fine-tune the sequence model →](02_esm_finetuning.ipynb)
+# [← 00 Your own proteins](00_your_proteins.ipynb) · [02 Fine-tune the sequence model →](02_esm_finetuning.ipynb)
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR--ACCOUNT/halo-companion/blob/main/notebooks/01_data_preparation.ipynb) [![Open on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/YOUR--ACCOUNT/halo-companion/main?urlpath=lab/tree/notebooks/01_data_preparation.ipynb)
 #
 # **Does** read (or, for the demo, make) the proteins, keep the data set's split, parse every structure once, and ask whether the split is honest.

@@ -67,8 +67,13 @@ def pair_problems(source: Path) -> list[str]:
     return problems
 
 
+def _is_passing(output: NotebookNode) -> bool:
+    """Return whether an output is of its moment only: standard error, and widgets, whose state is not kept."""
+    return output.get("name") == "stderr" or "application/vnd.jupyter.widget-view+json" in output.get("data", {})
+
+
 def clean(notebook: NotebookNode) -> NotebookNode:
-    """Remove timings, standard error and papermill's records; keep results, tags and what JupyterLab would add."""
+    """Remove timings, standard error, widgets and papermill's records; keep results, tags, what JupyterLab adds."""
     kept = {
         name: notebook.metadata[name]
         for name in ("kernelspec", "jupytext", "language_info")
@@ -78,7 +83,7 @@ def clean(notebook: NotebookNode) -> NotebookNode:
     for cell in notebook.cells:
         cell.metadata = NotebookNode(kept_metadata(cell))
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            cell.outputs = [output for output in cell.outputs if not _is_passing(output)]
     return notebook
 
 

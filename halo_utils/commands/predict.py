@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from halo_utils.core import paths
 from halo_utils.core.errors import DataError, SettingsError
 from halo_utils.core.files import atomic_path, digest, locked, remove_unfinished, sha256, storage_errors, write_text
-from halo_utils.core.paths import REPOSITORY
 from halo_utils.data.fasta import Protein, count_proteins, in_chunks, stream_proteins
 from halo_utils.data.registry import registry
 from halo_utils.data.tables import check_protein, is_uniprot
@@ -30,7 +30,7 @@ from halo_utils.structures import alphafold
 from halo_utils.training.locate import locate
 
 PROTEINS_PER_PART = 1000
-SHOWN = 100  # proteins of the report
+SHOWN, EXPLAINED = 100, 5  # proteins of the report, and of these whose residues are masked one after the other
 DEFAULTS = ("data/checkpoints/halo", "data/checkpoints/deeploc2-mini")  # the first that is there
 TABLE, LINES, REPORT, PARTS = "predictions.csv", "predictions.jsonl", "report.html", "parts"
 FETCHED = "structures"  # from AlphaFold DB
@@ -39,7 +39,7 @@ STDIN = "-"
 
 def model_folder(folder: Path | None) -> Path:
     """Return the folder of a predictor, given, or relative to the repository, or the one that ships."""
-    candidates = [folder, REPOSITORY / folder] if folder else [REPOSITORY / name for name in DEFAULTS]
+    candidates = [folder, paths.REPOSITORY / folder] if folder else [paths.REPOSITORY / name for name in DEFAULTS]
     return next((path for path in candidates if path.is_dir()), candidates[0])
 
 
@@ -71,6 +71,7 @@ class Job:
     alphafold: bool = False
     size: int = PROTEINS_PER_PART
     shown: int = SHOWN
+    explained: int = EXPLAINED
 
     def part(self, number: int) -> Path:
         """Return the file of a part."""
@@ -83,7 +84,9 @@ class Job:
         stats = {name: (stat.st_size, stat.st_mtime_ns) for name, stat in files.items()}
         known = None if asked.known is None else asked.known.content
         content = [(protein.title, protein.sequence) for protein in proteins]
-        return digest(content, stats, self.model, asked.per_location, asked.precision, known, self.shown)
+        return digest(
+            content, stats, self.model, asked.per_location, asked.precision, known, self.shown, self.explained
+        )
 
     def answer_part(self, number: int, proteins: list[Protein]) -> None:
         """Write the part of some proteins, if it is not there yet."""
@@ -93,7 +96,8 @@ class Job:
         key = self.key(proteins)
         if path.is_file() and _key_of(path) == key:
             return
-        answers = answer(self.question, proteins, tracks=max(0, self.shown - number * self.size))
+        tracks, explained = (max(0, most - number * self.size) for most in (self.shown, self.explained))
+        answers = answer(self.question, proteins, tracks, explained)
         write_part(path, [{"key": key, "proteins": len(proteins)}, *answers])
 
     def _look_up(self, proteins: list[Protein]) -> None:
@@ -129,12 +133,15 @@ def predict_fasta(
     shard: str = "",
     size: int = PROTEINS_PER_PART,
     shown: int = SHOWN,
+    explained: int = EXPLAINED,
 ) -> Path:
     """Predict the proteins of a FASTA file (``-``: standard input) into the folder ``out``, and return it.
 
     Everything that can be refused is refused before the first prediction. ``structures`` is a folder of PDB or mmCIF
     files named like the proteins; ``look_up`` asks AlphaFold DB for those that are missing. ``thresholds`` is ``one``
-    or ``per-location``. ``shard`` I/N answers every N-th part only, from the I-th (from 0); the call without it joins.
+    or ``per-location``. The report draws the first ``shown`` proteins, ``explained`` of them with the importance of
+    their residues, which costs about 40 predictions each. ``shard`` I/N answers every N-th part only, from the I-th
+    (from 0); the call without it joins.
     """
     first, every = _shard(shard)
     if shard and str(fasta) == STDIN:
@@ -159,7 +166,7 @@ def predict_fasta(
         known = Known.of(predictor, training)
         question = Question(predictor, folders, thresholds == "per-location", precision, known)
         content = digest(sha256(folder / "model.safetensors"), sha256(folder / "config.json"))
-        job = Job(source, question, out, content, look_up, size, shown)
+        job = Job(source, question, out, content, look_up, size, shown, explained)
         print("\n".join([f"{total:,} proteins, model {folder.name}", *remarks(job)]), flush=True)
         with tqdm(total=total, unit=" proteins", desc="predict") as bar:
             for number, proteins in enumerate(in_chunks(stream_proteins(source), size)):
@@ -171,7 +178,8 @@ def predict_fasta(
         counts = join(job, total)
     shutil.rmtree(out / PARTS)
     print(f"{counts[HYBRID]:,} hybrid, {counts[SEQUENCE_ONLY]:,} sequence-only, {counts['none']:,} without a location")
-    print(f"written: {out / TABLE}, {out / LINES}, {out / REPORT}")
+    seen = out if paths.shown(out) == out.name else Path(paths.shown(out))  # no machine's path in a notebook
+    print(f"written: {seen / TABLE}, {seen / LINES}, {seen / REPORT}")
     return out
 
 

@@ -16,6 +16,12 @@ def notebooks() -> list[Path]:
     return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 
 
+def earlier(name: str) -> list[Path]:
+    """Return the notebooks whose files a notebook (its stem) reads: those before it, without 00, which stands alone."""
+    before = [path for path in notebooks() if path.stem < name and not path.stem.startswith("00")]
+    return before if name in [path.stem for path in notebooks()] else []
+
+
 def find_notebook(name: str) -> Path:
     """Return the notebook whose name starts with ``name`` (``05`` or ``05_halo_ensemble``), or a SettingsError."""
     matching = [path for path in notebooks() if path.stem.startswith(Path(name).stem)]

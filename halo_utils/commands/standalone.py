@@ -5,7 +5,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from halo_utils.commands.run import executed_path, notebooks, run_notebooks
+from halo_utils.commands.run import earlier, executed_path, run_notebooks
 from halo_utils.config import load_settings
 from halo_utils.core.paths import IN_CHECKOUT, output_root
 
@@ -25,10 +25,9 @@ def set_up(name: str, variables: Mapping[str, Any]) -> None:
     if IN_CHECKOUT:
         return
     chosen = {key: variables[key] for key, unset in OVERRIDES.items() if variables.get(key, unset) != unset}
-    settings, known = load_settings(**chosen), [path.stem for path in notebooks()]
+    settings = load_settings(**chosen)
     print(f"run {settings.run_name}: files are read and written below {output_root()}")
-    before = notebooks()[: known.index(name)] if name in known else []
-    missing = [path.stem for path in before if not executed_path(settings, path).is_file()]
+    missing = [path.stem for path in earlier(name) if not executed_path(settings, path).is_file()]
     if not missing:
         return
     if not settings.is_synthetic:

@@ -1,12 +1,15 @@
 """What is said of each protein of a user's file: probabilities, the decision per location in words, and warnings."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
+from halo_utils.attribution.occlusion import residue_importance
+from halo_utils.attribution.signal_rules import annotate
 from halo_utils.core.errors import DataError
 from halo_utils.core.files import digest, read_parquet
 from halo_utils.core.paths import RunPaths, shown
@@ -16,12 +19,14 @@ from halo_utils.data.kmers import FAMILY, identity, most_similar
 from halo_utils.embeddings.truncation import seen_residues
 from halo_utils.models.gate import Decision
 from halo_utils.models.predictor import HaloPredictor
-from halo_utils.structures.reader import load_structure, structure_index
+from halo_utils.structures.reader import CA, PLDDT, load_structure, structure_index
 from halo_utils.training.locate import Located, locate, thresholds_of
 
 Answer = dict[str, Any]  # of one protein, as it stands in the JSON file
 DECIMALS = 4
 HYBRID, SEQUENCE_ONLY = "hybrid", "sequence-only"
+NO_GRAPH = "the model has no graph network"
+WINDOWS = 36  # about how many places of a protein are masked, one after the other, for its residues' importance
 
 
 @dataclass(frozen=True)
@@ -76,31 +81,40 @@ class Question:
 
     def index(self) -> None:
         """Look for structure files again."""
-        self.files = structure_index(self.folders) if self.predictor.graph_facts else {}
+        self.files = structure_index(self.folders)
 
 
-def read_structures(question: Question, proteins: Sequence[Protein]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Return the structures of proteins, name -> [L, 10], and why the others run without one."""
-    if not question.predictor.graph_facts:
-        return {}, dict.fromkeys((p.name for p in proteins), "the model has no graph network")
-    arrays, reasons = {}, {}
+def read_structures(
+    question: Question, proteins: Sequence[Protein], drawn: Collection[str] = ()
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Return the structures of proteins, name -> [L, 10], and why the others, or all, run without one.
+
+    A model without a graph network has no use for any; then only those of the proteins ``drawn`` are read.
+    """
+    arrays, reasons, asked = {}, {}, bool(question.predictor.graph_facts)
     for protein in proteins:
-        path = question.files.get(protein.name)
+        path = question.files.get(protein.name) if asked or protein.name in drawn else None
         values, rows = load_structure(path, protein.name, protein.sequence) if path else ({"problem": ""}, None)
         if rows is None:
             absent = f"no file {protein.name}.pdb or {protein.name}.cif" if question.folders else "no structure"
-            reasons[protein.name] = str(values["problem"]) or absent
-        else:
-            arrays[protein.name] = rows
+            problem = str(values["problem"])
+            reasons[protein.name] = (problem or absent) if asked else "; ".join(filter(None, [NO_GRAPH, problem]))
+            continue
+        arrays[protein.name] = rows
+        if not asked:
+            reasons[protein.name] = NO_GRAPH
     return arrays, reasons
 
 
-def answer(question: Question, proteins: Sequence[Protein], tracks: int = 0) -> list[Answer]:
-    """Return what is said of proteins; of the first ``tracks`` with their residues and attention, for a report."""
+def answer(question: Question, proteins: Sequence[Protein], tracks: int = 0, explained: int = 0) -> list[Answer]:
+    """Return what is said of proteins; of the first ``tracks`` with what is drawn along their residues in a report.
+
+    Of the first ``explained`` of these also the importance of every residue for the location they are given.
+    """
     sequences = {protein.name: protein.sequence for protein in proteins}
-    structures, reasons = read_structures(question, proteins)
-    options = {"per_location": question.per_location, "precision": question.precision}
     drawn = {protein.name for protein in proteins[:tracks]}
+    structures, reasons = read_structures(question, proteins, drawn)
+    options = {"per_location": question.per_location, "precision": question.precision}
     located = locate(question.predictor, sequences, structures, attend=drawn, **options)
     nearest = question.known.nearest(list(sequences.values())) if question.known else [None] * len(proteins)
     answers = []
@@ -109,7 +123,11 @@ def answer(question: Question, proteins: Sequence[Protein], tracks: int = 0) -> 
         one["why_sequence_only"] = reasons.get(protein.name, "")
         if protein.name in drawn:
             one["track"] = _track(question.predictor, protein, located.attention[protein.name])
+            if protein.name in structures:
+                one["track"]["structure"] = _trace(structures[protein.name])
         answers.append(one)
+    for one in tqdm(answers[: min(explained, tracks)], desc="explain", leave=False):
+        one["track"]["importance"] = _importance(question.predictor, one)
     return answers
 
 
@@ -171,7 +189,23 @@ def _track(predictor: HaloPredictor, protein: Protein, attention: np.ndarray) ->
     places = seen_residues(len(protein.sequence), **predictor.reading)
     parts = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
     ranges = [[int(part[0]), int(part[-1]) + 1] for part in parts]
-    return {"sequence": protein.sequence, "read": ranges, "attention": [round(float(a), 5) for a in attention]}
+    found = {"sequence": protein.sequence, "read": ranges, "attention": [round(float(a), 5) for a in attention]}
+    return found | {"rules": annotate(protein.sequence)[["rule", "start", "stop"]].to_numpy().tolist()}
+
+
+def _trace(rows: np.ndarray) -> dict[str, Any]:
+    """Return the C-alpha positions, L of [3] in angstrom, and pLDDT of a structure [L, 10]; None where it has none."""
+    ca, plddt = rows[:, CA].astype(float).round(1), rows[:, PLDDT].astype(float).round(1)
+    places = [xyz.tolist() if np.isfinite(xyz).all() else None for xyz in ca]
+    return {"ca": places, "plddt": [value if np.isfinite(value) else None for value in plddt.tolist()]}
+
+
+def _importance(predictor: HaloPredictor, one: Answer) -> dict[str, list[float | None]]:
+    """Return location -> L falls of the logit by masking, None where not read; for the surest predicted, or nearest."""
+    place = max(one["predicted"], key=lambda name: one["locations"][name]["probability"], default="")
+    place, stride = place or one["nearest_location"], max(1, round(one["residues_read"] / WINDOWS))
+    values = residue_importance(predictor, one["track"]["sequence"], [place], stride=stride)[0].astype(float)
+    return {place: [round(value, DECIMALS) if np.isfinite(value) else None for value in values.tolist()]}
 
 
 def csv_header(locations: Iterable[str]) -> list[str]:

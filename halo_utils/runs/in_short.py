@@ -1,5 +1,8 @@
 """The last paragraph of every notebook, from the tables it wrote; ``split`` is the main test set."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pandas as pd
 
 from halo_utils.config import Settings
@@ -34,6 +37,24 @@ def _apart(deviations: pd.DataFrame, model: str) -> str:
     if not number:
         return f"The {model} has every setting that the paper states."
     return f"The {model} differs from the paper's in {count(number, 'setting')}: published values are another model's."
+
+
+def in_short_00(answers: Sequence[Mapping[str, Any]], synthetic: bool) -> str:
+    """Return what was said of a user's proteins, or of the ``synthetic`` examples that stand in for them."""
+    found = pd.Series([name for one in answers for name in one["predicted"]], dtype=str).value_counts()
+    decisions = [v["decision"] for one in answers for v in one["locations"].values()]
+    unsure = sum(decision in ("agreed", "vetoed", "no_structure") for decision in decisions)
+    words = ", ".join(f"{name} ({number})" for name, number in found.items()) or "none"
+    last = "A model says so, no experiment."
+    if synthetic:
+        last = "The proteins are synthetic: the model, which has read real ones, can be right about them or not."
+    return " ".join([
+        f"**In short.** {count(len(answers), 'protein')}; predicted locations: {words}.",
+        f"{count(unsure, 'label')} above the threshold and below the confidence of the gate:"
+        f" {decisions.count('agreed')} confirmed by the graph network, {decisions.count('vetoed')} dropped,"
+        f" {decisions.count('no_structure')} kept because it could not be asked.",
+        last,
+    ])  # fmt: skip
 
 
 def in_short_01(settings: Settings, table: pd.DataFrame, leaks: pd.DataFrame, share: pd.DataFrame, split: str) -> str:

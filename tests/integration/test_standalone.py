@@ -121,6 +121,7 @@ def test_real_proteins_are_not_run_unasked(
     assert "run `python -m halo_utils run --profile quick --seed 3` first" in text and not list(root.iterdir())
     standalone.set_up("01_data_preparation", {"profile": "demo"})
     standalone.set_up("A1_pretrain_backbone", {"profile": "demo"})
+    standalone.set_up("00_your_proteins", {"profile": "demo"})
     assert "needs" not in capsys.readouterr().out
 
 

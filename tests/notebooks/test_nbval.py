@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from halo_utils.commands.run import notebooks
+from halo_utils.commands.run import find_notebook
 from halo_utils.core.paths import REPOSITORY
 from tools import pairs
 
@@ -95,8 +95,9 @@ def test_notebooks_follow_the_house(path: Path) -> None:
 def broken(tmp_path: Path, change: str) -> Path:
     """Copy a good pair and break it in one way; return the source half."""
     source = tmp_path / "01_data_preparation.py"
-    text = notebooks()[0].with_suffix(".py").read_text()
-    book = nbformat.read(notebooks()[0], as_version=4)
+    good = find_notebook("01")
+    text = good.with_suffix(".py").read_text()
+    book = nbformat.read(good, as_version=4)
     code = [c for c in book.cells if c.cell_type == "code"]
     if change == "source":
         text = text.replace("import numpy", "import  numpy")

@@ -177,6 +177,20 @@ def write_structures(table: pd.DataFrame, folds: dict[str, tuple[str, str]], fol
             model.write_pdb(str(temporary))
 
 
+def write_examples(folder: Path, locations: tuple[str, ...], n_proteins: int, seed: int) -> tuple[Path, Path]:
+    """Write one test protein made for each location alone: return a FASTA file and a folder with their structures."""
+    table, folds = make_proteome(n_proteins, seed)
+    alone = table[(table["split"] == "test") & (table[list(DEEPLOC)].sum(axis=1) == 1)]
+    alone = alone[alone["accession"].isin(folds)]
+    chosen = pd.concat([alone[alone[location] == 1].head(1) for location in locations])
+    proteins = zip(chosen["accession"], locations, chosen["sequence"], strict=True)
+    records = [f">{name} synthetic, made for {place}\n{residues}\n" for name, place, residues in proteins]
+    structures = folder / "structures"
+    structures.mkdir(parents=True, exist_ok=True)
+    write_structures(chosen, {name: folds[name] for name in chosen["accession"]}, structures, seed)
+    return write_text(folder / "examples.fasta", "".join(records)), structures
+
+
 def gemmi_structure(name: str, sequence: str, backbone: np.ndarray, plddt: np.ndarray) -> gemmi.Structure:
     """Return a gemmi structure with one chain A from N/CA/C positions [L, 3, 3] and pLDDT [L]."""
     structure, model, chain = gemmi.Structure(), gemmi.Model(1), gemmi.Chain("A")
