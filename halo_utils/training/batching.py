@@ -118,7 +118,8 @@ class ProteinBatch:
 class ProteinData(L.LightningDataModule):
     """The proteins of a table, with the K ``locations`` columns, in batches under a budget of tokens or nodes.
 
-    ``collate`` makes a batch of items; ``parts`` is what else decides about batches, for the cache key of a training.
+    ``collate`` makes a batch of items; ``parts`` is what else decides about batches, for the cache ``key``; ``training_key``
+    also holds what only a training sees.
     """
 
     steps: int | None = None  # between two validations; None: one pass over the training proteins
@@ -128,7 +129,7 @@ class ProteinData(L.LightningDataModule):
     ) -> None:
         super().__init__()
         self.table, self.locations, self.budget, self.collate, self.seed = table, list(locations), budget, collate, seed
-        self.key = digest(fingerprint(table), self.locations, *parts, budget)
+        self.key = self.training_key = digest(fingerprint(table), self.locations, *parts, budget)
 
     def dataset(self, rows: np.ndarray) -> Dataset:
         """Return the proteins at the given positions of the table, with their ``lengths``."""

@@ -74,7 +74,7 @@ def fit(
     compute = compute or ComputeSettings()
     module = LocationModule(model, loss, learning_rate, weight_decay, schedule, plateau, rates, seed)
     how = [epochs, learning_rate, weight_decay, schedule, plateau, rates, patience, seed, resolve(compute.precision)]
-    start = [weights_digest(model), repr(model), loss.gamma, loss.alpha, list(loss.state_dict()), data.key]
+    start = [weights_digest(model), repr(model), loss.gamma, loss.alpha, list(loss.state_dict()), data.training_key]
     folder = folder / digest(start, how, CACHE_VERSION)
     if trained and not (folder / HISTORY).is_file():
         remedy = "run its notebook first, with the same profile and code"

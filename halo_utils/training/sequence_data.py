@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from halo_utils.core.files import digest
 from halo_utils.core.residue_store import ResidueStore
 from halo_utils.data.splits import label_matrix
 from halo_utils.embeddings.biochemistry import composition
@@ -74,8 +75,8 @@ class SequenceData(ProteinData):
         seed: int = 7,
     ) -> None:
         self.learning = (train_tokens, truncation) if train_tokens else None
-        parts = (max_tokens, truncation, *([train_tokens] if train_tokens else []))
-        super().__init__(table, locations, tokens_per_batch, collate_proteins, seed, *parts)
+        super().__init__(table, locations, tokens_per_batch, collate_proteins, seed, max_tokens, truncation)
+        self.training_key = digest(self.key, train_tokens) if train_tokens else self.key
         self.sequences = seen_sequences(list(table["sequence"]), max_tokens, truncation)
         self.tokens = tokenize(self.sequences)
         self.composition = np.stack([composition(s) for s in table["sequence"]]) if with_composition else None
