@@ -118,8 +118,8 @@ class ProteinBatch:
 class ProteinData(L.LightningDataModule):
     """The proteins of a table, with the K ``locations`` columns, in batches under a budget of tokens or nodes.
 
-    ``collate`` makes a batch of items; ``parts`` is what else decides about batches, for the cache ``key``; ``training_key``
-    also holds what only a training sees.
+    ``collate`` makes a batch of items; ``parts`` is what else decides about batches, for the cache ``key``;
+    ``training_key`` also holds what only a training sees.
     """
 
     steps: int | None = None  # between two validations; None: one pass over the training proteins
