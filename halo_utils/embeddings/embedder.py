@@ -54,7 +54,7 @@ class Embedder:
 
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Yield positions of proteins from short to long; a batch is one protein or, padded, at most ``budget`` residues."""
+    """Yield positions of proteins from short to long; a batch is one protein or, padded, within ``budget`` residues."""
     batch: list[int] = []
     for i in np.argsort(lengths, kind="stable").tolist():
         if batch and lengths[i] * (len(batch) + 1) > budget:
