@@ -64,7 +64,7 @@ class Deeploc2Loss(nn.Module):
 
 
 def roughness(attention: Tensor, residue_mask: Tensor) -> Tensor:
-    """Return how fast attention changes along the protein, a scalar in [0, 1]; DeepLoc 2.0 adds a tenth of it to a loss.
+    """Return how fast attention changes along the protein, a scalar in [0, 1]; DeepLoc 2.0's loss has a tenth of it.
 
     ``attention`` is [B, L] of sum 1. One less the share of its cosine transform's magnitude at frequencies 1 to L / 6;
     x above that a frequency still counts by 1 / (1 + x^0.2). The ends are prolonged by 8 residues.
