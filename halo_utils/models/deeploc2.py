@@ -1,4 +1,4 @@
-"""The head and the loss of DeepLoc 2.0 (Thumuluri et al. 2022) on frozen states, without its supervised attention.
+"""The head of DeepLoc 2.0 (Thumuluri et al. 2022) on frozen states, and the weights of its loss.
 
 The released model also learns to attend to annotated sorting signals; those annotations are not at hand.
 """
@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 SMOOTHING = (2, 2.0)  # residues on either side, standard deviation of the Gaussian in residues
 WAVE, SOFTNESS, PROLONGED = 6, 0.2, 8  # of the penalty on attention that changes fast
-# Weight of a positive, for DeepLoc 2.0's membrane column and its ten locations in their order there.
-MEMBRANE_WEIGHT = 1.0
+# For ``BalancedFocalLoss`` with gamma 1: the ten locations in DeepLoc 2.0's order; its membrane column has 1.
 POSITIVE_WEIGHTS = (1.0, 1.0, 3.0, 2.3, 4.0, 9.5, 4.5, 6.6, 7.7, 32.0)
 
 
@@ -46,21 +45,6 @@ class Deeploc2Head(nn.Module):
         position = torch.arange(-reach, scores.shape[1] + reach, device=scores.device)[None]  # [1, L + 4]
         extended = scores.gather(1, torch.minimum(position.clamp(min=0), last))
         return F.conv1d(extended[:, None], self.taps[None, None])[:, 0]
-
-
-class Deeploc2Loss(nn.Module):
-    """Focal loss with a weight per location for positives: ``(1 - p_t)^gamma (w y log p + (1 - y) log(1 - p))``."""
-
-    def __init__(self, positive_weights: Tensor, gamma: float = 1.0) -> None:
-        super().__init__()
-        self.gamma = gamma
-        self.register_buffer("positive_weights", positive_weights)  # [K]
-
-    def forward(self, logits: Tensor, y: Tensor) -> Tensor:
-        """Return the mean loss of logits [B, K]; ``y`` is [B, K] float 0/1."""
-        weighted = F.binary_cross_entropy_with_logits(logits, y, pos_weight=self.positive_weights, reduction="none")
-        missing = torch.where(y > 0.5, -logits, logits).sigmoid()  # 1 - p_t
-        return (missing**self.gamma * weighted).mean()
 
 
 def roughness(attention: Tensor, residue_mask: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,18 @@ class StateStore:
     pooled: bool
     width: int
 
+    @cached_property
+    def _part_of(self) -> dict[str, ResidueStore]:
+        return {accession: part for part in self.parts for accession in part.accessions}
+
+    @property
+    def content(self) -> str:
+        """A digest of all rows."""
+        return digest([part.content for part in self.parts])
+
     def rows(self, accession: str) -> np.ndarray:
         """Return the states of a protein, [L, D] float16, or their mean, [1, D] float32; DataError if it has none."""
-        return next((p for p in self.parts if accession in p), self.parts[0]).rows(accession)
+        return self._part_of.get(accession, self.parts[0]).rows(accession)
 
     def means(self, accessions: Sequence[str]) -> np.ndarray:
         """Return the mean state of every protein, [B, D] float32."""

@@ -1,17 +1,26 @@
 """Heads on frozen states: padding and batch mates change nothing, and each does what its publication says."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 from scipy.fft import dct
 from torch import Tensor, nn
 
+from halo_utils.data.locations import DEEPLOC
+from halo_utils.embeddings.embedder import EMBEDDERS
 from halo_utils.models.annotation_transfer import nearest, transfer
-from halo_utils.models.deeploc2 import POSITIVE_WEIGHTS, Deeploc2Head, Deeploc2Loss, roughness
+from halo_utils.models.deeploc2 import POSITIVE_WEIGHTS, Deeploc2Head, roughness
 from halo_utils.models.light_attention import LightAttention
-from halo_utils.models.losses import FocalLoss
+from halo_utils.models.losses import BalancedFocalLoss, FocalLoss
 from halo_utils.models.mean_network import MeanNetwork
+from halo_utils.training.fit import fit
+from halo_utils.training.predict import predict
+from halo_utils.training.state_data import StateData
+from halo_utils.training.state_store import store_states
 
 HEADS = (MeanNetwork, LightAttention, Deeploc2Head)
 LENGTHS = (1, 12, 7)
@@ -66,14 +75,16 @@ def test_deeploc2_attention_is_smooth_and_of_sum_one() -> None:
     )
 
 
-def test_deeploc2_loss_weighs_positives_and_is_focal() -> None:
+def test_balanced_loss_weighs_positives_and_is_focal() -> None:
     logits, y = torch.randn(5, 10, generator=torch.Generator().manual_seed(0)) * 3, torch.zeros(5, 10)
     y[:, 9] = y[0] = 1.0
     plain, p = FocalLoss(gamma=1.0), logits.sigmoid()
-    torch.testing.assert_close(Deeploc2Loss(torch.ones(10))(logits, y), plain(logits, y))
+    torch.testing.assert_close(BalancedFocalLoss(np.ones(10))(logits, y), plain(logits, y))
     weights = torch.tensor(POSITIVE_WEIGHTS)
     expected = (y * (1 - p) * weights * -p.log() + (1 - y) * p * -(1 - p).log()).mean()
-    torch.testing.assert_close(Deeploc2Loss(weights)(logits, y), expected)
+    torch.testing.assert_close(BalancedFocalLoss(POSITIVE_WEIGHTS)(logits, y), expected)
+    bce = F.binary_cross_entropy_with_logits(logits, y, pos_weight=weights)
+    torch.testing.assert_close(BalancedFocalLoss(POSITIVE_WEIGHTS, gamma=0.0)(logits, y), bce)
 
 
 def test_roughness_is_that_of_the_cosine_transform() -> None:
@@ -100,3 +111,16 @@ def test_the_nearest_protein_gives_its_labels_its_name_and_its_distance() -> Non
     assert table["source"].tolist() == ["B", "A", "C"] and table["Cytoplasm"].tolist() == [1, 0, 1]
     far = nearest(np.array([[2.0, 0.0]]), np.array([[0.0, 0.0], [3.2, 1.2]]))  # L1: 2.0 and 2.4; L2: 2.0 and 1.7
     assert far[0].tolist() == [0]
+
+
+def test_a_head_is_trained_on_stored_states(five_proteins: pd.DataFrame, tmp_path: Path) -> None:
+    names, sequences = list(five_proteins["accession"]), list(five_proteins["sequence"])
+    for pooled in (False, True):
+        states = store_states(EMBEDDERS["one-hot"], names, sequences, tmp_path, pooled=pooled, part_residues=10)
+        data = StateData(five_proteins, DEEPLOC, states, residues_per_batch=20)
+        batch = next(iter(data.loader(np.array([4, 3]))))
+        assert batch.accessions[0] == "P4" and batch.tokens.shape[2] == 20
+        assert batch.token_mask.sum(dim=1).tolist() == ([1, 1] if pooled else [2, 9][: len(batch.accessions)])
+    torch.manual_seed(0)
+    run = fit(MeanNetwork(20, 10, 8), BalancedFocalLoss(np.ones(10)), data, tmp_path, epochs=1, learning_rate=1e-2)
+    assert predict(run, data)["accession"].tolist() == ["P3", "P4", "P5"]
