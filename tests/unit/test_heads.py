@@ -14,6 +14,7 @@ from halo_utils.data.locations import DEEPLOC
 from halo_utils.embeddings.embedder import EMBEDDERS
 from halo_utils.models.annotation_transfer import nearest, transfer
 from halo_utils.models.deeploc2 import POSITIVE_WEIGHTS, Deeploc2Head, roughness
+from halo_utils.models.esm_classifier import AttentionHead
 from halo_utils.models.light_attention import LightAttention
 from halo_utils.models.losses import BalancedFocalLoss, FocalLoss
 from halo_utils.models.mean_network import MeanNetwork
@@ -22,7 +23,7 @@ from halo_utils.training.predict import predict
 from halo_utils.training.state_data import StateData
 from halo_utils.training.state_store import store_states
 
-HEADS = (MeanNetwork, LightAttention, Deeploc2Head)
+HEADS = (MeanNetwork, LightAttention, Deeploc2Head, AttentionHead)
 LENGTHS = (1, 12, 7)
 
 
@@ -119,8 +120,8 @@ def test_a_head_is_trained_on_stored_states(five_proteins: pd.DataFrame, tmp_pat
         states = store_states(EMBEDDERS["one-hot"], names, sequences, tmp_path, pooled=pooled, part_residues=10)
         data = StateData(five_proteins, DEEPLOC, states, residues_per_batch=20)
         batch = next(iter(data.loader(np.array([4, 3]))))
-        assert batch.accessions[0] == "P4" and batch.tokens.shape[2] == 20
-        assert batch.token_mask.sum(dim=1).tolist() == ([1, 1] if pooled else [2, 9][: len(batch.accessions)])
+        lengths = dict(zip(batch.accessions, batch.token_mask.sum(dim=1).tolist(), strict=True))
+        assert lengths == ({"P4": 1, "P5": 1} if pooled else {"P4": 2, "P5": 9}) and batch.tokens.shape[2] == 20
     torch.manual_seed(0)
     run = fit(MeanNetwork(20, 10, 8), BalancedFocalLoss(np.ones(10)), data, tmp_path, epochs=1, learning_rate=1e-2)
     assert predict(run, data)["accession"].tolist() == ["P3", "P4", "P5"]
