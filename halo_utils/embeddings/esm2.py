@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import EsmConfig, EsmModel, EsmTokenizer
 from transformers.utils import logging as transformers_logging
 
+from halo_utils.core.devices import autocast
 from halo_utils.core.errors import SettingsError
 from halo_utils.core.files import sha256
 from halo_utils.core.paths import REPOSITORY
@@ -172,3 +173,19 @@ class SplitEsm2(nn.Module):
         """Return the last hidden states, [B, T, D], from tokens [B, T] or from the trunk's output [B, T, D]."""
         states = tokens if tokens.is_floating_point() else self.trunk_states(tokens, token_mask)
         return self.top(states, token_mask)
+
+
+class Esm2States(nn.Module):
+    """A whole ESM-2 as a source of residue states, in bf16 where the hardware has units for it."""
+
+    def __init__(self, esm2: EsmModel) -> None:
+        super().__init__()
+        self.encoder, self.width = PackedEncoder(esm2, 0, len(esm2.encoder.layer)), esm2.config.hidden_size
+
+    def forward(self, sequences: Sequence[str]) -> list[Tensor]:
+        """Return the last states of residues, [L, D] per protein, without <cls> and <eos>."""
+        tokens = tokenize(sequences)
+        with autocast("auto"):
+            packed = torch.cat(tokens).to(self.encoder.frequency.device)
+            states = self.encoder.packed(packed, [len(t) for t in tokens])
+        return [protein[1:-1] for protein in states.split([len(t) for t in tokens])]

@@ -24,6 +24,18 @@ class AttentionPooling(nn.Module):
         return torch.einsum("bl,bld->bd", self.weights(states, residue_mask).to(states.dtype), states)
 
 
+class AttentionHead(nn.Module):
+    """Attention pooling and one linear layer for K logits, on frozen states of any embedder."""
+
+    def __init__(self, width: int, n_locations: int) -> None:
+        super().__init__()
+        self.pooling, self.head = AttentionPooling(width), nn.Linear(width, n_locations)
+
+    def forward(self, states: Tensor, residue_mask: Tensor) -> Tensor:
+        """Return logits, [B, K], from ``states`` [B, L, D] and ``residue_mask`` [B, L] bool."""
+        return self.head(self.pooling(states.masked_fill(~residue_mask[..., None], 0.0), residue_mask))
+
+
 class EsmClassifier(nn.Module):
     """Fine-tuned ESM-2, whose last ``trainable_layers`` learn, attention pooling and one linear layer for K logits."""
 

@@ -1,5 +1,7 @@
 """Focal loss for multi-label targets, with an optional learnable decision threshold per location."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -38,3 +40,23 @@ class FocalLoss(nn.Module):
         # 1 - p_t, exact for small values; never 0, where the gradient of a power below 1 is infinite.
         missing = -torch.expm1(-bce).clamp_max(-torch.finfo(bce.dtype).tiny)
         return (self.alpha * missing**self.gamma * bce).mean()
+
+
+class BalancedFocalLoss(FocalLoss):
+    """Focal loss in which positives of location k count ``positive_weights[k]``-fold; gamma 0 is weighted BCE.
+
+    DeepLoc 2.0 (Thumuluri et al. 2022): gamma 1 and weights of its own; embedder comparisons: gamma 0 and, per
+    location, negatives over positives of the training proteins.
+    """
+
+    def __init__(self, positive_weights: Sequence[float], gamma: float = 1.0) -> None:
+        super().__init__(gamma)
+        self.alpha = tuple(float(w) for w in positive_weights)  # in the place of the one weight of Lin et al.
+        self.register_buffer("positive_weights", torch.tensor(self.alpha), persistent=False)  # [K]
+
+    def forward(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Return the mean loss of logits [B, K], a scalar; ``y`` is [B, K] float 0/1."""
+        logits = logits.float()
+        weighted = F.binary_cross_entropy_with_logits(logits, y, pos_weight=self.positive_weights, reduction="none")
+        missing = torch.where(y > 0.5, -logits, logits).sigmoid()  # 1 - p_t
+        return (missing**self.gamma * weighted).mean()
