@@ -73,7 +73,7 @@ def structures(residues: int) -> tuple[list[tuple[str, np.ndarray]], str]:
             if total + len(record.sequence) <= residues:
                 found.append((record.sequence, np.column_stack([record.backbone.reshape(-1, 9), record.plddt])))
                 total += len(record.sequence)
-            if total > residues - 100:
+            if total > 0.95 * residues:
                 break
         return found, "real structures"
     rng = np.random.default_rng(0)
@@ -82,7 +82,7 @@ def structures(residues: int) -> tuple[list[tuple[str, np.ndarray]], str]:
             backbone = build_backbone("".join(rng.choice(list("HEC"), length)), "extended", rng)
             found.append(("".join(rng.choice(list(STANDARD), length)), np.c_[backbone.reshape(-1, 9), np.ones(length)]))
             total += length
-        if total > residues - 100:
+        if total > 0.95 * residues:
             break
     return found, "synthetic backbones"
 
@@ -96,11 +96,9 @@ def products(network: nn.Module, batch: Batch) -> int:
 
 def plain_peer(network: nn.Module, batch: Batch) -> PlainNetwork:
     """Return the plain network whose products are as many as those of ``network``, as near as a whole width allows."""
-    wanted, low, high = products(network, batch), 1, 2048
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if products(PlainNetwork(middle), batch) <= wanted else (low, middle)
-    return PlainNetwork(low)
+    widths = (50, 100, 150)
+    squared, linear, constant = np.polyfit(widths, [products(PlainNetwork(w), batch) for w in widths], 2)  # exact
+    return PlainNetwork(round(max(np.roots([squared, linear, constant - products(network, batch)]).real)))
 
 
 def training_step(network: nn.Module, batch: Batch) -> Callable[[], None]:

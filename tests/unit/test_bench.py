@@ -253,7 +253,7 @@ def test_epoch_of_the_gat_reads_every_protein_with_edges(root: Path) -> None:
 
 def test_the_gvp_network_is_timed_beside_as_many_products(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HALO_DATA_DIR", raising=False)
-    rows = {r.quantity: r for r in gvp_step(residues=300, repeats=1)}
+    rows = {r.quantity: r for r in gvp_step(residues=120, repeats=1)}
     times = rows["GVP"].value, rows["plain PyG message passing"].value
     assert "synthetic" in rows["GVP"].note and rows["ratio"].value == pytest.approx(times[0] / times[1])
     assert rows["products, GVP"].value == pytest.approx(rows["products, plain"].value, rel=0.03)
