@@ -25,6 +25,7 @@ from benchmarks.cases import Row
 from benchmarks.embedding import arithmetics, embedding, esm_cpp
 from benchmarks.graphs import graph_building
 from benchmarks.growth import exponents, growth
+from benchmarks.gvp import gvp_step
 from benchmarks.prediction import prediction_memory, prediction_speed
 from halo_utils.commands.run import notebooks
 from halo_utils.core.devices import has_bf16_units
@@ -74,6 +75,7 @@ def measurements(device: torch.device, folder: Path, esm_cpp_python: str) -> dic
         "graphs": lambda: graph_building(folder),
         "gat-layer": gat_layer,
         "gat-epoch": lambda: gat_epoch(folder),
+        "gvp-step": gvp_step,
         "embedding": lambda: embedding(device),
         "start-up": start_up,
         "growth": measure_growth,

@@ -7,7 +7,7 @@ import gemmi
 
 from halo_utils.core.files import write_bytes
 
-BACKBONE = ("N", "CA", "C")  # all that `reader` reads, with the B-factor of the C-alpha
+BACKBONE = ("N", "CA", "C")  # all that graphs read, with the B-factor of the C-alpha; computed letters need O, too
 
 
 def pack(target: Path, content: bytes, coordinates_only: bool = False) -> Path:

@@ -19,6 +19,7 @@ from halo_utils.data.same_sequence import lookup_names
 
 CARBON = gemmi.Element("C")  # CA is calcium, too
 CA, PLDDT, WIDTH = slice(3, 6), 9, 10  # of the rows of a protein: x, y, z of N, CA and C in angstrom, then pLDDT
+ATOMS = ("N", "CA", "C", "CB", "O")  # the last two for structure letters
 MIN_IDENTITY = 0.9  # identical residues over the shorter of the two sequences; below it is another protein
 MIN_PLACED = 30  # residues a structure must place, or half of a protein shorter than twice that
 WILDCARDS = frozenset("XBZ")  # letters of a sequence that stand for several residues and so fit any of them
@@ -34,8 +35,13 @@ class StructureRecord:
     """One protein's backbone as read from a file: its L residues that have a C-alpha, in file order."""
 
     sequence: str  # one letter per residue
-    backbone: np.ndarray  # [L, 3, 3] float32, N, CA, C in angstrom; NaN where an N or C is missing
+    atoms: np.ndarray  # [L, 5, 3] float32, ATOMS in angstrom; NaN where one but the C-alpha is missing
     plddt: np.ndarray  # [L] float32, 0..100, from the B-factor of the C-alpha; NaN where the file carries none
+
+    @property
+    def backbone(self) -> np.ndarray:
+        """N, CA and C, [L, 3, 3]."""
+        return self.atoms[:, :3]
 
 
 def structure_index(folders: Iterable[Path]) -> dict[str, Path]:
@@ -68,16 +74,16 @@ def read_structure(path: Path, sequence: str | None = None) -> StructureRecord:
 
 def _record(path: Path, residues: list[gemmi.Residue]) -> StructureRecord:
     letters = [gemmi.find_tabulated_residue(residue.name).one_letter_code.upper() for residue in residues]
-    backbone = np.full((len(residues), 3, 3), np.nan, dtype=np.float32)
+    atoms = np.full((len(residues), len(ATOMS), 3), np.nan, dtype=np.float32)
     for i, residue in enumerate(residues):
-        for j, name in enumerate(("N", "CA", "C")):
+        for j, name in enumerate(ATOMS):
             if atom := residue.find_atom(name, "*"):
-                backbone[i, j] = atom.pos.tolist()
-    if not np.isfinite(backbone[:, 1]).all():
+                atoms[i, j] = atom.pos.tolist()
+    if not np.isfinite(atoms[:, 1]).all():
         raise StructureError(f"{path.name}: a C-alpha without finite coordinates; fetch the file again")
     sequence = "".join(letter if letter.isalpha() else "X" for letter in letters)
     b_factors = np.array([r.find_atom("CA", "*", CARBON).b_iso for r in residues], dtype=np.float32)
-    return StructureRecord(sequence, backbone, plddt_from_b_factors(b_factors))
+    return StructureRecord(sequence, atoms, plddt_from_b_factors(b_factors))
 
 
 def plddt_from_b_factors(b_factors: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from benchmarks.cases import Row
 from benchmarks.embedding import comparisons, embedding, embedding_flops, esm_cpp, matrix_rate
 from benchmarks.graphs import graph_building
 from benchmarks.growth import PeakMemory, exponents, walks
+from benchmarks.gvp import gvp_step
 from benchmarks.prediction import draw_sequences, prediction_memory, prediction_speed
 from benchmarks.released import ReleasedClassifier, loop_edges, padded_batches
 from halo_utils.core.errors import HaloError, SettingsError
@@ -248,3 +249,11 @@ def test_epoch_of_the_gat_reads_every_protein_with_edges(root: Path) -> None:
     assert row.value > 0 and row.unit == "s"
     assert row.note.startswith("3 training proteins of DeepLoc 2.0 with edges") and "180 residues" in row.note
     assert "random frozen embeddings of width 192" in row.note
+
+
+def test_the_gvp_network_is_timed_beside_as_many_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HALO_DATA_DIR", raising=False)
+    rows = {r.quantity: r for r in gvp_step(residues=120, repeats=1)}
+    times = rows["GVP"].value, rows["plain PyG message passing"].value
+    assert "synthetic" in rows["GVP"].note and rows["ratio"].value == pytest.approx(times[0] / times[1])
+    assert rows["products, GVP"].value == pytest.approx(rows["products, plain"].value, rel=0.03)

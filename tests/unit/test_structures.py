@@ -47,7 +47,7 @@ def test_unreadable_files_are_refused(tmp_path: Path, content: str) -> None:
 
 def record(sequence: str) -> StructureRecord:
     return StructureRecord(
-        sequence, np.zeros((len(sequence), 3, 3), np.float32), np.full(len(sequence), 90, np.float32)
+        sequence, np.zeros((len(sequence), 5, 3), np.float32), np.full(len(sequence), 90, np.float32)
     )
 
 
