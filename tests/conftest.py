@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: a private output folder, a tiny profile, and the real data where they are."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from halo_utils.core.paths import data_dir
 from halo_utils.data.locations import DEEPLOC
+from tests import warm as warm_start
 from tests.server import Server, serving
 
 TINY_PROFILE = """\
@@ -34,6 +36,15 @@ evaluation: {bootstrap: 20}
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TQDM_DISABLE", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm() -> Iterator[None]:
+    """Let processes and kernels that tests start begin with the libraries imported."""
+    with tempfile.TemporaryDirectory(prefix="halo-warm-") as folder, pytest.MonkeyPatch.context() as patch:
+        for name, value in warm_start.variables(Path(folder)).items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture
