@@ -25,7 +25,7 @@ backbone:
   source: random
   random: {layers: 3, width: 16, heads: 2}
 esm: {learning_rate: 2.0, epochs: 5, tokens_per_batch: 2048, plateau_patience: 0}
-gat: {hidden: 4, heads: 2, layers: 2, epochs: 5, patience: 1, learning_rate: 0.1, dropout: 0.3, nodes_per_batch: 2000}
+gat: {hidden: 4, heads: 2, layers: 2, epochs: 9, patience: 1, learning_rate: 0.1, dropout: 0.3, nodes_per_batch: 2000}
 evaluation: {bootstrap: 20}
 """
 

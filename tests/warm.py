@@ -6,8 +6,10 @@ end alike, and where one is killed so is the other. The first such process start
 without one, or where variables are set that libraries read when they are imported, Python starts as ever.
 """
 
+import atexit
 import contextlib
 import fcntl
+import gc
 import importlib
 import json
 import os
@@ -18,6 +20,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -64,6 +67,8 @@ def serve(address: str) -> None:
     sys.path.pop(0)  # the folder of this file
     for name in LIBRARIES:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # a fork that collects would copy every page of what was imported
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address + ".new")
         listener.listen(16)
@@ -111,14 +116,26 @@ def _fork(client: socket.socket) -> int:
 
 
 def become(module: str, *arguments: str) -> None:
-    """Run a module as ``python -m`` does; whatever it raises ends the process as ever."""
+    """Run a module as ``python -m`` does, and end; what it raises, but for an exit code, ends the process as ever."""
     if module.startswith("ipykernel"):  # a kernel sets this before anyone imports matplotlib, which here has happened
         os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     if "MPLBACKEND" in os.environ:
         sys.modules["matplotlib"].rcParams["backend"] = os.environ["MPLBACKEND"]
     sys.path.insert(0, str(Path.cwd()))
     sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    code: object = 0
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = end.code
+    if not isinstance(code, int | None):
+        print(code, file=sys.stderr)
+        code = 1
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code or 0)  # Python would take everything apart that was imported, which takes seconds
 
 
 def connected(address: str) -> socket.socket | None:
@@ -171,7 +188,8 @@ def main(arguments: list[str]) -> None:
         os.execv(sys.executable, [sys.executable, *arguments])
     status = ask(connection, arguments[1:])
     if os.WIFSIGNALED(status):
-        signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
+        if os.WTERMSIG(status) in PASSED_ON:
+            signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
         os.kill(os.getpid(), os.WTERMSIG(status))
     os._exit(os.waitstatus_to_exitcode(status))
 

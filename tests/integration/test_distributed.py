@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from halo_utils.core.paths import REPOSITORY
 from halo_utils.runs import artifacts, prepare, recipe
 from halo_utils.training.batching import BudgetBatchSampler
 from tests.conftest import TINY_PROFILE
+from tests.warm import PYTHON
 
 
 def test_shares_of_two_processes_make_the_larger_batch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +29,7 @@ def test_shares_of_two_processes_make_the_larger_batch(monkeypatch: pytest.Monke
 
 def halo(root: Path, *arguments: str, processes: int = 0) -> str:
     """Run one verb on the profile of a root, under torchrun where processes are given; return what it printed."""
-    start = [sys.executable]
+    start = list(PYTHON)
     if processes:
         start += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command = [*start, "-m", "halo_utils", *arguments, "--profile", str(root / "tiny.yaml")]

@@ -41,12 +41,13 @@ from halo_utils.training.fit import parameter_counts
 from halo_utils.training.locate import locate
 from halo_utils.training.predict import predict
 from tests.conftest import TINY_PROFILE
+from tests.warm import PYTHON
 from tools import pairs, report, statements
 
 
 def run(*arguments: str, root: Path) -> subprocess.CompletedProcess:
     environment = {**os.environ, "HALO_ROOT": str(root), "TQDM_DISABLE": "1"}
-    command = [sys.executable, "-m", "halo_utils", "run", *arguments]
+    command = [*PYTHON, "-m", "halo_utils", "run", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY)
 
 
