@@ -66,6 +66,7 @@ def _part(name: str, *given: object) -> str:
 def _svg(name: str, *given: object) -> str:
     """Return a part as an SVG that stands alone, with its name space and the patterns that a page has once."""
     text = _part(name, *given).replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    text = text.replace('width="1020" style="max-width: 100%', 'width="100%" style="max-width: 1020px', 1)  # it shrinks
     return text.replace("<rect", f"{_part('patterns')}<rect", 1)
 
 
