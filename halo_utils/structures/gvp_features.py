@@ -54,7 +54,7 @@ def dihedrals(backbone: np.ndarray) -> np.ndarray:
     cosine, sine = (first * second).sum(axis=-1), (unit(steps[1:-1]) * np.cross(first, second, axis=-1)).sum(axis=-1)
     known = (first.any(axis=-1) & second.any(axis=-1)).astype(backbone.dtype)
     parts = [np.pad(part, (1, 2)).reshape(-1, 3) for part in (cosine, sine, known)]  # the chain's ends lack an angle
-    return np.concatenate(parts, axis=1) * np.tile(parts[2], 3)
+    return np.concatenate(parts, axis=1)
 
 
 def directions(backbone: np.ndarray) -> np.ndarray:

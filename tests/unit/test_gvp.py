@@ -17,7 +17,8 @@ from halo_utils.models import gvp
 from halo_utils.models.coordinate_frame import random_rotations
 from halo_utils.models.gvp import GvpClassifier, GvpConv
 from halo_utils.models.losses import FocalLoss
-from halo_utils.structures.gvp_features import GvpFeatures, dihedrals, gvp_graph, neighbour_edges
+from halo_utils.structures.gvp_features import GvpFeatures, dihedrals, directions, gvp_graph, neighbour_edges, unit
+from halo_utils.structures.reader import read_structure
 from halo_utils.training.fit import fit
 from halo_utils.training.gvp_data import GvpData
 from halo_utils.training.predict import predict
@@ -145,6 +146,28 @@ def test_neighbours_are_the_nearest_and_residues_without_coordinates_have_none()
         assert source[target == i].tolist() == expected
     assert neighbour_edges(ca[:1], 5).shape == (2, 0)
     assert neighbour_edges(ca[:4], 30).shape == (2, 12)
+
+
+def test_edges_tell_distance_and_who_comes_first_in_the_sequence():
+    one = graph(40)
+    (source, target), ca = one.edge_index, torch.from_numpy(structure(40)[:, 3:6])
+    distance, position = (ca[source] - ca[target]).norm(dim=1, keepdim=True), (source - target)[:, None]
+    rates = 10000.0 ** (-torch.arange(8) / 8)
+    expected = [torch.exp(-(((distance - torch.linspace(0, 20, 16)) / 1.25) ** 2))]
+    expected += [torch.cos(position * rates), torch.sin(position * rates)]
+    assert torch.allclose(one.edge_attr, torch.cat(expected, dim=1).float(), atol=1e-5)
+    apart = (one.edge_vectors[..., 0] * distance + ca[target]).float()
+    assert torch.allclose(apart, ca[source].float(), atol=1e-4)
+
+
+@pytest.mark.real
+def test_side_chains_point_to_the_beta_carbons_of_real_structures(real_data):
+    path = sorted((real_data / "structures" / "files").glob("*.pdb.gz"))[0]
+    atoms = read_structure(path).atoms.astype(float)
+    real = unit(atoms[:, 3] - atoms[:, 1])
+    known = real.any(axis=1)  # glycine has none
+    cosine = (directions(atoms[:, :3])[..., SIDE_CHAIN] * real).sum(axis=1)[known]
+    assert known.sum() > 30 and cosine.min() > 0.9
 
 
 def test_switches_take_features_away_and_missing_ones_are_finite():
