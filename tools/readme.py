@@ -39,7 +39,7 @@ def deeploc_blocks(run: RunPaths) -> dict[str, str]:
     read = " ".join(filter(None, (statements.read_sentence(run), statements.corpus_sentence(run))))
     declared = f"{statements.deviation_sentence(run)}\n\n{statements.gat_note(run)}"
     blocks = {
-        "facts": f"{statements.run_facts(run)} {statements.gate_sentence(run)}",
+        "facts": f"{statements.run_facts(run)} {statements.gate_sentence(run)}\n\n{statements.profile_note(run)}",
         "results": results,
         "claims": report.claims_table(run),
     }
@@ -54,6 +54,7 @@ def deeploc_blocks(run: RunPaths) -> dict[str, str]:
 def luo_blocks(run: RunPaths) -> dict[str, str]:
     """Return the results page's blocks about the luo2024 run."""
     facts = f"{statements.run_facts(run)} {statements.gate_sentence(run)} {statements.leak_sentence(run)}"
+    facts = f"{facts}\n\n{statements.profile_note(run)}"
     return {"luo": f"{facts}\n\n{report.luo_table(run)}", "luo_seeds": report.luo_seeds_table(run)}
 
 

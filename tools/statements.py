@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from halo_utils.config import load_settings
 from halo_utils.core.paths import RunPaths
 from halo_utils.data import same_sequence
 from halo_utils.data.kmers import ALMOST_EQUAL, NEAR_DUPLICATE, identity
@@ -87,6 +88,37 @@ def run_facts(paths: RunPaths) -> str:
         f" {matched.sum():,} have a structure ({matched.get(main_set, 0):,} in {main_set}). Backbone"
         f" {model_sizes(paths)['esm']} parameters. Seed {profile['seed']}, {machine}."
     )
+
+
+GROUPS = ("backbone", "esm", "gat")  # of a profile, that decide what a run trains
+
+
+def profile_note(paths: RunPaths) -> str:
+    """Return what its profile has changed in since a run; empty where a new run would train the same."""
+    then = provenance.records(paths)[0]["profile"]
+    now = load_settings(then["profile"], dataset=then["data"]["dataset"]).model_dump(mode="json")
+    changed = [
+        f"{group}.{name} {old} → {new}"
+        for group in GROUPS
+        for name, new in _flat(now[group]).items()
+        if (old := _flat(then[group]).get(name)) != new and name not in wording.NOT_OF_THE_MODEL
+    ]
+    if not changed:
+        return ""
+    return (
+        f"The profile has changed since this run, and a new one gives other numbers (then → now): {'; '.join(changed)}."
+    )
+
+
+def _flat(group: dict[str, object]) -> dict[str, object]:
+    """Return the settings of a group with those of its own groups, named ``group.setting``."""
+    flat: dict[str, object] = {}
+    for name, value in group.items():
+        inner = (
+            {f"{name}.{key}": setting for key, setting in value.items()} if isinstance(value, dict) else {name: value}
+        )
+        flat |= inner
+    return flat
 
 
 def matches_sentence(paths: RunPaths, split: str) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from halo_utils.config import load_settings
 from halo_utils.core.paths import RunPaths
 from halo_utils.data.locations import DEEPLOC
 from halo_utils.embeddings import truncation
@@ -71,3 +72,12 @@ def test_what_is_read_becomes_a_sentence(root: Path, tmp_path: Path) -> None:
     share.to_csv(paths.results / "read_share.csv", index=False)
     pd.DataFrame({"split": ["train"], "label": [""]}).to_csv(paths.results / "metrics.csv", index=False)
     assert statements.read_sentence(paths) == text
+
+
+def test_a_run_made_with_another_profile_says_in_what(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = load_settings("mini").model_dump(mode="json")
+    monkeypatch.setattr(statements.provenance, "records", lambda paths: [{"profile": profile}])
+    assert statements.profile_note(RunPaths("mini")) == ""
+    profile["backbone"]["max_tokens"], profile["gat"]["focal"]["gamma"] = 256, 2.5
+    note = statements.profile_note(RunPaths("mini"))
+    assert note.endswith("(then → now): backbone.max_tokens 256 → 1024; gat.focal.gamma 2.5 → 1.0.")
