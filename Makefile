@@ -38,7 +38,7 @@ test: setup ## Lint, check the notebook pairs, run unit, integration and noteboo
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m tools.pairs check
 	$(BIN)/python -m tools.pins check
-	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 setup: .venv/.installed ## Create .venv and install the pinned requirements.
 

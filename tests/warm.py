@@ -22,11 +22,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 LIBRARIES = ("lightning", "torch_geometric.nn", "transformers", "seaborn", "scipy.sparse", "sklearn.neural_network")
 LIBRARIES += ("ipykernel.kernelapp", "papermill", "matplotlib_inline.backend_inline")
-READ_AT_IMPORT = ("HF_", "HUGGINGFACE_", "OMP_", "PYTHONPATH", "VIRTUAL_ENV")
+READ_AT_IMPORT = ("HF_", "OMP_", "PYTHONPATH", "VIRTUAL_ENV")
+OF_THE_HUB = "HF_"  # where these differ, a fork imports the hub's libraries again
+HUB = ("huggingface_hub", "transformers")
 # Of the server: its address, the process that it serves until that ends, and the variables that it was started with.
 ADDRESS, OWNER, FIXED = "HALO_WARM", "HALO_WARM_OWNER", "HALO_WARM_FIXED"
 PATIENCE = 120.0  # seconds until a server has imported everything
@@ -112,6 +115,8 @@ def _fork(client: socket.socket) -> int:
     os.environ.clear()
     os.environ.update(asked["environment"] | parent)
     os.chdir(asked["folder"])
+    for name in [name for name in sys.modules if name.partition(".")[0] in asked["again"]]:
+        del sys.modules[name]
     raise Fork(*asked["arguments"])
 
 
@@ -159,10 +164,11 @@ def connected(address: str) -> socket.socket | None:
     return connection
 
 
-def ask(connection: socket.socket, arguments: list[str]) -> int:
-    """Have a fork run a module and return how it ended, as ``os.waitpid`` does."""
+def ask(connection: socket.socket, arguments: list[str], again: Sequence[str]) -> int:
+    """Have a fork run a module, and import some ``again``; return how it ended, as ``os.waitpid`` does."""
     parent = os.getppid()
     request = {"arguments": arguments, "environment": dict(os.environ), "folder": str(Path.cwd())}
+    request["again"] = again
     text = json.dumps(request).encode()
     socket.send_fds(connection, [struct.pack("i", len(text))], [0, 1, 2])
     connection.sendall(text)
@@ -182,11 +188,13 @@ def main(arguments: list[str]) -> None:
         serve(arguments[1])
         return
     address = os.environ.get(ADDRESS)
-    same = address and _fixed() == json.loads(os.environ[FIXED])
-    connection = connected(address) if same and arguments[0] == "-m" else None
+    now, then = _fixed(), json.loads(os.environ.get(FIXED, "{}"))
+    differing = [name for name in now | then if now.get(name) != then.get(name)]
+    fits = address and arguments[0] == "-m" and all(name.startswith(OF_THE_HUB) for name in differing)
+    connection = connected(address) if fits else None
     if connection is None:
         os.execv(sys.executable, [sys.executable, *arguments])
-    status = ask(connection, arguments[1:])
+    status = ask(connection, arguments[1:], HUB if differing else ())
     if os.WIFSIGNALED(status):
         if os.WTERMSIG(status) in PASSED_ON:
             signal.signal(os.WTERMSIG(status), signal.SIG_DFL)

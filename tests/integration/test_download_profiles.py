@@ -6,7 +6,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from halo_utils.embeddings.esm2 import esm2_config
 from halo_utils.structures.reader import structure_index
 from tests.models import text
 from tests.server import Server, serving
+from tests.warm import PYTHON
 
 NAME, HPA_NAME = "deeploc2/Swissprot_Train_Validation_dataset.csv", "deeploc2/hpa_testset.csv"
 PARTITION = {"train": 0, "val": 3, "test": 4}
@@ -32,7 +32,7 @@ PARTITION = {"train": 0, "val": 3, "test": 4}
 SHRUNK = {
     "data": {"max_proteins": 70},
     "esm": {"epochs": 2, "tokens_per_batch": 4096},
-    "gat": {"hidden": 4, "heads": 2, "layers": 2, "epochs": 2, "nodes_per_batch": 4000},
+    "gat": {"hidden": 4, "heads": 2, "layers": 2, "epochs": 2, "nodes_per_batch": 4000, "hybrid": False},
     "evaluation": {"bootstrap": 20},
 }
 
@@ -109,7 +109,7 @@ def call(module: str, root: Path, world: tuple[Server, Path], *arguments: str) -
     environment = {k: v for k, v in os.environ.items() if k not in hidden} | {"TQDM_DISABLE": "1"}
     environment |= {"HALO_ROOT": str(root), "HALO_SOURCES": str(folder / "sources.yaml")}
     environment |= {"HF_ENDPOINT": server.address, "HF_HOME": str(root / "hub")}
-    command = [sys.executable, "-m", "halo_utils", module, *arguments]
+    command = [*PYTHON, "-m", "halo_utils", module, *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY)
 
 

@@ -76,8 +76,9 @@ def test_every_parameter_of_one_notebook_is_one_and_is_passed_on(name: str) -> N
 
 
 def test_every_notebook_parameter_is_common_or_a_variation() -> None:
-    # The others change no value: which rows of heads a table gets, the name of a folder, how much is explained.
+    # The others change no value of a run: rows of heads, a folder's name, how much is explained, one's own proteins.
     common = {"profile", "dataset", "max_proteins", "seed", "compare_heads", "ship_to", "per_location", "windows"}
+    common |= {"fasta", "structures", "model", "protein"}
     for path in sources():
         cell = next(c for c in jupytext.read(path).cells if "parameters" in c.metadata.get("tags", []))
         assert set(re.findall(r"^(\w+):", cell.source, re.MULTILINE)) <= common | set(VARIATIONS), path.name
