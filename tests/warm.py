@@ -47,6 +47,8 @@ def _fixed() -> dict[str, str]:
 
 def variables(folder: Path) -> dict[str, str]:
     """Return the environment in which processes and kernels begin warm; ``folder`` is the server's."""
+    if sys.platform != "linux":  # elsewhere a fork of a process with such libraries may not work
+        return {}
     kernel = folder / "kernels" / "python3"
     kernel.mkdir(parents=True)
     start = [*PYTHON, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
