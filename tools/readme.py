@@ -14,6 +14,7 @@ from halo_utils.runs.in_short import confidence_sentence
 from tools import first_screen, opening, report, statements, structure_page
 from tools.bench_page import bench_table, demo_times
 from tools.data_card import matches_here, sources_table, structures_summary
+from tools.exit_code import exit_code
 
 
 def fill(path: Path, blocks: dict[str, str]) -> None:
@@ -91,12 +92,7 @@ def write_documents() -> None:
 
 def main() -> int:
     """Write the documents; return the exit code."""
-    try:
-        write_documents()
-    except HaloError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(write_documents)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
-from halo_utils.core.errors import HaloError
 from halo_utils.core.files import write_text
 from halo_utils.core.paths import REPOSITORY
+from tools.exit_code import exit_code
 from tools.opening import BADGE, SET_UP
 from tools.pairs import sources
 
@@ -85,12 +85,7 @@ def write_site(folder: Path = SITE) -> list[Path]:
 
 def main() -> int:
     """Write the site; return the exit code."""
-    try:
-        print(f"{len(write_site())} pages: open {SITE / 'index.html'}")
-    except HaloError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(lambda: print(f"{len(write_site())} pages: open {SITE / 'index.html'}"))
 
 
 if __name__ == "__main__":

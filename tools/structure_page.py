@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from halo_utils.core.errors import HaloError
 from halo_utils.core.files import write_text
 from halo_utils.core.paths import RunPaths, output_root
 from halo_utils.evaluation import seeds
@@ -20,6 +19,7 @@ from halo_utils.evaluation.systems import CONTROLS, ON_GRAPHS, TITLES, in_order
 from halo_utils.evaluation.test_sets import WITH_GRAPH
 from halo_utils.runs.in_short import SYNTHETIC
 from tools import structure_reading as reading
+from tools.exit_code import exit_code
 from tools.report import markdown
 
 TITLE = "Does structure help a sequence model of this strength?"
@@ -183,12 +183,7 @@ def write_page(families: Sequence[str] = FAMILIES) -> None:
 
 def main() -> int:
     """Write the page; return the exit code."""
-    try:
-        write_page()
-    except HaloError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(write_page)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from halo_utils.core.errors import DataError, SettingsError
-from halo_utils.structures.reader import align, read_structure
+from halo_utils.structures.reader import BACKBONE, align, read_structure
 from halo_utils.structures.structure_letters import one_hot
 
+ATOMS = (*BACKBONE, "CB", "O")
 THREE_STATES = {"H": "H", "E": "E", "-": "L"}  # pydssp knows helix, strand and loop: three of SS8's eight letters
 
 
@@ -24,7 +25,7 @@ def computed_letters(path: Path, accession: str, sequence: str) -> np.ndarray:
     except ImportError as error:
         remedy = "install the optional packages with pip install 'halo-utils[letters]'"
         raise SettingsError(f"structure letters are computed with {error.name}, which is missing: {remedy}") from error
-    record = read_structure(path, sequence)
+    record = read_structure(path, sequence, ATOMS)
     index = align(record, sequence)[0]
     atoms = np.where(index[:, None, None] >= 0, record.atoms[index], np.nan)
     n, ca, c, cb, o = np.moveaxis(atoms, 1, 0)  # [L, 3] each; glycine has no CB, which mini3di puts in its place

@@ -19,7 +19,8 @@ from halo_utils.data.same_sequence import lookup_names
 
 CARBON = gemmi.Element("C")  # CA is calcium, too
 CA, PLDDT, WIDTH = slice(3, 6), 9, 10  # of the rows of a protein: x, y, z of N, CA and C in angstrom, then pLDDT
-ATOMS = ("N", "CA", "C", "CB", "O")  # the last two for structure letters
+BACKBONE = ("N", "CA", "C")
+MISSING = [np.nan] * 3  # the position of an atom that the file lacks
 MIN_IDENTITY = 0.9  # identical residues over the shorter of the two sequences; below it is another protein
 MIN_PLACED = 30  # residues a structure must place, or half of a protein shorter than twice that
 WILDCARDS = frozenset("XBZ")  # letters of a sequence that stand for several residues and so fit any of them
@@ -35,13 +36,8 @@ class StructureRecord:
     """One protein's backbone as read from a file: its L residues that have a C-alpha, in file order."""
 
     sequence: str  # one letter per residue
-    atoms: np.ndarray  # [L, 5, 3] float32, ATOMS in angstrom; NaN where one but the C-alpha is missing
+    atoms: np.ndarray  # [L, A, 3] float32, the A atoms asked for in angstrom; NaN where one but the C-alpha is missing
     plddt: np.ndarray  # [L] float32, 0..100, from the B-factor of the C-alpha; NaN where the file carries none
-
-    @property
-    def backbone(self) -> np.ndarray:
-        """N, CA and C, [L, 3, 3]."""
-        return self.atoms[:, :3]
 
 
 def structure_index(folders: Iterable[Path]) -> dict[str, Path]:
@@ -55,16 +51,19 @@ def structure_index(folders: Iterable[Path]) -> dict[str, Path]:
     return {accession: path for _, accession, path in sorted(ranked, reverse=True)}  # the last one wins
 
 
-def read_structure(path: Path, sequence: str | None = None) -> StructureRecord:
-    """Read the chain of the first model that fits best, or first; StructureError if damaged or without C-alpha."""
+def read_structure(path: Path, sequence: str | None = None, atoms: Sequence[str] = BACKBONE) -> StructureRecord:
+    """Read the chain of the first model that fits best, or first; StructureError if damaged or without C-alpha.
+
+    ``atoms`` are the names of those to read; N, CA and C come first.
+    """
     try:
         structure = gemmi.read_structure(str(path), merge_chain_parts=False)
     except (RuntimeError, ValueError, OSError) as error:
         reason = str(error).splitlines()[0].replace(str(path), path.name)
         raise StructureError(f"{path.name}: not a readable PDB or mmCIF file ({reason}); fetch it again") from error
     model = structure[0] if len(structure) else ()
-    chains = [[r for r in chain if r.find_atom("CA", "*", CARBON)] for chain in model]
-    records = [_record(path, residues) for residues in chains if residues]
+    chains = [[(r, ca) for r in chain if (ca := r.find_atom("CA", "*", CARBON))] for chain in model]
+    records = [_record(path, residues, atoms) for residues in chains if residues]
     if not records:
         raise StructureError(f"{path.name}: no C-alpha atom; expected a protein model, fetch it again")
     if sequence is None or len(records) == 1:
@@ -72,17 +71,17 @@ def read_structure(path: Path, sequence: str | None = None) -> StructureRecord:
     return max(records, key=lambda record: align(record, sequence)[1])
 
 
-def _record(path: Path, residues: list[gemmi.Residue]) -> StructureRecord:
+def _record(path: Path, found: list[tuple[gemmi.Residue, gemmi.Atom]], names: Sequence[str]) -> StructureRecord:
+    """Return the record of a chain's residues, each with its C-alpha."""
+    residues = [residue for residue, _ in found]
     letters = [gemmi.find_tabulated_residue(residue.name).one_letter_code.upper() for residue in residues]
-    atoms = np.full((len(residues), len(ATOMS), 3), np.nan, dtype=np.float32)
-    for i, residue in enumerate(residues):
-        for j, name in enumerate(ATOMS):
-            if atom := residue.find_atom(name, "*"):
-                atoms[i, j] = atom.pos.tolist()
+    named = (residue.find_atom(name, "*") for residue in residues for name in names)
+    positions = [atom.pos.tolist() if atom else MISSING for atom in named]
+    atoms = np.array(positions, dtype=np.float32).reshape(len(residues), len(names), 3)
     if not np.isfinite(atoms[:, 1]).all():
         raise StructureError(f"{path.name}: a C-alpha without finite coordinates; fetch the file again")
     sequence = "".join(letter if letter.isalpha() else "X" for letter in letters)
-    b_factors = np.array([r.find_atom("CA", "*", CARBON).b_iso for r in residues], dtype=np.float32)
+    b_factors = np.array([ca.b_iso for _, ca in found], dtype=np.float32)
     return StructureRecord(sequence, atoms, plddt_from_b_factors(b_factors))
 
 
@@ -147,5 +146,5 @@ def load_structure(path: Path, accession: str, sequence: str) -> tuple[dict[str,
         expected = f"at least {MIN_IDENTITY} and {needed} expected; it runs without structure"
         problem = f"{path.name}: {found}, {expected}"
         return {"status": "mismatched", "problem": problem, **values}, None
-    rows = np.column_stack([record.backbone.reshape(-1, 9), record.plddt])
+    rows = np.column_stack([record.atoms.reshape(-1, 9), record.plddt])
     return {"status": "matched", **values}, np.where(index[:, None] >= 0, rows[index], np.nan).astype(np.float32)

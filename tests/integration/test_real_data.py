@@ -1,5 +1,6 @@
 """The real files of HALO_DATA_DIR: published counts, every structure, and the real profile's first steps."""
 
+import gc
 import json
 import time
 from pathlib import Path
@@ -86,18 +87,24 @@ def test_all_real_structures_are_read_and_matched(real_data: Path, deeploc: pd.D
     assert 8 < sum(degrees) / len(degrees) < 25
 
 
-def test_all_real_structures_become_graphs_in_seconds(real_data: Path, root: Path, deeploc: pd.DataFrame) -> None:
+def test_all_real_structures_become_graphs_in_ten_seconds(real_data: Path, root: Path, deeploc: pd.DataFrame) -> None:
     folder = real_data / "structures" / "files"
     luo, _ = LUO.read([real_data / name for name in LUO.files])
     hpa, _ = read_hpa(real_data / "deeploc2" / "hpa_testset.csv")
     table = pd.concat([deeploc, hpa, luo])[["accession", "sequence"]].drop_duplicates("accession")
     table = table[table["accession"].isin(reader.structure_index([folder]))]
-    start = time.process_time()  # a machine that does other things as well takes longer
-    arrays, _ = reader.load_structures(table, [folder])
-    lengths = [len(a) for a in arrays.values()]
-    store = write_store(root / "s.npy", "k", list(arrays), lengths, reader.WIDTH, enumerate(arrays.values()), "float32")
-    edges = store_edges(root / "edges.npy", table, store)
-    assert time.process_time() - start < 20
+    seconds = []
+    gc.freeze()  # what other tests have left in memory is not searched for garbage again and again
+    for key in ("first", "second"):  # the shorter time counts: another process slows one down, seldom both
+        start = time.perf_counter()
+        arrays, _ = reader.load_structures(table, [folder])
+        rows = enumerate(arrays.values())
+        lengths = [len(a) for a in arrays.values()]
+        store = write_store(root / f"{key}.npy", key, list(arrays), lengths, reader.WIDTH, rows, "float32")
+        edges = store_edges(root / f"{key}_edges.npy", table, store)
+        seconds.append(time.perf_counter() - start)
+    gc.unfreeze()
+    assert min(seconds) < 10
     assert len(edges) == 554
     name = edges.accessions[7]
     assert (edges.rows(name).T == radius_edges(arrays[name][:, reader.CA], 10.0)).all()

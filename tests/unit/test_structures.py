@@ -24,7 +24,7 @@ def test_formats_read_alike(tmp_path: Path, suffix: str) -> None:
     structure, backbone = model()
     record = read_structure(write(tmp_path / f"P1.{suffix}", structure))
     assert record.sequence == SEQUENCE
-    assert np.allclose(record.backbone, backbone, atol=1e-3)
+    assert np.allclose(record.atoms, backbone, atol=1e-3)
     assert record.plddt.shape == (20,) and 60 < record.plddt.mean() < 100
     assert structure_index([tmp_path])["P1"].name == f"P1.{suffix}"
 
