@@ -15,13 +15,17 @@ PYTHON ?= python3
 export HALO_DATA_DIR
 BIN := .venv/bin
 
-.PHONY: run predict test setup bench notebooks readme site pins clean
+.PHONY: run related predict test setup bench notebooks readme site pins clean
 # Snakemake's own lock would outlive a killed run; `halo_utils run` holds one that does not and refuses a second run.
 run: setup ## Run all notebooks of a profile; a second call re-runs only what is stale.
 	$(BIN)/snakemake --cores $(CORES) --nolock --rerun-incomplete --quiet rules progress --config profile=$(PROFILE) dataset=$(DATASET) \
 	  max_proteins=$(MAX_PROTEINS) seed=$(SEED)
 	@$(BIN)/python -m halo_utils summary --profile $(PROFILE) --dataset "$(DATASET)" \
 	  --max-proteins $(or $(MAX_PROTEINS),-1) --seed $(or $(SEED),-1)
+
+related: setup ## Run the notebooks of related systems and sensitivity on the run of a profile; what it lacks is made first.
+	$(BIN)/snakemake related --cores $(CORES) --nolock --rerun-incomplete --quiet rules progress --config profile=$(PROFILE) \
+	  dataset=$(DATASET) max_proteins=$(MAX_PROTEINS) seed=$(SEED)
 
 predict: setup ## Predict the proteins of FASTA=file [STRUCTURES=folder MODEL=folder OUT=folder SHARDS=jobs].
 	@test -n "$(FASTA)" || { echo 'FASTA is not given: make predict FASTA=my_proteins.fasta' >&2; exit 2; }

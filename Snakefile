@@ -1,4 +1,4 @@
-# Executes the numbered notebooks in order through `python -m halo_utils run`. A notebook is stale when its own file, the
+# Executes the numbered notebooks in order through `python -m halo_utils run`; the rule related, those that read a run. A notebook is stale when its own file, the
 # package, the profile or a notebook it builds on is newer than its executed copy. With `--config grid=jobs` every pair of
 # notebook 04's weight grid is a job of its own, for clusters (see slurm/config.yaml). The rule predict, with `--config
 # fasta=FILE shards=N`, answers the proteins of a FASTA file in N jobs that share one folder, and joins their parts.
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from shlex import quote
 
-from halo_utils.commands.run import earlier, executed_path, notebooks
+from halo_utils.commands.run import earlier, executed_path, notebooks, related_notebooks
 from halo_utils.config import load_settings, profile_path
 
 
@@ -21,8 +21,8 @@ OVERRIDES = {name: given(name) for name in ("dataset", "max_proteins", "seed") i
 OVERRIDES |= {name: int(value) for name, value in OVERRIDES.items() if name != "dataset"}
 SETTINGS = load_settings(PROFILE, **OVERRIDES)
 
-BOOKS = [path.stem for path in notebooks()]
-EXECUTED = {path.stem: str(executed_path(SETTINGS, path)) for path in notebooks()}
+BOOKS, RELATED = ({path.stem: path for path in paths} for paths in (notebooks(), related_notebooks()))
+EXECUTED = {book: str(executed_path(SETTINGS, path)) for book, path in (BOOKS | RELATED).items()}
 IS_GRID = SETTINGS.gat.weights.mode == "grid"  # other modes never look at the grid
 GRID = SETTINGS.gat.weights.pairs if given("grid") == "jobs" and IS_GRID else []
 PAIRS = [str(SETTINGS.paths.work / "gat" / f"pair_{number}.json") for number in range(len(GRID))]
@@ -32,16 +32,21 @@ PACKAGE = [str(path) for path in sorted(Path("halo_utils").rglob("*.py"))] + [st
 
 rule all:
     input:
-        list(EXECUTED.values()),
+        [EXECUTED[book] for book in BOOKS],
 
 
-for book in BOOKS:
+rule related:
+    input:
+        [EXECUTED[book] for book in RELATED],
+
+
+for book, path in (BOOKS | RELATED).items():
 
     rule:
         name:
             f"notebook_{book}"
         input:
-            notebook=f"notebooks/{book}.ipynb",
+            notebook=str(path),
             package=PACKAGE,
             before=[EXECUTED[path.stem] for path in earlier(book)],
             pairs=PAIRS if book.startswith("04") else [],

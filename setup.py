@@ -6,7 +6,13 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 # Seen from the repository; in the wheel below halo_utils/repository, where halo_utils/core/paths.py looks.
-READ = ("data/sources.yaml", "data/reference/*.csv", "data/checkpoints/*/*", "notebooks/*.ipynb")
+READ = (
+    "data/sources.yaml",
+    "data/reference/*.csv",
+    "data/checkpoints/*/*",
+    "notebooks/*.ipynb",
+    "notebooks/related/*.ipynb",
+)
 
 
 class BuildWithFiles(build_py):

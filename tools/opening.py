@@ -15,6 +15,7 @@ from halo_utils.core.files import write_text
 from halo_utils.core.paths import REPOSITORY
 
 SET_UP, BADGE = "set-up", "[![Open in Colab]"
+RELATED = ("07", "08", "09", "10", "12")  # they read a finished run; `make related` executes them
 VERSION = re.compile(r"^# +(format|jupytext)_version: .*\n", re.MULTILINE)  # of jupytext, which would change the files
 KEPT = ("tags", "jp-MarkdownHeadingCollapsed", "jupyter", "cellView")  # metadata of a cell that both halves hold
 COLLAPSED = {"tags": [SET_UP], "jupyter": {"source_hidden": True}, "cellView": "form"}  # in JupyterLab, in Colab
@@ -39,9 +40,14 @@ def repository() -> str:
     return project["urls"]["Repository"]
 
 
+def folder(name: str) -> str:
+    """Return the folder of a notebook below ``notebooks/``, with its slash."""
+    return "appendix/" if name.startswith("A") else "related/" if name[:2] in RELATED else ""
+
+
 def badges(name: str) -> str:
     """Return the line of badges that opens a notebook in Colab and on Binder."""
-    place = f"notebooks/{'appendix/' if name.startswith('A') else ''}{name}.ipynb"
+    place = f"notebooks/{folder(name)}{name}.ipynb"
     owner = repository().removeprefix("https://github.com/")
     colab = f"https://colab.research.google.com/github/{owner}/blob/main/{place}"
     binder = f"https://mybinder.org/v2/gh/{owner}/main?urlpath=lab/tree/{place}"

@@ -29,7 +29,8 @@ EXECUTED = NOTEBOOKS / "executed"  # notebooks of runs on real data, for reading
 
 def sources() -> list[Path]:
     """Return the percent-format halves in reading order."""
-    return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.py")) + sorted(NOTEBOOKS.glob("appendix/A[0-9]_*.py"))
+    patterns = ("[0-9][0-9]_*.py", "related/[0-9][0-9]_*.py", "appendix/A[0-9]_*.py")
+    return [path for pattern in patterns for path in sorted(NOTEBOOKS.glob(pattern))]
 
 
 def check_problems(notebook: NotebookNode, name: str) -> list[str]:

@@ -8,25 +8,36 @@ from typing import Any
 from halo_utils.config import VARIATIONS, Settings, load_settings
 from halo_utils.core.errors import SettingsError
 from halo_utils.core.files import atomic_path, locked, remove_unfinished
-from halo_utils.core.paths import NOTEBOOKS, RunPaths, shown
+from halo_utils.core.paths import NOTEBOOKS, RELATED, RunPaths, shown
 
 
 def notebooks() -> list[Path]:
-    """Return the numbered notebooks in reading order."""
+    """Return the notebooks of a run in reading order."""
     return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 
 
+def related_notebooks() -> list[Path]:
+    """Return the notebooks of related systems and sensitivity in reading order; they read what a run has made."""
+    return sorted(RELATED.glob("[0-9][0-9]_*.ipynb"))
+
+
 def earlier(name: str) -> list[Path]:
-    """Return the notebooks whose files a notebook (its stem) reads: those before it, without 00, which stands alone."""
+    """Return the notebooks whose files a notebook (its stem) reads: those before it, without 00, which stands alone.
+
+    A related one reads 01 to 06, and none of its own kind.
+    """
     before = [path for path in notebooks() if path.stem < name and not path.stem.startswith("00")]
+    if name in [path.stem for path in related_notebooks()]:
+        return [path for path in before if path.stem < "07"]
     return before if name in [path.stem for path in notebooks()] else []
 
 
 def find_notebook(name: str) -> Path:
     """Return the notebook whose name starts with ``name`` (``05`` or ``05_halo_ensemble``), or a SettingsError."""
-    matching = [path for path in notebooks() if path.stem.startswith(Path(name).stem)]
+    everything = notebooks() + related_notebooks()
+    matching = [path for path in everything if path.stem.startswith(Path(name).stem)]
     if len(matching) != 1:
-        known = ", ".join(path.stem for path in notebooks())
+        known = ", ".join(sorted(path.stem for path in everything))
         raise SettingsError(f"unknown notebook {name!r}: use one of {known}")
     return matching[0]
 

@@ -12,6 +12,7 @@ REPOSITORY = PACKAGE.parent if IN_CHECKOUT else PACKAGE / "repository"  # a whee
 PROFILES = PACKAGE / "profiles"
 REFERENCE = REPOSITORY / "data" / "reference"
 NOTEBOOKS = REPOSITORY / "notebooks"
+RELATED = NOTEBOOKS / "related"  # the systems of other papers, and what the method is sensitive to
 
 
 def _here() -> Path:

@@ -17,8 +17,9 @@ import pandas as pd
 import pytest
 
 from halo_utils.__main__ import main
+from halo_utils.commands import run as commands_run
 from halo_utils.commands.predict import locate_proteins
-from halo_utils.commands.run import check_parameters, find_notebook, notebooks
+from halo_utils.commands.run import check_parameters, earlier, find_notebook, notebooks, related_notebooks
 from halo_utils.commands.train import train
 from halo_utils.config import load_settings
 from halo_utils.core.errors import DataError, SettingsError, TrainingError
@@ -406,7 +407,7 @@ def test_unknown_profile_and_notebook_are_refused(capsys: pytest.CaptureFixture)
     assert "unknown notebook '99': use one of 00_your_proteins, 01_data_preparation" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", notebooks() + related_notebooks(), ids=lambda p: p.stem)
 def test_every_notebook_takes_the_common_parameters(path: Path) -> None:
     check_parameters(path, {"profile": "demo", "dataset": "", "max_proteins": 0, "seed": 1})
     with pytest.raises(SettingsError, match="has no parameter sed"):
@@ -428,9 +429,10 @@ def test_failed_notebook_leaves_its_trace_and_no_result(root: Path) -> None:
     assert "run notebook 01_data_preparation" in output.with_suffix(".failed.ipynb").read_text()
 
 
-def snakemake_plan(root: Path, *config: str) -> str:
+def snakemake_plan(root: Path, *config: str, target: str = "all") -> str:
     """Return what Snakemake would do."""
-    command = [str(Path(sys.executable).with_name("snakemake")), "--dry-run", "--cores", "1", "--config", *config]
+    command = [str(Path(sys.executable).with_name("snakemake")), target, "--dry-run", "--cores", "1"]
+    command += ["--config", *config]
     environment = {**os.environ, "HALO_ROOT": str(root)}
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -440,11 +442,22 @@ def snakemake_plan(root: Path, *config: str) -> str:
 def test_snakemake_plans_all_notebooks(root: Path) -> None:
     plan = snakemake_plan(root, "profile=demo", "dataset=", "max_proteins=", "seed=")
     assert all(f"notebook_{path.stem}" in plan for path in notebooks()) and "weight_pair" not in plan
+    related = [f"notebook_{path.stem}" for path in related_notebooks()]
+    assert not any(name in plan for name in related)
+    plan = snakemake_plan(root, "profile=demo", "dataset=", "max_proteins=", "seed=", target="related")
+    assert all(name in plan for name in related) and "notebook_00_your_proteins" not in plan
 
 
 @pytest.mark.parametrize(("profile", "jobs"), [("demo", True), ("quick", False)])
 def test_pairs_of_weights_are_jobs_only_where_a_grid_is_asked_for(root: Path, profile: str, jobs: bool) -> None:
     assert ("weight_pair" in snakemake_plan(root, f"profile={profile}", "grid=jobs")) == jobs
+
+
+def test_related_notebooks_are_found_and_read_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "07_embedder_comparison.ipynb").touch()
+    monkeypatch.setattr(commands_run, "RELATED", tmp_path)
+    assert find_notebook("07").parent == tmp_path and find_notebook("07") not in notebooks()
+    assert [path.stem[:2] for path in earlier("07_embedder_comparison")] == ["01", "02", "03", "04", "05", "06"]
 
 
 def test_find_notebook_by_number_or_name() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from halo_utils.commands.run import notebooks
+from halo_utils.commands.run import notebooks, related_notebooks
 from halo_utils.core.paths import REPOSITORY, RunPaths
 from halo_utils.evaluation.systems import TITLES
 from tools import first_screen, opening, report
@@ -102,7 +102,7 @@ def test_badges_lead_to_the_published_address_and_to_files_that_exist() -> None:
 
 def test_readme_mentions_every_notebook() -> None:
     assert len(notebooks()) == 8
-    assert all(path.stem in README for path in notebooks())
+    assert all(path.stem in README for path in notebooks() + related_notebooks())
 
 
 def test_no_pickle_is_read_or_written() -> None:
