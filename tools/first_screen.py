@@ -6,12 +6,11 @@ from halo_utils.core.paths import RunPaths
 from halo_utils.evaluation.published import METRIC_TITLES, published_table
 from halo_utils.evaluation.scoring import read_metrics
 from halo_utils.evaluation.systems import TITLES
-from tools import statements
+from tools import ledger, statements
 from tools.report import PAPER_BACKBONE, cell, markdown
 
 PUBLISHED, OURS = ("Fine-tuned ESM", "HALO"), ("composition", "esm_paper_head", "esm", "gat_weighted", "halo")
 SHOWN = ("micro_f1", "macro_f1")
-MOST_NAMED = 4  # claims of one verdict that are named
 
 
 def badges(repository: str) -> str:
@@ -76,22 +75,10 @@ def came_out(paths: RunPaths) -> str:
     )
 
 
-def claims(paths: RunPaths) -> str:
-    """Return the paper's claims by the verdict of a run's ledger, a line each."""
-    ledger = pd.read_csv(paths.results / "claims.csv")
-    kinds = ledger["verdict"].str.split(":").str[0]
-    lines = []
-    for kind, rows in ledger.groupby(kinds, sort=False):
-        named = [f"{c.claim} ({METRIC_TITLES[c.metric]} {c.ours:+.3f})" for c in rows.itertuples()]
-        more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
-        lines.append(f"- **{kind}**: {'; '.join(named[:MOST_NAMED])}{more}")
-    return "What the paper claims, in this run ([ledger](data/results/README.md)):\n\n" + "\n".join(lines)
-
-
-def blocks(paths: RunPaths, repository: str) -> dict[str, str]:
-    """Return README's blocks; those about a run only where it has results."""
+def blocks(paths: RunPaths, repository: str, table: pd.DataFrame) -> dict[str, str]:
+    """Return README's blocks, with lines of the ledger ``table``; those about a run only where it has results."""
     found = {"badges": badges(repository), "start": start(repository)}
     if not (paths.results / "metrics.csv").is_file():
         return found
     found |= {"came_out": came_out(paths), "facts": statements.run_facts(paths), "results": results_table(paths)}
-    return found | {"claims": claims(paths)}
+    return found | {"claims": ledger.readme_lines(table)}

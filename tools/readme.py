@@ -11,7 +11,7 @@ from halo_utils.core.errors import HaloError
 from halo_utils.core.files import write_text
 from halo_utils.core.paths import REPOSITORY, RunPaths, data_dir
 from halo_utils.runs.in_short import confidence_sentence
-from tools import first_screen, opening, report, statements, structure_page
+from tools import first_screen, ledger, opening, report, statements, structure_page
 from tools.bench_page import bench_table, demo_times
 from tools.data_card import matches_here, sources_table, structures_summary
 from tools.exit_code import exit_code
@@ -76,10 +76,11 @@ def write_documents() -> None:
         run = RunPaths(name)
         blocks |= make(run) if (run.results / "metrics.csv").is_file() else {}
     structure_page.write_page()
-    fill(REPOSITORY / "data" / "results" / "README.md", blocks)
+    table = ledger.write_ledger()
+    fill(REPOSITORY / "data" / "results" / "README.md", blocks | {"ledger": ledger.page_block(table)})
     bench = RunPaths("bench").results
     fill(REPOSITORY / "benchmarks" / "README.md", {"bench": f"{bench_table(bench)}\n\n{demo_times(bench)}"})
-    fill(REPOSITORY / "README.md", first_screen.blocks(RunPaths(MAIN_RUN), opening.repository()))
+    fill(REPOSITORY / "README.md", first_screen.blocks(RunPaths(MAIN_RUN), opening.repository(), table))
     card = {"sources": sources_table()}
     if (folder := data_dir()) is not None:
         card |= {"structures": structures_summary(folder / "structures" / "files"), "matches": matches_here()}

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from halo_utils.evaluation.claims import HALO_ESM, LEAST_ASKED, OWN_EDGES, RELEVANT
+from halo_utils.evaluation.ledger import holm, p_of_interval
 from halo_utils.evaluation.seeds import MINIMUM
 
 LEVEL = 0.05  # of a location that is called, after Holm's correction over the locations of one comparison
@@ -97,15 +97,10 @@ def locations_that_change(differences: pd.DataFrame, split: str, first: str, sec
     chosen = (differences["split"] == split) & (differences["metric"] == "mcc")
     rows = differences[chosen & (differences["first"] == first) & (differences["second"] == second)]
     rows = rows[["label", "difference", "ci_low", "ci_high", "seeds"]].reset_index(drop=True)
-    gap = np.where(rows["difference"] > 0, rows["difference"] - rows["ci_low"], rows["ci_high"] - rows["difference"])
-    error = gap / norm.ppf(0.975)
-    p = np.where(error > 0, 2 * norm.sf(rows["difference"].abs() / np.where(error > 0, error, 1)), 1.0)
-    order = np.argsort(p, kind="stable")
-    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    holm = np.empty(len(p))
-    holm[order] = np.minimum(steps, 1.0)
+    p = p_of_interval(rows["difference"], rows["ci_low"], rows["ci_high"])
+    corrected = holm(p)
     word = np.where(rows["difference"] > 0, "gains", "loses")
-    return rows.assign(p=p, holm=holm, called=np.where(holm < LEVEL, word, ""))
+    return rows.assign(p=p, holm=corrected, called=np.where(corrected < LEVEL, word, ""))
 
 
 def locations_sentence(table: pd.DataFrame, what: str) -> str:
