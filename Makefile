@@ -15,7 +15,7 @@ PYTHON ?= python3
 export HALO_DATA_DIR
 BIN := .venv/bin
 
-.PHONY: run related predict test setup bench notebooks readme site pins clean
+.PHONY: run related check-related predict test setup bench notebooks readme site pins clean
 # Snakemake's own lock would outlive a killed run; `halo_utils run` holds one that does not and refuses a second run.
 run: setup ## Run all notebooks of a profile; a second call re-runs only what is stale.
 	$(BIN)/snakemake --cores $(CORES) --nolock --rerun-incomplete --quiet rules progress --config profile=$(PROFILE) dataset=$(DATASET) \
@@ -26,6 +26,9 @@ run: setup ## Run all notebooks of a profile; a second call re-runs only what is
 related: setup ## Run the notebooks of related systems and sensitivity on the run of a profile; what it lacks is made first.
 	$(BIN)/snakemake related --cores $(CORES) --nolock --rerun-incomplete --quiet rules progress --config profile=$(PROFILE) \
 	  dataset=$(DATASET) max_proteins=$(MAX_PROTEINS) seed=$(SEED)
+
+check-related: setup ## Let nbval compare the tagged numbers of those notebooks, on the demo run in data/runs.
+	TQDM_DISABLE=1 $(BIN)/python -m pytest --nbval-lax --quiet -p no:cacheprovider notebooks/related/*.ipynb
 
 predict: setup ## Predict the proteins of FASTA=file [STRUCTURES=folder MODEL=folder OUT=folder SHARDS=jobs].
 	@test -n "$(FASTA)" || { echo 'FASTA is not given: make predict FASTA=my_proteins.fasta' >&2; exit 2; }
