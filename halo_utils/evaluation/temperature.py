@@ -56,3 +56,21 @@ def before_and_after(
         rows.append((name, temperatures[k], int(y[:, k].sum()), *errors))
     rows.append(("all locations", np.nan, int(y.sum()), *(reliability(y, p)[1] for p in (prob, after))))
     return pd.DataFrame(rows, columns=["location", "temperature", "proteins", "error_before", "error_after"])
+
+
+def reliability_by_location(
+    y: np.ndarray, prob: np.ndarray, temperatures: Sequence[float], locations: Sequence[str]
+) -> pd.DataFrame:
+    """Return ``calibration.reliability`` of every location, before scaling and after, with columns location and scaled.
+
+    ``y`` and ``prob`` are [B, K], as in ``before_and_after``.
+    """
+    ways = {False: np.asarray(prob), True: scaled(prob, temperatures)}
+    return pd.concat(
+        [
+            reliability(y[:, [k]], p[:, [k]])[0].assign(location=name, scaled=way)
+            for k, name in enumerate(locations)
+            for way, p in ways.items()
+        ],
+        ignore_index=True,
+    )

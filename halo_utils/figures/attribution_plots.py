@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from scipy.spatial import KDTree
 
-from halo_utils.figures.style import BLUE, COLOURS, GREEN, GREY, ORANGE, VERMILION, new_figure
+from halo_utils.figures.style import BLUE, GREEN, GREY, ORANGE, VERMILION, location_colour, new_figure
 
+PLANTED = "planted"  # the name of a span that the maker of a synthetic protein put there
 METHOD_COLOURS = (BLUE, ORANGE, GREEN, GREY)
 PART_COLOURS = (BLUE, (0.82, 0.82, 0.82), VERMILION)
 
@@ -40,6 +42,15 @@ def residue_tracks(
         height = 0.98 - 0.17 * (i % 4)
         axes[0].text(stop if late else start, height, name, transform=axes[0].get_xaxis_transform(), **look)
     axes[-1].set_xlabel("residue")
+    first, values = next(iter(tracks.items()))
+    inside = np.zeros(len(values), dtype=bool)
+    for name, start, stop in spans:
+        inside[start - 1 : stop] |= not any(n == PLANTED for n, *_ in spans) or name == PLANTED
+    positive = np.clip(np.nan_to_num(values), 0, None)
+    if inside.any() and positive.sum() > 0:
+        what = "planted signals" if any(n == PLANTED for n, *_ in spans) else "known patterns"
+        share = positive[inside].sum() / positive.sum()
+        title = f"{share:.0%} of the importance lies in {what}, {inside.mean():.0%} of the residues ({first})\n{title}"
     fig.suptitle(title)
     return fig
 
@@ -61,7 +72,10 @@ def planted_shares(table: pd.DataFrame, title: str) -> Figure:
     for x, value in enumerate(chance):
         ax.hlines(value, x - 0.42, x + 0.42, color="black", linewidth=1.5, label=None if x else "by chance")
     ax.set_xticks(range(len(locations)), locations, rotation=25, ha="right")
-    ax.set(ylabel="share of importance in the signals", ylim=(0, 1), title=title)
+    ax.set(ylabel="share of importance in the signals", ylim=(0, 1))
+    best = table.groupby("method", sort=False)["times_chance"].median()
+    found = f"{best.idxmax()} finds planted signals best: {best.max():.1f} times chance in the median location"
+    fig.suptitle(f"{found[0].upper()}{found[1:]}\n{title}")
     fig.legend(loc="outside lower center", ncols=5, fontsize=10)
     return fig
 
@@ -77,7 +91,10 @@ def importance_by_part(table: pd.DataFrame, title: str) -> Figure:
     for edge in (first, last):
         ax.vlines(edge, y - 0.38, y + 0.38, color="black", linestyle=":", label=None)
     ax.set_yticks(y, [f"{row.location} ({row.proteins})" for row in table.itertuples()])
-    ax.set(xlim=(0, 1), xlabel="share of importance; dotted: by chance", title=title)
+    ax.set(xlim=(0, 1), xlabel="share of importance; dotted: by chance")
+    start, end = (table[name] - table[f"{name}, chance"] for name in ("N-terminus", "C-terminus"))
+    top = [f"of {table['location'][gap.idxmax()]} at the {name}" for gap, name in ((start, "start"), (end, "end"))]
+    fig.suptitle(f"Importance stands out most {top[0]} and {top[1]}\n{title}")
     fig.legend(loc="outside lower center", ncols=3)
     return fig
 
@@ -89,13 +106,21 @@ def embedding_maps(maps: dict[str, np.ndarray], labels: Sequence[str], axis: str
     for ax, (panel, points) in zip(np.atleast_1d(axes), maps.items(), strict=True):
         for i, name in enumerate(names):
             chosen = np.array([label == name for label in labels])
-            colour = COLOURS[i % len(COLOURS)]
-            ax.scatter(*points[chosen].T, s=16, color=colour, marker="os^Dv"[i // len(COLOURS) % 5], label=name)
+            look = {"color": location_colour(name), "marker": "os^Dv"[i % 5], "label": name}
+            ax.scatter(*points[chosen].T, s=18, **look)
         ax.set(xlabel=f"{axis} 1", ylabel=f"{axis} 2", title=panel, xticks=[], yticks=[])
     handles = np.atleast_1d(axes)[0].get_legend_handles_labels()
     fig.legend(*handles, loc="outside lower center", ncols=4, fontsize=10)
-    fig.suptitle(title)
+    near = {panel: _neighbours_agree(points, labels) for panel, points in maps.items()}
+    found = ", ".join(f"{share:.0%} {panel}" for panel, share in near.items())
+    fig.suptitle(f"Nearest neighbours on the map that share a location: {found}\n{title}")
     return fig
+
+
+def _neighbours_agree(points: np.ndarray, labels: Sequence[str]) -> float:
+    """Return the share of points, [B, 2], whose nearest other point has their label."""
+    nearest = KDTree(points).query(points, k=2)[1][:, 1]
+    return float(np.mean(np.asarray(labels) == np.asarray(labels)[nearest]))
 
 
 def strata(table: pd.DataFrame, overall: float, title: str) -> Figure:
@@ -107,6 +132,11 @@ def strata(table: pd.DataFrame, overall: float, title: str) -> Figure:
     ax.errorbar(rows["value"], y, xerr=spread, fmt="o", color=BLUE, capsize=3)
     ax.axvline(overall, color=GREY, linestyle="--", label=f"all proteins: {overall:.2f}")
     ax.set_yticks(y, [f"{row.stratum}: {row.part} ({row.n:,})" for row in rows.itertuples()])
-    ax.set(xlim=(0, 1), xlabel="micro F1, 95 % interval", title=title)
+    ax.set(xlim=(max(0, rows["ci_low"].min() - 0.05), 1.02), xlabel="micro F1, 95 % interval")
+    for stratum in pd.unique(rows["stratum"])[1:]:
+        ax.axhline(y[rows["stratum"] == stratum].max() + 0.5, color=GREY, linewidth=0.5)
+    worst, best = (rows.loc[i] for i in (rows["value"].idxmin(), rows["value"].idxmax()))
+    ends = [f"{row['value']:.2f} for {row['stratum']} {row['part']}" for row in (best, worst)]
+    fig.suptitle(f"Micro F1 from {ends[0]} to {ends[1]}\n{title}")
     ax.legend(loc="lower left")
     return fig

@@ -12,7 +12,7 @@ from halo_utils.evaluation.published import METRIC_TITLES
 from halo_utils.evaluation.systems import TITLES, in_order
 from halo_utils.evaluation.test_sets import EvaluationSet
 from halo_utils.figures.plots import error_bars
-from halo_utils.figures.style import BLUE, GREEN, GREY, ORANGE, VERMILION, new_figure
+from halo_utils.figures.style import BLUE, GREEN, GREY, ORANGE, VERMILION, model_colour, new_figure
 
 LOOKS = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "D"))  # colour and marker of the first, second and third series
 NODES = {  # of ``gate.decision_flows``: column and words
@@ -140,7 +140,7 @@ def mcc_by_ground(rows: pd.DataFrame, title: str) -> Figure:
     for i, (ax, (split, own)) in enumerate(zip(np.atleast_1d(axes), sets, strict=True)):
         proteins = own.drop_duplicates("label").set_index("label")["proteins"].reindex(locations, fill_value=0)
         for j, system in enumerate(in_order(rows["system"])):
-            values, (colour, marker) = own[own["system"] == system], LOOKS[j]
+            values, colour, marker = own[own["system"] == system], model_colour(system), LOOKS[j][1]
             look = {"fmt": marker, "color": colour, "capsize": 3, "label": None if i else TITLES[system]}
             ax.errorbar(values["value"], y[values["label"]] + 0.22 * (1 - j), xerr=error_bars(values), **look)
         ax.set_yticks(y, [f"{'' if i else name}  {f'{n:,}':\u2007>3}" for name, n in proteins.items()])
