@@ -22,7 +22,7 @@
 #
 # **Needs** nothing for `demo`; for real data the files of `data/README.md`, found through `HALO_DATA_DIR` or downloaded. Profiles `quick` and `paper` also fetch the structures that are missing from AlphaFold DB.
 #
-# **Makes** the dataset table and the structure store of the run, `audit_*.csv`, `read_share.csv`, the figures `fig1_halo`, `co_occurrence` and `example_protein`.
+# **Makes** the dataset table and the structure store of the run, `audit_*.csv`, `read_share.csv`, the figures `co_occurrence` and `example_protein`.
 #
 # **Takes** seconds for `demo`; for real proteins a few minutes, and longer where structures are fetched.
 
@@ -62,6 +62,7 @@ from halo_utils.core.files import write_csv
 from halo_utils.data import audit, kmers, same_sequence, splits
 from halo_utils.data.datasets import DATASETS
 from halo_utils.embeddings import truncation
+from halo_utils.evaluation import published
 from halo_utils.figures import diagrams, plots
 from halo_utils.figures.style import show_figure
 from halo_utils.figures.tables import styled
@@ -78,14 +79,15 @@ print(settings.description)
 
 # %% [markdown]
 # ## HALO in one figure
-# Fig. 1 of the paper, drawn with the numbers of this run: a language model reads the sequence, a graph network reads the
-# structure with the language model's embeddings on its nodes, and a gate joins the two. This notebook prepares what both
-# read; notebook 02 is the upper row, 04 the lower one, 05 the gate.
+# Fig. 1 of the paper: a language model reads the sequence, a graph network reads the structure with the language model's
+# embeddings on its nodes, and a gate joins the two. The bar is the probability that the sequence model gives to one
+# location, here with the paper's threshold. This notebook prepares what both models read; notebook 02 is the upper row,
+# 04 the lower one, 05 the gate, which draws this figure again with the counts of the run on every branch.
 
 # %%
 show_figure(
-    diagrams.figure_1(settings.gate.confident),
-    paths.figures,
+    diagrams.figure_1(settings.gate.confident, published.text_value("esm_threshold")),
+    None,  # notebook 05 saves it, with counts
     "fig1_halo",
     "Diagram: a protein sequence enters the fine-tuned ESM. Labels of high confidence become locations at once; for the"
     " others a graph attention network on the AlphaFold structure has to agree, else the label is dropped.",
@@ -130,12 +132,11 @@ styled(counts, "Proteins per location and split")
 # %%
 together = pd.DataFrame(Y.astype(int).T @ Y, index=locations, columns=locations)
 write_csv(paths.results / "audit_co_occurrence.csv", together.reset_index(names="location"))
-show_figure(
-    plots.co_occurrence_map(together, f"Locations that occur together ({settings.title})"),
-    paths.figures,
-    "co_occurrence",
-    "Heat map of location against location: proteins that carry both, the diagonal holding all proteins of a location.",
-)
+alt = "Left: for every two locations the proteins that carry both. Right: bars, all proteins of every location."
+if Y.sum(axis=1).max() > 1:
+    show_figure(plots.co_occurrence_map(together, settings.title), paths.figures, "co_occurrence", alt)
+else:
+    print("every protein has one location: none occur together")
 
 # %% [markdown]
 # ## Lengths and truncation
@@ -303,6 +304,7 @@ if protein["structure"]:
     fig.colorbar(points, ax=trace, label="pLDDT")
     contacts.scatter(*edges, s=1, color="black")
     contacts.set(title=f"edges under {cutoff:g} angstrom", xlabel="residue", ylabel="residue", aspect="equal")
+    fig.suptitle(f"{example}: every residue touches {edges.shape[1] / len(rows):.1f} others ({settings.title})")
     alt = f"Left: the C-alpha trace of {example}, coloured by pLDDT. Right: its edges, residue against residue."
     show_figure(fig, paths.figures, "example_protein", alt)
 else:

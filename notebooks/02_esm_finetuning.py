@@ -101,7 +101,7 @@ print(f"{settings.run_name}: {settings.title}, {len(table):,} proteins")
 
 # %%
 fig = diagrams.figure_2(**wording.sequence_diagram(settings))
-show_figure(fig, paths.figures, "fig2_esm", "Fig. 2: tokens, frozen and trainable layers, pooling, head, threshold")
+show_figure(fig, None, "fig2_esm", "Fig. 2: tokens, frozen and trainable layers, pooling, head, threshold")
 
 # %% [markdown]
 # ## From a sequence to tokens
@@ -271,7 +271,7 @@ write_csv(paths.results / "esm_training.csv", run.history)
 print(f"best epoch: {run.best_epoch} of {len(run.history)}")
 
 # %%
-fig = plots.training_curves({"ESM": run.history}, f"Fine-tuning ({settings.title})")
+fig = plots.training_curves({"ESM": run.history}, settings.title)
 show_figure(fig, paths.figures, "esm_training", "Loss on training and validation, and validation macro F1, per epoch")
 
 # %% [markdown]
@@ -282,9 +282,21 @@ show_figure(fig, paths.figures, "esm_training", "Loss on training and validation
 with torch.no_grad():
     tuned, _ = residues_of(encoder(tokens, token_mask), token_mask)
 if isinstance(model, EsmClassifier):
-    attention = model.pooling.weights(tuned, residue_mask)[0]
+    attention = model.pooling.weights(tuned, residue_mask)[0]  # [L]
     top = attention.topk(5).indices.sort().values
     print(f"five residues of {name} hold {attention[top].sum():.0%} of the attention:", (top + 1).tolist())
+
+# %% [markdown]
+# The figure of the opening once more, now with the shapes of this protein on its arrows.
+
+# %%
+sizes = (int(residue_mask.sum()), tuned.shape[-1], len(locations))
+heat = attention[: sizes[0]].numpy() if isinstance(model, EsmClassifier) else None
+fig = diagrams.figure_2(**wording.sequence_diagram(settings), protein=sizes, attention=heat)
+alt = (
+    "Fig. 2: tokens, frozen and trainable layers, pooling, head, threshold, with the shape of the numbers on each arrow"
+)
+show_figure(fig, paths.figures, "fig2_esm", alt)
 
 # %% [markdown]
 # ## Threshold
@@ -304,7 +316,7 @@ print(
 )
 
 # %%
-fig = plots.sweep_curve(sweep, threshold.value, f"Threshold sweep on validation ({settings.title})")
+fig = plots.sweep_curve(sweep, threshold.value, f"validation ({settings.title})")
 show_figure(
     fig, paths.figures, "threshold_sweep", "Macro F1, micro F1 and accuracy on validation against the threshold"
 )

@@ -22,7 +22,7 @@
 #
 # **Needs** notebooks 01 and 02 of the same profile.
 #
-# **Makes** Fig. 4 (`fig4_confidence`), `fig4_beside_paper`, the reliability diagram, `confidence_bins.csv`, `confidence_wrong.csv`, `confidence_crossing.csv`, `reliability.csv`, `calibration_offset.csv`, `confidence_claims.csv`.
+# **Makes** Fig. 4 (`fig4_confidence`), `fig4_beside_paper`, the reliability diagram, `confidence_bins.csv`, `confidence_wrong.csv`, `confidence_crossing.csv`, `reliability.csv`, `reliability_by_location.csv`, `calibration_offset.csv`, `confidence_claims.csv`.
 #
 # **Takes** seconds.
 
@@ -61,7 +61,7 @@ from IPython.display import Markdown, display
 from halo_utils.config import load_settings
 from halo_utils.core.files import write_csv
 from halo_utils.data import splits
-from halo_utils.evaluation import calibration, claims, published, scoring, test_sets
+from halo_utils.evaluation import calibration, claims, published, scoring, temperature, test_sets
 from halo_utils.figures import confidence_figures
 from halo_utils.figures.style import show_figure
 from halo_utils.figures.tables import styled
@@ -119,14 +119,15 @@ display(styled(by_confidence, f"Predictions on {main_set} by confidence", names=
 
 # %%
 level, paper_gate = published.text_value("accuracy_below_gate"), published.text_value("gate_confidence")
-title = f"Predictions by confidence, {main_set} ({settings.title})"
-fig = confidence_figures.confidence_ranges(on_grounds, (low, high), level, title)
+statements = (paper_gate, level, published.text_value("wrong_below_gate"))
+title = confidence_figures.crossing_title(bins, statements, f"{main_set} ({settings.title})")
+fig = confidence_figures.confidence_ranges(on_grounds, (low, high), statements, title)
 ends = [
     f"{rows['accuracy'].iloc[0]:.0%} to {rows['accuracy'].iloc[-1]:.0%} for {rows['ground'].iloc[0]}" for rows in parts
 ]
 alt = (
-    f"Bars: predictions of the fine-tuned ESM in {len(bins)} confidence ranges and how many of them are wrong; line: the"
-    f" accuracy from the lowest range to the highest, {' and '.join(ends)}; shaded: the band of the gate."
+    f"Above: accuracy of the fine-tuned ESM in {len(bins)} confidence ranges, from the lowest to the highest"
+    f" {' and '.join(ends)}, beside what the paper's text says. Below: right and wrong predictions; shaded: the gate's band."
 )
 show_figure(fig, paths.figures, "fig4_confidence", alt)
 
@@ -149,7 +150,7 @@ write_csv(paths.results / "confidence_wrong.csv", shares)
 display(styled(shares, f"Share of wrong predictions, {main_set}", names={"paper": 'paper ("nearly half")'}))
 
 # %%
-title = f"Wrong predictions by confidence, all proteins of {main_set} ({settings.title})"
+title = f"all proteins of {main_set} ({settings.title})"
 under = shares[shares["ground"] == test_sets.ALL]
 fig = confidence_figures.beside_the_statement(bins, under, (paper_gate, stated), title)
 alt = (
@@ -190,10 +191,20 @@ display(styled(crossings, f"Confidence from which on every range is right at lea
 # %%
 reliability_table, error = calibration.reliability(view.y, prob)
 write_csv(paths.results / "reliability.csv", reliability_table)
-fig = confidence_figures.reliability_diagram(reliability_table, error, f"Reliability, {main_set} ({settings.title})")
-alt = f"Share of true labels against predicted probability in ten bins; the mean distance from the diagonal is {error:.3f}."
-show_figure(fig, paths.figures, "reliability", alt)
 print(calibration.calibration_sentence(settings.esm.focal.gamma, reliability_table, error))
+
+# %% [markdown]
+# One number hides that locations differ. A panel each, as trained and after temperature scaling (Guo et al. 2017): one
+# temperature $T_k$ per location, chosen on validation, divides its logits. It changes no order, only how sure they look.
+
+# %%
+temperatures = temperature.choose_temperatures(views["val"].y, views["val"].join(predictions))
+by_location = temperature.reliability_by_location(view.y, prob, temperatures, view.locations)
+write_csv(paths.results / "reliability_by_location.csv", by_location)
+errors = temperature.before_and_after(view.y, prob, temperatures, view.locations)
+fig = confidence_figures.reliability_diagram(by_location, errors, f"{main_set} ({settings.title})")
+alt = "Per location: share of true labels against predicted probability in tenths, as trained and after scaling."
+show_figure(fig, paths.figures, "reliability", alt)
 
 # %% [markdown]
 # Training adds `balance` times the log-odds of every location to its logits, so that the network need not learn that

@@ -104,9 +104,6 @@ structures = artifacts.load_structures(settings, table)
 print(f"{settings.run_name}: {settings.title}, {len(table):,} proteins, {len(structures):,} with a structure")
 
 # %%
-fig = diagrams.figure_3(**wording.graph_diagram(settings))
-show_figure(fig, paths.figures, "fig3_gat", "Fig. 3: three groups of node features, edges, GAT layers, mean, loss")
-
 # %% [markdown]
 # ## From a structure to a graph
 # A residue is a node at its C-alpha atom $x_i$. Two residues closer than 10 angstrom share an edge, in both directions:
@@ -134,6 +131,17 @@ labels = protein[locations].to_numpy(dtype=float)
 graph = residue_graph(name, protein["sequence"], labels, finetuned.rows(name), ca, edges, **reading)
 print(f"{name}: {graph.num_nodes} nodes, x {tuple(graph.x.shape)}, edge_index {tuple(graph.edge_index.shape)}")
 print(f"width of a node: 3 coordinates + {finetuned.width} of the embedding + 4 properties = {graph.x.shape[1]}")
+
+# %% [markdown]
+# The whole model in one picture. Where the proteins are synthetic, the one that we follow stands above it: its contacts,
+# and the numbers on its nodes.
+
+# %%
+drawn = (
+    (ca, edges, graph.x.numpy()) if settings.is_synthetic and ca is not None and graph.num_nodes == len(ca) else None
+)
+fig = diagrams.figure_3(**wording.graph_diagram(settings), protein=drawn)
+show_figure(fig, paths.figures, "fig3_gat", "Fig. 3: three groups of node features, edges, GAT layers, mean, loss")
 
 # %% [markdown]
 # A protein without a structure keeps the same width, with zero coordinates and no edges (section 2.2). Its nodes can
@@ -217,6 +225,19 @@ summary = summary.rename_axis("edges per residue").reset_index()
 write_csv(paths.results / "edges.csv", summary)
 display(styled(summary, "Edges per residue", digits=1))
 
+# %%
+cuts = (gat.cutoff_angstrom, 2 * gat.cutoff_angstrom)
+if settings.is_synthetic and ca is not None:
+    graphs = {cut: radius_edges(ca, cut) for cut in cuts}
+    counted = [(cut, found.shape[1], found.shape[1] / len(ca)) for cut, found in graphs.items()]
+    columns = ["cutoff_angstrom", "edges", "edges_per_residue"]
+    write_csv(paths.results / "contact_graph.csv", pd.DataFrame(counted, columns=columns))
+    fig = diagrams.contact_graphs(ca, graphs, f"{name} ({settings.title})")
+    alt = f"The C-alpha trace of {name} over its contacts under {cuts[0]:g} and under {cuts[1]:g} angstrom."
+    show_figure(fig, paths.figures, "contact_graph", alt)
+else:
+    print("the contact graph of a real protein is not drawn here: the example is no part of the repository")
+
 # %% [markdown]
 # ## Training a network
 # One function for all networks of this notebook: data, model, loss, and the call that trains. Training stops when
@@ -281,9 +302,15 @@ print("coordinates, embedding, biochemistry:", ", ".join(f"{w:g}" for w in weigh
 
 # %%
 if mode == "grid":
+    noise = seeds.validation_spread(paths, TITLES["gat_finetuned"])
     epochs = wording.count(gat.weights.grid_epochs, "epoch")
-    fig = plots.weight_heatmap(grid, f"Weight grid, {epochs} each\n({settings.title})")
-    show_figure(fig, paths.figures, "weight_grid", "Validation macro F1 for every pair of weights of the grid")
+    fig = plots.weight_heatmap(grid, noise, f"{epochs} each ({settings.title})")
+    if fig is None:
+        apart = grid["val_macro_f1"].max() - grid["val_macro_f1"].min()
+        print(f"not drawn: the pairs differ by {apart:.3f} in macro F1, and fewer than {plots.LEAST_SEEDS} seeds, or as")
+        print("large a difference between seeds, do not tell that from noise")
+    else:
+        show_figure(fig, paths.figures, "weight_grid", "How far every pair of weights falls short of the best")
 
 # %% [markdown]
 # ## Four networks
@@ -321,7 +348,7 @@ display(styled(summary, f"Graph networks ({settings.title})"))
 # %%
 histories = {TITLES[system]: run.history for system, run in runs.items()}
 write_csv(paths.results / "gat_training.csv", pd.concat([h.assign(system=n) for n, h in histories.items()]))
-fig = plots.training_curves(histories, f"Graph networks ({settings.title})")
+fig = plots.training_curves(histories, settings.title)
 show_figure(fig, paths.figures, "gat_training", "Loss and validation macro F1 of the four graph networks per epoch")
 
 # %% [markdown]

@@ -22,7 +22,7 @@
 #
 # **Needs** notebooks 01, 02 and 04 of the same profile.
 #
-# **Makes** `table2.csv` (not for luo2024), `metrics.csv`, `gate_changes.csv`, `gate_flows.csv`, `differences_halo.csv`, `hybrid_random_veto.csv`, `evaluation_conventions.csv`, the figures `gate_changes`, `gate_flow`, `systems`, `mcc_per_label`.
+# **Makes** `table2.csv` (not for luo2024), `metrics.csv`, `gate_changes.csv`, `gate_flows.csv`, `differences_halo.csv`, `hybrid_random_veto.csv`, `evaluation_conventions.csv`, the figures `fig1_halo`, `gate_changes`, `gate_flow`, `systems`, `mcc_per_label`.
 # Where enough proteins have a graph, on these alone: `hybrid_metrics.csv`, `hybrid_differences.csv`, `hybrid_controls.csv`, `hybrid_opinions.csv`; beside all proteins `mcc_by_ground.csv`; the figures `mcc_by_ground`, `edge_controls`.
 #
 # **Takes** seconds.
@@ -66,7 +66,7 @@ from halo_utils.data import same_sequence, splits
 from halo_utils.evaluation import hybrid_ground, metrics, published, scoring, second_opinions, test_sets
 from halo_utils.evaluation.systems import TITLES, gate_system
 from halo_utils.evaluation.thresholds import Threshold
-from halo_utils.figures import gate_figures, plots
+from halo_utils.figures import diagrams, gate_figures, plots, system_plots
 from halo_utils.figures.style import show_figure
 from halo_utils.figures.tables import styled
 from halo_utils.models.gate import RELEASED_HIGH, Decision, GateResult, decision_counts, decision_flows, halo_gate
@@ -166,7 +166,7 @@ decided = main_changes.groupby("decision", sort=False)[["labels", "true"]].sum()
 display(styled(decided, f"Decisions of the gate on {main_set}", names={"true": "true labels"}))
 
 # %%
-fig = plots.gate_changes(main_changes, f"What the gate decided inside the band, {main_set} ({settings.title})")
+fig = plots.gate_changes(main_changes, f"{main_set} ({settings.title})")
 totals = decided.set_index("decision")
 alt = (
     "Bars per location: labels inside the band that the graph network kept, removed, or was not asked about, split into"
@@ -194,6 +194,19 @@ alt = f"Flow of labels through the gate. {title}. In the end: {', '.join(parts)}
 show_figure(fig, paths.figures, "gate_flow", alt)
 
 # %% [markdown]
+# And Fig. 1 of the paper with these counts on its branches.
+
+# %%
+on_branches = {row.decision: (row.labels, row.true) for row in decided.itertuples()}
+drawn_threshold = threshold_of(rule).on(main_set)
+fig = diagrams.figure_1(confident, drawn_threshold, on_branches, f"{title}\n{main_set} ({settings.title})")
+alt = (
+    "Fig. 1: the probability of the sequence model as an axis. Under the threshold nothing is predicted, from the"
+    " confidence on it decides alone, and in the band between the graph network on the structure agrees or vetoes."
+)
+show_figure(fig, paths.figures, "fig1_halo", alt)
+
+# %% [markdown]
 # ## Does it help?
 # Beside the gate of this run stand the released code's rule, a gate that asks the graph network also for proteins
 # without a structure, and the sequence-only mode, in which it is never asked.
@@ -216,12 +229,6 @@ print(scoring.macro_sentence(views.values()))
 display(styled(headline, f"All systems on {main_set}"))
 
 # %%
-fig = plots.score_bars(headline, all_metrics, main_set, f"Systems on {main_set} ({settings.title})")
-best = headline["micro_f1"].idxmax()
-alt = f"Micro and macro F1 of {len(headline)} systems with 95 % intervals; the highest micro F1 is that of {best}."
-show_figure(fig, paths.figures, "systems", alt)
-
-# %% [markdown]
 # The differences are measured on the same resampled proteins, so their intervals are narrower than those of the
 # single values suggest. Relatives are right or wrong together: families of them are resampled as well, and of the two
 # intervals the wider one is kept; `resampled` names it.
@@ -236,6 +243,24 @@ write_csv(paths.results / "differences_halo.csv", differences)
 gap = differences[(differences["first"] == halo_system) & (differences["label"] == "")].reset_index(drop=True)
 columns = ["metric", "difference", "ci_low", "ci_high", "resampled"]
 display(styled(gap[columns], f"{TITLES[halo_system]} minus fine-tuned ESM, {main_set}", digits=4))
+
+# %% [markdown]
+# Every system at a glance: its two F1 scores, and beside them its paired difference to the fine-tuned ESM, which is the
+# comparison to read. Open rings are the published values of the paper's systems, where the paper has this test set.
+
+# %%
+others = [n for n in pd.concat(earlier)["system"].unique() if n != "esm" and artifacts.predicted(settings, n)]
+loaded = {name: artifacts.load_predictions(settings, name) for name in others}
+to_esm = [differences[differences["first"] == halo_system]]
+to_esm.append(scoring.compare_all(view, table, loaded, esm_alone, step=step, **bootstrap))
+on_main, paper = all_metrics[all_metrics["split"] == main_set], published.overall_values(source, main_set)
+rows = system_plots.forest_rows(on_main, pd.concat(to_esm), paper)
+write_csv(paths.results / "systems.csv", rows)
+fig = system_plots.forest(rows, "esm", "composition", f"{main_set} ({settings.title})")
+alt = (
+    f"Micro and macro F1 of {rows['system'].nunique()} systems with intervals, and their differences to fine-tuned ESM."
+)
+show_figure(fig, paths.figures, "systems", alt)
 
 # %% [markdown]
 # ## On the proteins with a graph
@@ -410,8 +435,10 @@ display(styled(published.readable(comparison), published.compared_with(number, s
 # %%
 column = {ours: paper for paper, ours in paper_columns.get(number, {}).items()}
 shown_systems = {name: column.get(name, "") for name in joined}
-main_metrics, title = all_metrics[all_metrics["split"] == main_set], f"MCC per location, {main_set} ({settings.title})"
-fig = plots.mcc_per_label(main_metrics, published.published_table(number), shown_systems, title)
+beside = system_plots.mcc_dumbbells(on_main, published.published_table(number), shown_systems)
+write_csv(paths.results / "mcc_per_label.csv", beside)
+proteins = dict(zip(view.locations, view.y.sum(axis=0).tolist(), strict=True))
+fig = system_plots.mcc_per_label(beside, proteins, f"{main_set} ({settings.title})")
 alt = f"MCC of {', '.join(TITLES[name] for name in joined)} per location with intervals, beside the published values."
 show_figure(fig, paths.figures, "mcc_per_label", alt)
 

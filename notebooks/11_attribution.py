@@ -140,6 +140,7 @@ spans = [(row.rule, row.start, row.stop) for row in rules.itertuples()]
 planted = planted_signals(settings.data.synthetic_proteins, settings.seed) if settings.is_synthetic else {}
 spans += [("planted", start + 1, stop) for start, stop in planted.get(name, [])]
 tracks = {"masking nine residues": masked, "integrated gradients": integrated[0], "pooling attention": looked_at}
+write_csv(paths.results / "residue_importance.csv", pd.DataFrame(tracks).rename_axis("residue").reset_index())
 fig = attribution_plots.residue_tracks(tracks, spans, f"{name}: what speaks for {location} ({settings.title})")
 alt = f"Three tracks along {name}: fall of the logit under masking, integrated gradients, and pooling attention."
 show_figure(fig, paths.figures, "residue_importance", alt)
@@ -171,7 +172,7 @@ if planted:
     shares_table = shares.mean_shares(shares.shares_in_signals([*masking, *others], planted))
     uses = shares.falls_without_signals(predictor, chosen, planted, seed=settings.seed)
     write_csv(paths.results / "planted_shares.csv", shares_table)
-    fig = attribution_plots.planted_shares(shares_table, f"Importance inside planted signals, {main_set}")
+    fig = attribution_plots.planted_shares(shares_table, f"{main_set} ({settings.title})")
     alt = "Bars per location and method: the share of importance inside planted signals, beside the share by chance."
     show_figure(fig, paths.figures, "planted_shares", alt)
 else:
@@ -211,7 +212,7 @@ else:
 # %%
 parts = shares.shares_by_part(masking)
 write_csv(paths.results / "importance_by_part.csv", parts)
-fig = attribution_plots.importance_by_part(parts, f"Where masking hurts, {main_set} ({settings.title})")
+fig = attribution_plots.importance_by_part(parts, f"masking, {main_set} ({settings.title})")
 alt = "Stacked bars per location: shares of importance in the N-terminus, the middle and the C-terminus, beside chance."
 show_figure(fig, paths.figures, "importance_by_part", alt)
 
@@ -281,6 +282,8 @@ for kind, title in (("pretrained", "before fine-tuning"), ("finetuned", "after f
     store = artifacts.load_embeddings(settings, kind)
     means = np.stack([store.rows(a).astype(np.float32).mean(axis=0) for a in test["accession"].iloc[single]])
     maps[title] = method.fit_transform(means)
+points = [pd.DataFrame(xy, columns=["x", "y"]).assign(map=t, location=names) for t, xy in maps.items()]
+write_csv(paths.results / "embedding_map.csv", pd.concat(points, ignore_index=True))
 fig = attribution_plots.embedding_maps(maps, names, axis, f"Mean residue states, {main_set} ({settings.title})")
 show_figure(fig, paths.figures, "embedding_map", "Two maps of test proteins coloured by location, before and after")
 

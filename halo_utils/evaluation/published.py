@@ -56,6 +56,17 @@ def published_columns(dataset: str, split: str) -> dict[int, dict[str, str]]:
     return DEEPLOC_COLUMNS if split == "test" else {}
 
 
+def overall_values(dataset: str, split: str) -> pd.DataFrame:
+    """Return the paper's overall values of one test set by our systems: system, metric, published."""
+    columns = published_columns(dataset, split)
+    number = next((n for n in (2, 4) if n in columns), None)
+    if number is None:
+        return pd.DataFrame({"system": [], "metric": [], "published": []}, dtype=object)
+    table = published_table(number).query("label == ''")
+    table = table.assign(system=table["system"].map({ours: name for ours, name in columns[number].items() if name}))
+    return table.dropna(subset="system")[["system", "metric", "published"]].reset_index(drop=True)
+
+
 def compared_with(number: int, dataset: str, split: str) -> str:
     """Return the sentence that says what a table of the paper is to a run."""
     if number not in published_columns(dataset, split):

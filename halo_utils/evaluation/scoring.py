@@ -1,6 +1,6 @@
 """From stored predictions to metrics: joined by accession, thresholds from validation, one view per test set."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +62,24 @@ def compare(view: EvaluationSet, first: Named, second: Named, **bootstrap: int) 
     table = paired_difference(view.y, first[1:], second[1:], view.locations, **options)
     macro_over = len(view.locations) - len(view.absent)
     return table.assign(split=view.name, first=first[0], second=second[0], n=len(view.y), macro_over=macro_over)
+
+
+def compare_all(
+    view: EvaluationSet,
+    table: pd.DataFrame,
+    stored: Mapping[str, pd.DataFrame],
+    second: Named,
+    *,
+    step: float = 0.05,
+    **bootstrap: int,
+) -> pd.DataFrame:
+    """Return every stored system at its validation threshold minus a second one, on one set; see ``compare``."""
+    found = []
+    for name, predictions in stored.items():
+        prob = view.join(predictions)
+        cut = tune(table, predictions, view.dataset, step).on(view.name)
+        found.append(compare(view, (name, prob >= cut, prob), second, **bootstrap))
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
 def read_metrics(path: Path) -> pd.DataFrame:

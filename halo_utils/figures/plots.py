@@ -11,8 +11,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from halo_utils.evaluation.systems import TITLES
-from halo_utils.figures.style import BLUE, GREEN, GREY, INK, ORANGE, STYLE, VERMILION
-from halo_utils.figures.style import location_colour, model_colour, new_figure
+from halo_utils.figures.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    STYLE,
+    VERMILION,
+    location_colour,
+    model_colour,
+    new_figure,
+)
 
 LEAST_SEEDS = 3  # runs from which a spread between seeds is known
 
@@ -50,7 +60,7 @@ def sweep_curve(sweep: pd.DataFrame, chosen: float, title: str) -> Figure:
 
 
 def training_curves(histories: dict[str, pd.DataFrame], title: str) -> Figure:
-    """Draw losses and validation macro F1 per epoch; a ring is the best epoch. Several are graph networks, in greens."""
+    """Draw losses and validation macro F1 per epoch, a ring at the best; several are graph networks, in greens."""
     fig, (left, right) = new_figure(11.5, 4.8, panels=2)
     shades = sns.blend_palette(("#8fd4bb", GREEN, "#013a2b"), len(histories)) if len(histories) > 1 else (BLUE,)
     colours = dict(zip(histories, shades, strict=True))
@@ -167,7 +177,7 @@ def containment_curve(curve: pd.DataFrame, title: str) -> Figure:
         ticks = rows.drop_duplicates("low").sort_values("low")
         for i, (system, values) in enumerate(rows.groupby("system", sort=False)):
             x = np.searchsorted(ticks["low"], values["low"]) + 0.12 * (i - 1)
-            look = {"color": "black" if system == "nearest" else model_colour(system), "marker": "os^"[i % 3]}
+            look = {"color": GREY if system == "nearest" else model_colour(system), "marker": "os^"[i % 3]}
             look |= {"capsize": 3, "label": TITLES[system] if ax is fig.axes[0] else None}
             ax.errorbar(x, values["value"], error_bars(values), **look)
         names = [f"{100 * r.low:.0f}–{r.high:.0%}\n{r.n:,}" for r in ticks.itertuples()]

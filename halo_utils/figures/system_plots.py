@@ -68,7 +68,8 @@ def _beside_paper(own: pd.DataFrame, system: str) -> str:
 def forest_rows(metrics: pd.DataFrame, differences: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """Return what ``forest`` draws: metric, system, value and its ends, difference and its ends, published.
 
-    All of one test set. ``differences`` are to one reference, first minus second; ``published`` has system (ours), metric and published.
+    All of one test set. ``differences`` are to one reference, first minus second; ``published`` has system (ours),
+    metric and published.
     """
     overall = metrics[metrics["metric"].isin(("micro_f1", "macro_f1")) & (metrics["label"] == "")]
     gaps = differences[differences["label"] == ""].rename(columns={"first": "system"})

@@ -75,7 +75,7 @@ FIGURES = [
     "threshold_sweep",
     "esm_training",
 ]
-FIGURES += ["gat_training", "mcc_per_label", "weight_grid", "gate_changes", "gate_flow", "co_occurrence"]
+FIGURES += ["gat_training", "mcc_per_label", "contact_graph", "gate_changes", "gate_flow", "co_occurrence"]
 FIGURES += ["systems"]
 
 

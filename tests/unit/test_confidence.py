@@ -13,7 +13,7 @@ from halo_utils.data.locations import DEEPLOC
 from halo_utils.data.splits import log_odds
 from halo_utils.evaluation.calibration import confidence_bins, reliability, share_wrong, without_offset
 from halo_utils.evaluation.test_sets import ALL, WITH_GRAPH, evaluation_set, grounds
-from halo_utils.figures.confidence_figures import beside_the_statement, confidence_ranges
+from halo_utils.figures.confidence_figures import beside_the_statement, confidence_ranges, crossing_title
 from halo_utils.models.losses import FocalLoss
 from halo_utils.models.rarity_offset import RarityOffset
 from halo_utils.training.predict import predict
@@ -106,20 +106,35 @@ def test_grounds_are_all_proteins_and_those_with_a_graph() -> None:
         grounds(table.drop(columns="graph"), evaluation_set(table, "test", "deeploc2"))
 
 
-@pytest.mark.parametrize(("threshold", "right_end", "said"), [(0.45, 10.5, "45–55%"), (0.2, 11.5, "begins below")])
+@pytest.mark.parametrize(("threshold", "left_end", "said"), [(0.45, 0.5, "45–55%"), (0.2, -0.5, "begins below")])
 def test_the_band_of_the_gate_is_shaded_on_every_ground(
-    rare: tuple[np.ndarray, ...], threshold: float, right_end: float, said: str
+    rare: tuple[np.ndarray, ...], threshold: float, left_end: float, said: str
 ) -> None:
     bins = confidence_bins(*rare[:2], **FEW)
     both = pd.concat([bins.assign(ground=ALL), bins.assign(ground=WITH_GRAPH)])
-    fig = confidence_ranges(both, (threshold, 0.55), 0.6, "x")
+    fig = confidence_ranges(both, (threshold, 0.55), (0.55, 0.6, 0.5), "x")
     shaded = [patch for ax in fig.axes for patch in ax.patches if patch.get_alpha() == 0.15]
-    assert len(shaded) == 2 and [p.get_x() for p in shaded] == pytest.approx([8.5] * 2)  # 55 %: between two ranges
-    assert [p.get_x() + p.get_width() for p in shaded] == pytest.approx([right_end] * 2)
+    assert len(shaded) == 4 and [p.get_x() for p in shaded] == pytest.approx([left_end] * 4)
+    assert [p.get_x() + p.get_width() for p in shaded] == pytest.approx([2.5] * 4)  # 55 %: between two ranges
     legend = [text.get_text() for text in fig.legends[0].get_texts()]
     assert sum(said in text for text in legend) == 1 and len(legend) == len(set(legend))
-    one = confidence_ranges(bins.assign(ground=ALL), (threshold, 0.55), 0.6, "x")
-    assert len(one.axes) == 2  # a panel and its scale of accuracy
+    one = confidence_ranges(bins.assign(ground=ALL), (threshold, 0.55), (0.55, 0.6, 0.5), "x")
+    assert len(one.axes) == 2  # accuracy over counts
+
+
+def test_right_and_wrong_predictions_stand_on_each_other_and_the_title_says_where_they_become_reliable() -> None:
+    low = np.round(np.arange(0.4, 1.0, 0.05), 2)
+    bins = pd.DataFrame({"low": low, "high": np.round(low + 0.05, 2), "total": 10, "wrong": [8, 3, 6, *[1] * 9]})
+    bins = bins.assign(accuracy=1 - bins["wrong"] / 10, ci_low=0.1, ci_high=0.99, ground=ALL)
+    fig = confidence_ranges(bins, (0.45, 0.55), (0.55, 0.6, 0.5), "x")
+    right, wrong = fig.axes[1].containers
+    assert [bar.get_height() for bar in right] == [2, 7, 4, *[9] * 9] and wrong[2].get_y() == 4
+    title = crossing_title(bins, (0.55, 0.6, 0.5), "here")
+    assert title.startswith(
+        "Predictions are right at least 60% of the time from 55% confidence on; the paper reads 55%"
+    )
+    assert "least reliable range: 20% right; here" in title
+    assert "from no confidence on" in crossing_title(bins.assign(accuracy=0.1), (0.55, 0.6, 0.5), "here")
 
 
 def test_the_papers_statement_stands_beside_ours_below_the_gate_only(rare: tuple[np.ndarray, ...]) -> None:
@@ -128,5 +143,5 @@ def test_the_papers_statement_stands_beside_ours_below_the_gate_only(rare: tuple
     shares = pd.DataFrame(rows, columns=["low", "high", "wrong", "ci_low", "ci_high"])
     left, right = beside_the_statement(bins, shares, (0.55, 0.5), "x").axes
     heights = [patch.get_height() for patch in left.patches]
-    assert heights == pytest.approx(1 - bins["accuracy"].to_numpy()[::-1])
-    assert [(p.get_x() + 0.4, p.get_height()) for p in right.patches] == [(9, 0.5), (10, 0.5), (11, 0.5)]
+    assert heights == pytest.approx(1 - bins["accuracy"].to_numpy())
+    assert [(p.get_x() + 0.4, p.get_height()) for p in right.patches] == [(0, 0.5), (1, 0.5), (2, 0.5)]

@@ -13,7 +13,8 @@ from halo_utils.core.paths import RunPaths
 from halo_utils.data.locations import DEEPLOC, LUO2024
 from halo_utils.evaluation import claims, published
 from halo_utils.evaluation.published import beside_paper, published_columns, published_table, readable
-from halo_utils.figures import plots
+from halo_utils.evaluation.systems import TITLES
+from halo_utils.figures import system_plots
 from tools import report, statements
 
 GATS = [(1, "ESM", 1e-4), (1, "F-ESM", 5e-3), (1, "WF-ESM", 1e-4), (2, "GAT", 1e-4), (3, "GAT", 1e-4)]
@@ -165,11 +166,19 @@ def test_notebooks_write_deeplocs_tables_for_deeploc_only(number: str, name: str
 
 def test_mcc_figure_marks_only_what_is_published() -> None:
     systems = {"halo": "HALO_S", "esm": "", "gat_weighted": ""}
-    fig = plots.mcc_per_label(tidy("luo2024", "S"), published_table(4), systems, "x")
-    names = [text.get_text() for text in fig.legends[0].get_texts()]
-    assert [n for n in names if n.endswith("paper")] == ["HALO_S, paper"]
-    diamonds = next(line for line in fig.axes[0].lines if line.get_label() == "HALO_S, paper")
-    assert diamonds.get_ydata()[LUO2024.index("Golgi apparatus")] == 0.62
+    rows = system_plots.mcc_dumbbells(tidy("luo2024", "S"), published_table(4), systems)
+    known = rows.dropna(subset="published")
+    assert set(known["system"]) == {"halo"} and set(known["label"]) == set(LUO2024)
+    golgi = known.set_index("label").loc["Golgi apparatus", "published"]
+    proteins = {name: 100 - i for i, name in enumerate(LUO2024)}
+    fig = system_plots.mcc_per_label(rows, proteins, "x")
+    rings = [
+        [v for line in ax.lines if line.get_markerfacecolor() == "white" for v in np.atleast_1d(line.get_xdata())]
+        for ax in fig.axes
+    ]
+    shown = [TITLES[name] == ax.get_title() for name, ax in zip(("esm", "gat_weighted", "halo"), fig.axes, strict=True)]
+    assert all(shown) and golgi == 0.62 and golgi in rings[2] and np.isnan(rings[0] + rings[1]).all()
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()][0].startswith(LUO2024[0])  # the most frequent on top
 
 
 def differences(split: str) -> pd.DataFrame:

@@ -136,6 +136,7 @@ def test_no_text_leaves_its_box(profile: str) -> None:
         settings = settings.model_copy(update={"backbone": settings.backbone.model_copy(update=name["backbone"])})
     for fig in (
         diagrams.figure_1(settings.gate.confident),
+        diagrams.figure_1(settings.gate.confident, 0.4, dict.fromkeys(["negative", *diagrams.ENDS], (12345, 6789))),
         diagrams.figure_2(**wording.sequence_diagram(settings)),
         diagrams.figure_3(**wording.graph_diagram(settings)),
     ):
