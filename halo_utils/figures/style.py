@@ -19,7 +19,8 @@ from halo_utils.figures.records import FIGURES
 COLOURS = sns.color_palette("colorblind")
 BLUE, ORANGE, GREEN, VERMILION, GREY = COLOURS[0], COLOURS[1], COLOURS[2], COLOURS[3], (0.55, 0.55, 0.55)
 INK = "#333333"  # of words and arrows
-FAMILIES = {"sequence": BLUE, "graph": GREEN, "joined": ORANGE, "baseline": (0.25, 0.25, 0.25)}  # a hue per kind of model
+# A hue per kind of model.
+FAMILIES = {"sequence": BLUE, "graph": GREEN, "joined": ORANGE, "baseline": (0.25, 0.25, 0.25)}
 # Ten colours that stay apart in every kind of colour blindness (Petroff 2021, arXiv:2107.02270), one per location.
 LOCATIONS = dict(zip(DEEPLOC, color_sequences["petroff10"], strict=True))
 OF_LUO2024 = {"Secreted": "Extracellular", "Lysosome": "Lysosome/Vacuole", "Cell junction": "Plastid"}
