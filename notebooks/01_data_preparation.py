@@ -18,6 +18,8 @@
 # [← 00 Your own proteins](00_your_proteins.ipynb) · [02 Fine-tune the sequence model →](02_esm_finetuning.ipynb)
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR--ACCOUNT/halo-companion/blob/main/notebooks/01_data_preparation.ipynb) [![Open on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/YOUR--ACCOUNT/halo-companion/main?urlpath=lab/tree/notebooks/01_data_preparation.ipynb)
 #
+# All notebooks: [00](00_your_proteins.ipynb) · **01** · [02](02_esm_finetuning.ipynb) · [03](03_confidence_analysis.ipynb) · [04](04_gat_weighting.ipynb) · [05](05_halo_ensemble.ipynb) · [06](06_benchmark_comparison.ipynb) · [11](11_attribution.ipynb) · [A1](appendix/A1_pretrain_backbone.ipynb) · [what each one answers](../README.md#the-notebooks)
+#
 # **Does** read (or, for the demo, make) the proteins, keep the data set's split, parse every structure once, and ask whether the split is honest.
 #
 # **Needs** nothing for `demo`; for real data the files of `data/README.md`, found through `HALO_DATA_DIR` or downloaded. Profiles `quick` and `paper` also fetch the structures that are missing from AlphaFold DB.

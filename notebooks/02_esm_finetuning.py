@@ -18,6 +18,8 @@
 # [← 01 Prepare the data](01_data_preparation.ipynb) · [03 Read its confidence →](03_confidence_analysis.ipynb)
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR--ACCOUNT/halo-companion/blob/main/notebooks/02_esm_finetuning.ipynb) [![Open on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/YOUR--ACCOUNT/halo-companion/main?urlpath=lab/tree/notebooks/02_esm_finetuning.ipynb)
 #
+# All notebooks: [00](00_your_proteins.ipynb) · [01](01_data_preparation.ipynb) · **02** · [03](03_confidence_analysis.ipynb) · [04](04_gat_weighting.ipynb) · [05](05_halo_ensemble.ipynb) · [06](06_benchmark_comparison.ipynb) · [11](11_attribution.ipynb) · [A1](appendix/A1_pretrain_backbone.ipynb) · [what each one answers](../README.md#the-notebooks)
+#
 # **Does** build the paper's sequence model step by step, fine-tune the one that the profile describes, sweep the threshold on validation, measure the test sets, and store an embedding for every residue.
 #
 # **Needs** notebook 01 of the same profile.

@@ -18,6 +18,8 @@
 # [← 02 Fine-tune the sequence model](02_esm_finetuning.ipynb) · [04 Train the graph networks →](04_gat_weighting.ipynb)
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR--ACCOUNT/halo-companion/blob/main/notebooks/03_confidence_analysis.ipynb) [![Open on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/YOUR--ACCOUNT/halo-companion/main?urlpath=lab/tree/notebooks/03_confidence_analysis.ipynb)
 #
+# All notebooks: [00](00_your_proteins.ipynb) · [01](01_data_preparation.ipynb) · [02](02_esm_finetuning.ipynb) · **03** · [04](04_gat_weighting.ipynb) · [05](05_halo_ensemble.ipynb) · [06](06_benchmark_comparison.ipynb) · [11](11_attribution.ipynb) · [A1](appendix/A1_pretrain_backbone.ipynb) · [what each one answers](../README.md#the-notebooks)
+#
 # **Does** sort the predictions of the fine-tuned ESM by confidence, find where accuracy falls under 60 %, and draw the band the gate works in.
 #
 # **Needs** notebooks 01 and 02 of the same profile.

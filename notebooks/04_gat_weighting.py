@@ -18,6 +18,8 @@
 # [← 03 Read its confidence](03_confidence_analysis.ipynb) · [05 Join the two models →](05_halo_ensemble.ipynb)
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR--ACCOUNT/halo-companion/blob/main/notebooks/04_gat_weighting.ipynb) [![Open on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/YOUR--ACCOUNT/halo-companion/main?urlpath=lab/tree/notebooks/04_gat_weighting.ipynb)
 #
+# All notebooks: [00](00_your_proteins.ipynb) · [01](01_data_preparation.ipynb) · [02](02_esm_finetuning.ipynb) · [03](03_confidence_analysis.ipynb) · **04** · [05](05_halo_ensemble.ipynb) · [06](06_benchmark_comparison.ipynb) · [11](11_attribution.ipynb) · [A1](appendix/A1_pretrain_backbone.ipynb) · [what each one answers](../README.md#the-notebooks)
+#
 # **Does** build residue graphs, take a graph attention layer apart, train the networks of Table 1 on pre-trained, fine-tuned and weighted features, and choose the weights as the profile says (fixed, from a grid, or learned).
 #
 # **Needs** notebooks 01 and 02 of the same profile.

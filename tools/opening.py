@@ -1,4 +1,4 @@
-"""What every notebook opens with, written and not typed: badges under the title, a set-up cell under the parameters.
+"""What every notebook opens with, written and not typed: badges and an index under the title, then a set-up cell.
 
 ``python -m tools.pairs open`` puts both into every ``.py``; ``check`` fails where one is missing or was changed.
 """
@@ -12,9 +12,9 @@ import nbformat
 from nbformat import NotebookNode
 
 from halo_utils.core.files import write_text
-from halo_utils.core.paths import REPOSITORY
+from halo_utils.core.paths import NOTEBOOKS, REPOSITORY
 
-SET_UP, BADGE = "set-up", "[![Open in Colab]"
+SET_UP, BADGE, INDEX = "set-up", "[![Open in Colab]", "All notebooks: "
 RELATED = ("07", "08", "09", "10", "12")  # they read a finished run; `make related` executes them
 VERSION = re.compile(r"^# +(format|jupytext)_version: .*\n", re.MULTILINE)  # of jupytext, which would change the files
 KEPT = ("tags", "jp-MarkdownHeadingCollapsed", "jupyter", "cellView")  # metadata of a cell that both halves hold
@@ -57,12 +57,21 @@ def badges(name: str) -> str:
     )
 
 
+def index(name: str) -> str:
+    """Return the line of links from a notebook to those of the main run, the appendix and the table of all."""
+    names = sorted(path.stem for pattern in ("[0-9]*.py", "appendix/A*.py") for path in NOTEBOOKS.glob(pattern))
+    up = "../" if folder(name) else ""
+    links = [f"**{n[:2]}**" if n == name else f"[{n[:2]}]({up}{folder(n)}{n}.ipynb)" for n in names]
+    return f"{INDEX}{' · '.join(links)} · [what each one answers]({up}../README.md#the-notebooks)"
+
+
 def opened(notebook: NotebookNode, name: str) -> NotebookNode:
-    """Return a copy of a notebook with its badges and its set-up cell, in place of those that it has."""
+    """Return a copy of a notebook with its badges, index and set-up cell, in place of those that it has."""
     copy = nbformat.from_dict(notebook)
     first = copy.cells[0]
-    lines = [line for line in first.source.splitlines() if not line.startswith(BADGE)]
-    first.source = "\n".join([*lines[:2], badges(name), *lines[2:]])  # after the title and the links to its neighbours
+    lines = [line for line in first.source.splitlines() if not line.startswith((BADGE, INDEX))]
+    rest = "\n".join(lines[2:]).strip("\n")  # below the title and the links to its neighbours
+    first.source = "\n".join([*lines[:2], badges(name), "", index(name), "", rest])
     copy.cells = [cell for cell in copy.cells if SET_UP not in cell.metadata.get("tags", [])]
     after = next(i for i, cell in enumerate(copy.cells) if "parameters" in cell.metadata.get("tags", [])) + 1
     text = CELL.format(repository=repository(), name=name)
@@ -91,4 +100,4 @@ def opening_problems(notebook: NotebookNode, name: str) -> list[str]:
     """Return what is wrong with how a notebook opens; empty when nothing is."""
     if inputs(opened(notebook, name)) == inputs(notebook):
         return []
-    return [f"{name}.py has no badges or set-up cell, or others: run `python -m tools.pairs open`"]
+    return [f"{name}.py has no badges, index or set-up cell, or others: run `python -m tools.pairs open`"]

@@ -1,7 +1,8 @@
 """The two halves of each notebook: the ``.py`` is the source, the ``.ipynb`` is made from it and executed.
 
 ``check`` fails when a pair disagrees or an ``.ipynb`` is not executed; ``execute`` remakes them all on the demo;
-``open`` writes what every notebook opens with into the ``.py``, which ``execute`` does too;
+``open`` writes what every notebook opens with into the ``.py``, which ``execute`` does too, and carries changed words
+over to an ``.ipynb`` whose code is the same;
 ``collect RUN`` copies the executed notebooks and the fine-tuned model of a finished run to where they are committed.
 """
 
@@ -103,6 +104,23 @@ def execute(source: Path) -> Path:
     return _write(clean(nbformat.read(path, as_version=4)), path)
 
 
+def carry_words(source: Path) -> bool:
+    """Write the Markdown of a ``.py`` into its ``.ipynb``, outputs kept; return False where their code differs."""
+    path = source.with_suffix(".ipynb")
+    if not path.is_file():
+        return False
+    notebook, written = nbformat.read(path, as_version=4), jupytext.read(source)
+    kinds = [
+        [(c.cell_type, c.source.strip() if c.cell_type == "code" else "") for c in n.cells] for n in (notebook, written)
+    ]
+    if kinds[0] != kinds[1]:
+        return False
+    for cell, new in zip(notebook.cells, written.cells, strict=True):
+        cell.source = new.source
+    _write(notebook, path)
+    return True
+
+
 def collect(run: str) -> list[Path]:
     """Copy what a finished run commits: notebooks 02 to 06, cleaned, and the fine-tuned sequence model.
 
@@ -143,7 +161,8 @@ def main(argv: list[str]) -> int:
             execute(source)
     elif argv == ["open"]:
         for source in sources():
-            print(shown(open_source(source)))
+            opened = open_source(source)
+            print(shown(opened), "" if carry_words(opened) else "(its .ipynb has other code: execute it)")
         return 0
     elif argv != ["check"]:
         print("usage: python -m tools.pairs check|execute|open|collect RUN", file=sys.stderr)

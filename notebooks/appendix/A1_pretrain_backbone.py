@@ -18,6 +18,8 @@
 # [Notebook 02, which fine-tunes such a backbone](../02_esm_finetuning.ipynb) · [notebook 01, where the reading begins](../01_data_preparation.ipynb)
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR--ACCOUNT/halo-companion/blob/main/notebooks/appendix/A1_pretrain_backbone.ipynb) [![Open on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/YOUR--ACCOUNT/halo-companion/main?urlpath=lab/tree/notebooks/appendix/A1_pretrain_backbone.ipynb)
 #
+# All notebooks: [00](../00_your_proteins.ipynb) · [01](../01_data_preparation.ipynb) · [02](../02_esm_finetuning.ipynb) · [03](../03_confidence_analysis.ipynb) · [04](../04_gat_weighting.ipynb) · [05](../05_halo_ensemble.ipynb) · [06](../06_benchmark_comparison.ipynb) · [11](../11_attribution.ipynb) · **A1** · [what each one answers](../../README.md#the-notebooks)
+#
 # **Does** train a masked-language model with ESM-2's architecture, tokenizer and task, and compare it with residue frequencies.
 #
 # **Needs** nothing for `demo`, which learns the synthetic proteome; the corpus of `HALO_DATA_DIR` for `mini`.
