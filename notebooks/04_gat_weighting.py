@@ -309,7 +309,9 @@ if mode == "grid":
     fig = plots.weight_heatmap(grid, noise, f"{epochs} each ({settings.title})")
     if fig is None:
         apart = grid["val_macro_f1"].max() - grid["val_macro_f1"].min()
-        print(f"not drawn: the pairs differ by {apart:.3f} in macro F1, and fewer than {plots.LEAST_SEEDS} seeds, or as")
+        print(
+            f"not drawn: the pairs differ by {apart:.3f} in macro F1, and fewer than {plots.LEAST_SEEDS} seeds, or as"
+        )
         print("large a difference between seeds, do not tell that from noise")
     else:
         show_figure(fig, paths.figures, "weight_grid", "How far every pair of weights falls short of the best")

@@ -93,8 +93,8 @@ def importance_by_part(table: pd.DataFrame, title: str) -> Figure:
     ax.set_yticks(y, [f"{row.location} ({row.proteins})" for row in table.itertuples()])
     ax.set(xlim=(0, 1), xlabel="share of importance; dotted: by chance")
     start, end = (table[name] - table[f"{name}, chance"] for name in ("N-terminus", "C-terminus"))
-    top = [f"of {table['location'][gap.idxmax()]} at the {name}" for gap, name in ((start, "start"), (end, "end"))]
-    fig.suptitle(f"Importance stands out most {top[0]} and {top[1]}\n{title}")
+    first, last = (table["location"][gap.idxmax()] for gap in (start, end))
+    fig.suptitle(f"Importance exceeds chance most at the start for {first} and at the end for {last}\n{title}")
     fig.legend(loc="outside lower center", ncols=3)
     return fig
 

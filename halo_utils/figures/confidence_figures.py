@@ -50,10 +50,9 @@ def _confidence_panel(
     gate, level, wrong = paper
     edge = _place(gate)
     look = {"color": "0.35", "linewidth": 2}
-    top.plot([edge, right], [1 - wrong] * 2, **look, label="the paper's text: nearly half are wrong")
-    top.plot(
-        [-0.5, edge], [level] * 2, **look, linestyle="--", label=f"the paper's text: at least {level:.0%} are right"
-    )
+    top.plot([-0.5, edge], [1 - wrong] * 2, **look, label="the paper's text: nearly half are wrong")
+    words = f"the paper's text: at least {level:.0%} are right"
+    top.plot([edge, right], [level] * 2, **look, linestyle="--", label=words)
     top.set(ylim=(0, 1.05))
 
 
@@ -156,11 +155,10 @@ def reliability_diagram(table: pd.DataFrame, errors: pd.DataFrame, title: str) -
             label = words if ax is axes[0, 0] else None
             ax.plot(shown["probability"], shown["observed"], label=label, **look)
         ax.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
-        ax.set_title(
-            f"{name}\n{known.loc[name, 'error_before']:.3f} → {known.loc[name, 'error_after']:.3f}", fontsize=11
-        )
-    fig.supxlabel("predicted probability (bars: pairs, on a logarithmic scale)", fontsize=12)
-    fig.supylabel("share that is true", fontsize=12)
+        before, after = known.loc[name, ["error_before", "error_after"]]
+        ax.set_title(f"{name}\n{before:.3f} → {after:.3f}", fontsize=11)
+    axes[-1, columns // 2].set_xlabel("predicted probability (bars: pairs, on a logarithmic scale)")
+    axes[rows // 2, 0].set_ylabel("share that is true")
     worst = known.drop(index="all locations")["error_before"]
     means = known.loc["all locations", ["error_before", "error_after"]]
     found = f"Probabilities miss the true share by {means.iloc[0]:.3f} on average, {means.iloc[1]:.3f} after scaling"

@@ -62,7 +62,7 @@ def sweep_curve(sweep: pd.DataFrame, chosen: float, title: str) -> Figure:
 def training_curves(histories: dict[str, pd.DataFrame], title: str) -> Figure:
     """Draw losses and validation macro F1 per epoch, a ring at the best; several are graph networks, in greens."""
     fig, (left, right) = new_figure(11.5, 4.8, panels=2)
-    shades = sns.blend_palette(("#8fd4bb", GREEN, "#013a2b"), len(histories)) if len(histories) > 1 else (BLUE,)
+    shades = sns.blend_palette(("#5bbf9a", GREEN, "#013a2b"), len(histories)) if len(histories) > 1 else (BLUE,)
     colours = dict(zip(histories, shades, strict=True))
     for i, (name, history) in enumerate(histories.items()):
         look = {"color": colours[name], "markersize": 3}

@@ -3,6 +3,7 @@
 from base64 import b64encode
 from io import BytesIO
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -52,11 +53,20 @@ def heading(fig: Figure) -> str:
     return (fig.get_suptitle() or fig.axes[0].get_title()).replace("\n", "; ")
 
 
+def _fit_title(fig: Figure) -> None:
+    """Break the lines of a title that is wider than its figure."""
+    widest = int(9.2 * fig.get_figwidth())  # characters of the size of a title
+    lines = [part for line in fig.get_suptitle().splitlines() for part in wrap(line, widest)]
+    if lines:
+        fig.suptitle("\n".join(lines))
+
+
 def save(fig: Figure, folder: Path, name: str) -> Path:
     """Write ``name.png`` and ``name.svg`` into ``folder`` without dates, so equal plots are equal files.
 
     Both carry in their metadata the notebook that drew them and the table of the plotted values, where FIGURES has it.
     """
+    _fit_title(fig)
     known = FIGURES.get(name)
     values = f"; values: {known.values}" if known and known.values else ""
     source = f"notebook {known.notebook}{values}" if known else ""
@@ -74,10 +84,11 @@ def show_figure(fig: Figure, folder: Path | None, name: str, alt: str) -> None:
     The title, which says what was found, is added to ``alt`` where it is not part of it. Without a folder the figure is
     shown and not saved.
     """
-    if folder is not None:
-        save(fig, folder, name)
     if (found := heading(fig)) and found.split("; ")[0] not in alt:
         alt = f"{alt.rstrip('.')}. {found}."
+    _fit_title(fig)
+    if folder is not None:
+        save(fig, folder, name)
     image = BytesIO()
     fig.savefig(image, format="png", dpi="figure", metadata={"Software": None})
     plt.close(fig)

@@ -31,7 +31,7 @@ def mcc_per_label(rows: pd.DataFrame, proteins: Mapping[str, int], title: str) -
     ``proteins`` is location -> how many of the set are there; the most frequent one stands on top.
     """
     names, order = in_order(rows["system"]), sorted(pd.unique(rows["label"]), key=lambda name: -proteins[name])
-    fig, axes = new_figure(1.8 + 3.7 * len(names), 0.42 * len(order) + 2.2, len(names))
+    fig, axes = new_figure(1.8 + 2.9 * len(names), 0.42 * len(order) + 2.2, len(names))
     y = pd.Series(np.arange(len(order))[::-1], index=order)
     low = min(-0.05, np.nanmin(rows[["ci_low", "published"]].to_numpy()) - 0.03)
     for i, (ax, system) in enumerate(zip(np.atleast_1d(axes), names, strict=True)):
@@ -42,10 +42,10 @@ def mcc_per_label(rows: pd.DataFrame, proteins: Mapping[str, int], title: str) -
         ax.plot(own["published"], at, "o", markerfacecolor="white", markeredgecolor="0.35", label="paper")
         for place, ours, theirs in zip(at, own["value"], own["published"], strict=True):
             if np.isfinite(theirs):
-                ax.text(1.24, place, f"{ours - theirs:+.2f}", ha="right", va="center", fontsize=11)
+                ax.text(1.43, place, f"{ours - theirs:+.2f}", ha="right", va="center", fontsize=11)
         ax.axvline(0, color=GREY, linewidth=0.8)
         ax.set_yticks(y, [f"{name}  {proteins[name]:,}" for name in order] if i == 0 else [])
-        ax.set(xlim=(low, 1.26), xticks=(0, 0.5, 1), xlabel="MCC, 95 % interval", title=TITLES[system])
+        ax.set(xlim=(low, 1.45), xticks=(0, 0.5, 1), xlabel="MCC, 95 % interval", title=TITLES[system])
     fig.suptitle(f"{_beside_paper(rows[rows['system'] == names[0]], names[0])}\n{title}")
     handles = [plt.Line2D([], [], marker="o", color=INK, linestyle="", label="ours (filled, in the model's colour)")]
     handles.append(
@@ -84,23 +84,27 @@ def forest(rows: pd.DataFrame, reference: str, baseline: str, title: str) -> Fig
     names = in_order(rows["system"])
     y = pd.Series(np.arange(len(names))[::-1], index=names)
     plt.rcParams.update(STYLE)
-    fig, axes = plt.subplots(1, 4, figsize=(14.0, 0.4 * len(names) + 2.0), sharey=True, layout="constrained",
-                             width_ratios=(1.2, 0.8, 1.2, 0.8))  # fmt: skip
-    for i, metric in enumerate(("micro_f1", "macro_f1")):
-        own, (left, right) = rows[rows["metric"] == metric].set_index("system"), axes[2 * i : 2 * i + 2]
+    size = {"figsize": (11.0, 0.46 * len(names) + 2.2), "width_ratios": (1.3, 1)}
+    fig, (left, right) = plt.subplots(1, 2, sharey=True, layout="constrained", **size)
+    for metric, offset, marker in (("micro_f1", 0.16, "o"), ("macro_f1", -0.16, "s")):
+        own = rows[rows["metric"] == metric].set_index("system")
         gaps = own[["difference", "difference_low", "difference_high"]]
         gaps = gaps.set_axis(["value", "ci_low", "ci_high"], axis=1).dropna()
-        left.plot(own["published"], y[own.index], "o", markerfacecolor="white", markeredgecolor="0.35", markersize=9)
+        look = {"markerfacecolor": "white", "markeredgecolor": "0.35", "markersize": 8}
+        left.plot(own["published"], y[own.index] + offset, marker, **look)
         for ax, table in ((left, own), (right, gaps)):
-            for name, row in table.iterrows():
-                bars = error_bars(row.to_frame().T.astype({c: float for c in ("value", "ci_low", "ci_high")}))
-                ax.errorbar(row["value"], y[name], xerr=bars, fmt="o", color=model_colour(name), capsize=3)
+            for name in table.index:
+                bars, at = error_bars(table.loc[[name]]), y[name] + offset
+                filled = {"color": model_colour(name), "capsize": 2, "markersize": 5}
+                ax.errorbar(table.loc[name, "value"], at, xerr=bars, fmt=marker, **filled)
+        left.plot([], [], marker, color=INK, label=METRIC_TITLES[metric])
         if baseline in own.index:
             left.axvline(own.loc[baseline, "value"], color=GREY, linestyle=":")
-        right.axvline(0, color=model_colour(reference), linewidth=1)
-        left.set(title=METRIC_TITLES[metric], xlabel="95 % interval")
-        right.set(title=f"minus {TITLES[reference]}", xlabel="paired, 95 % interval")
-        left.set_yticks(y, [TITLES[name] for name in names])
+    right.axvline(0, color=model_colour(reference), linewidth=1)
+    left.set(xlabel="F1, 95 % interval")
+    right.set(xlabel=f"minus {TITLES[reference]}, paired")
+    left.set_yticks(y, [TITLES[name] for name in names])
+    fig.legend(loc="outside lower center", ncols=2)
     gap = rows[rows["metric"] == "micro_f1"].set_index("system")
     better, worse = (gap["difference_low"] > 0).sum(), (gap["difference_high"] < 0).sum()
     compared = int(gap["difference"].notna().sum())
