@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from halo_utils.evaluation.metrics import difference
 from halo_utils.evaluation.sensitivity import Opinions, f1_samples
 from halo_utils.evaluation.temperature import choose_temperatures, logits_of, scaled
+from halo_utils.evaluation.test_sets import WITH_GRAPH, restrict
 from halo_utils.evaluation.thresholds import Threshold, choose_threshold, threshold_sweep
 from halo_utils.models.gate import halo_gate
 
@@ -81,10 +82,9 @@ def learn_gate(name: str, val: Opinions, seed: int = 7, step: float = 0.05) -> L
 
 
 def _known(said: Opinions) -> Opinions:
-    """Return the proteins whose graph network may be asked; only the arrays that learning reads are cut."""
-    keep, view = said.structure, said.view
-    cut = view.__class__(view.name, view.dataset, view.accessions[keep], view.y[keep], view.locations, view.families[keep])
-    return Opinions(cut, said.sequence[keep], said.graph[keep], said.structure[keep])
+    """Return the proteins whose graph network may be asked."""
+    keep = said.structure
+    return Opinions(restrict(said.view, keep, WITH_GRAPH), said.sequence[keep], said.graph[keep], keep[keep])
 
 
 def gate_labels(gate: LearnedGate, said: Opinions, sequence_cut: float) -> np.ndarray:
