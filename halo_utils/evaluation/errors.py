@@ -46,10 +46,7 @@ def parts_of(view: EvaluationSet, strata: dict[str, pd.Categorical]) -> Iterator
 
 
 def f1_by_part(
-    view: EvaluationSet,
-    labels: dict[str, np.ndarray],
-    strata: dict[str, pd.Categorical],
-    drawn: dict[str, np.ndarray],
+    view: EvaluationSet, labels: dict[str, np.ndarray], strata: dict[str, pd.Categorical], drawn: dict[str, np.ndarray]
 ) -> pd.DataFrame:
     """Return micro F1 with intervals of several systems, [B, K] bool labels each, on every part of a set.
 

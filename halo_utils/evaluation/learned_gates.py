@@ -1,4 +1,4 @@
-"""Gates that are learned or calibrated on validation, beside HALO's rule. Not in the paper, which names them as future."""
+"""Gates that are learned or calibrated on validation, beside HALO's rule. Future work of the paper."""
 
 import warnings
 from typing import NamedTuple
@@ -96,7 +96,7 @@ def gate_labels(gate: LearnedGate, said: Opinions, sequence_cut: float) -> np.nd
 
 
 def calibrated(val: Opinions, test: Opinions, step: float = 0.05) -> tuple[Opinions, Threshold, Threshold]:
-    """Return ``test`` with probabilities scaled by temperatures from validation, and thresholds chosen there on such."""
+    """Return ``test`` at temperatures chosen on ``val``, and the thresholds of both models, chosen there on such."""
     parts, cuts = [], []
     for chosen_on, applied_to in ((val.sequence, test.sequence), (val.graph, test.graph)):
         temperatures = choose_temperatures(val.view.y, chosen_on)

@@ -1,4 +1,4 @@
-"""Low-rank adaptation (Hu et al. 2022): frozen layers learn a small difference. Not in the paper, beside fine-tuning."""
+"""Low-rank adaptation (Hu et al. 2022): frozen layers learn a small difference. Not in the paper."""
 
 import math
 

@@ -46,15 +46,16 @@ def nearest_edges(ca: np.ndarray, neighbours: int) -> np.ndarray:
     return both_ways(placed[pairs])
 
 
-def edges_by_rule(path: Path, structures: ResidueStore, rule: str) -> ResidueStore:
-    """Return a store as that of ``store_edges`` of every protein with coordinates, made once, by another ``rule``.
+def edges_by_rule(path: Path, structures: ResidueStore, names: Sequence[str], rule: str) -> ResidueStore:
+    """Return a store as that of ``store_edges`` of the named proteins with coordinates, made once, by another ``rule``.
 
     A rule is ``12 angstrom`` (pairs under a distance), ``16 nearest`` (see ``nearest_edges``) or ``none``.
     """
     number, _, kind = rule.partition(" ")
     if rule != "none" and kind not in ("angstrom", "nearest"):
         raise DataError(f"edges by {rule!r} are not known: expected none, or such as '12 angstrom' or '16 nearest'")
-    key = digest("edges by rule", structures.content, rule, EDGE_TYPE)
+    names = [name for name in names if name in structures]
+    key = digest("edges by rule", structures.content, names, rule, EDGE_TYPE)
 
     def edges(accession: str) -> np.ndarray:
         ca = structures.rows(accession)[:, CA]
@@ -63,9 +64,8 @@ def edges_by_rule(path: Path, structures: ResidueStore, rule: str) -> ResidueSto
         return (radius_edges(ca, float(number)) if kind == "angstrom" else nearest_edges(ca, int(number))).T
 
     def make() -> ResidueStore:
-        found, names = {name: edges(name) for name in structures.accessions}, structures.accessions
-        counts = [len(found[name]) for name in names]
-        return write_store(path, key, names, counts, 2, enumerate(found[name] for name in names), EDGE_TYPE)
+        counts = [len(edges(name)) for name in names]  # twice is cheaper than keeping
+        return write_store(path, key, names, counts, 2, enumerate(map(edges, names)), EDGE_TYPE)
 
     return store_of(path, key, make)
 

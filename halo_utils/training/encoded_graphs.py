@@ -1,4 +1,4 @@
-"""Residue graphs whose three coordinate channels hold something else: other frames, distances, angles. Not in the paper.
+"""Residue graphs with other numbers in the channels of the coordinates: frames, distances, angles. Not in the paper.
 
 Every encoding fills the same three channels, so that the networks that read them have the same size.
 """
@@ -21,7 +21,7 @@ UNIT = 10.0  # angstrom; brings distances to the size of the other features
 
 
 def distances(ca: np.ndarray) -> np.ndarray:
-    """Return the distances of C-alphas [N, 3] to their centre, to the first and to the last one, [N, 3], in 10 angstrom."""
+    """Return distances of C-alphas [N, 3] to their centre, the first and the last one, [N, 3], in 10 angstrom."""
     placed = ca[np.isfinite(ca).all(axis=1)]
     ends = np.stack([placed.mean(axis=0), placed[0], placed[-1]])
     return np.linalg.norm(ca[:, None] - ends, axis=2) / UNIT
@@ -41,7 +41,7 @@ def angles(ca: np.ndarray) -> np.ndarray:
     sine = np.linalg.norm(b, axis=1) * (a * right).sum(axis=1)
     cosine = (left * right).sum(axis=1)
     length = np.hypot(sine, cosine)
-    out[1:-2, :2] = np.divide(np.stack([sine, cosine], axis=1), length[:, None], where=length[:, None] > 0)
+    out[1:-2, :2] = np.stack([sine, cosine], axis=1) / np.maximum(length, 1e-9)[:, None]
     sizes = np.linalg.norm(step, axis=1)
     out[1:-1, 2] = -(step[:-1] * step[1:]).sum(axis=1) / np.maximum(sizes[:-1] * sizes[1:], 1e-9)
     return out
