@@ -75,7 +75,7 @@ def sweep_confidence(
 
     ``cuts`` are the thresholds of the sequence model and the graph network. The rule stands beside the ``oracle``, a
     graph network that knows the labels: no opinion can gain more in that band. Columns split, confidence, opinion,
-    asked, vetoed, true_vetoed, metric, value, gain, ci_low, ci_high, random_gain (mean of vetoes as large as the rule's).
+    asked, vetoed, true_vetoed, metric, value, gain, ci_low, ci_high, random_gain (of vetoes as large as the rule's).
     """
     y, rows = said.view.y, []
     alone = f1_samples(y, said.sequence >= cuts[0], drawn)

@@ -63,7 +63,7 @@ def _short(settings: Settings, epochs: int) -> dict[str, int | None]:
 def train_edges(
     settings: Settings, table: pd.DataFrame, structures: ResidueStore, rule: str, seed: int, epochs: int = 0
 ) -> pd.DataFrame:
-    """Return the predictions of a network on fine-tuned embeddings whose edges follow a ``rule`` of ``edges_by_rule``."""
+    """Return the predictions of a network on fine-tuned states whose edges follow a ``rule`` of ``edges_by_rule``."""
     own = at(settings, seed, gat=_short(settings, epochs))
     path = settings.paths.work / "sensitivity" / f"edges_{rule.replace(' ', '_')}.npy"
     edges = edges_by_rule(path, structures, list(table["accession"]), rule)
