@@ -25,6 +25,7 @@ TITLES = {
     "sequence": "sequence model alone",
     "rule": "HALO's rule",
     "rule_tuned": "rule, confidence chosen on validation",
+    "best_band": "rule, threshold and width chosen on validation",
     "calibrated": "rule on calibrated probabilities",
     "mean": "mean of both probabilities",
     "logistic_sequence": "logistic, sequence probability alone",
