@@ -70,7 +70,8 @@ from torch import nn
 from halo_utils.config import load_settings
 from halo_utils.core.files import write_csv
 from halo_utils.data import splits
-from halo_utils.evaluation import errors, hybrid_ground, learned_gates, scoring, sensitivity, test_sets, trials as trial
+from halo_utils.evaluation import errors, hybrid_ground, learned_gates, scoring, sensitivity, test_sets
+from halo_utils.evaluation import trials as trial
 from halo_utils.evaluation.metrics import draw
 from halo_utils.evaluation.seeds import differences_over_seeds, runs_with_other_seeds
 from halo_utils.evaluation.systems import TITLES
