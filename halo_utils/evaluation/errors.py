@@ -32,17 +32,17 @@ def protein_strata(table: pd.DataFrame, view: EvaluationSet, plddt: np.ndarray, 
 
 
 def parts_of(view: EvaluationSet, strata: dict[str, pd.Categorical]) -> Iterator[Part]:
-    """Yield all pairs, every location, and every part of ``strata``; parts of few proteins or labels are left out."""
+    """Yield all pairs, every location, and the parts of ``strata``; small parts and whole sets are left out."""
     everyone, everywhere = np.ones(len(view.y), dtype=bool), np.ones(len(view.locations), dtype=bool)
     yield ALL, ALL, everyone, everywhere
     for k, location in enumerate(view.locations):
         if view.y[:, k].any():
             yield "location", location, everyone, np.arange(len(view.locations)) == k
     for stratum, part in strata.items():
-        for name in part.categories:
-            keep = np.asarray(part == name)
-            if keep.sum() >= LEAST and view.y[keep].any():
-                yield stratum, str(name), keep, everywhere
+        masks = {str(name): np.asarray(part == name) for name in part.categories}
+        for name, keep in masks.items():
+            if LEAST <= keep.sum() < len(keep) and view.y[keep].any():
+                yield stratum, name, keep, everywhere
 
 
 def f1_by_part(

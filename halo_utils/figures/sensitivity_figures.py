@@ -14,6 +14,7 @@ from halo_utils.figures.plots import error_bars
 from halo_utils.figures.style import BLUE, GREEN, GREY, ORANGE, VERMILION, new_figure
 
 SETS = {"val": "validation"}
+LEAST_EXPECTED = 1.0  # shared errors of independent models; a ratio to less is a lottery
 
 
 def confidence_curves(sweeps: list[pd.DataFrame], metric: str, paper: float, title: str) -> Figure:
@@ -50,7 +51,7 @@ def band_map(sweep: pd.DataFrame, chosen: pd.Series, metric: str, title: str) ->
     look = {"annot": True, "fmt": ".3f", "cmap": "cividis", "annot_kws": {"size": 10}}
     sns.heatmap(table, ax=ax, cbar_kws={"label": METRIC_TITLES[metric]}, **look)
     at = table.columns.get_loc(chosen["width"]), table.index.get_loc(chosen["threshold"])
-    ax.add_patch(Rectangle(at, 1, 1, fill=False, edgecolor=VERMILION, linewidth=3))
+    ax.add_patch(Rectangle(at, 1, 1, fill=False, edgecolor=VERMILION, linewidth=3, clip_on=False))
     ax.set_yticklabels([f"{value:.2f}" for value in table.index], rotation=0)
     ax.set(xlabel="width of the band above the threshold (0: no gate)", ylabel="threshold", title=title)
     return fig
@@ -58,12 +59,13 @@ def band_map(sweep: pd.DataFrame, chosen: pd.Series, metric: str, title: str) ->
 
 def gate_forest(compared: pd.DataFrame, metrics: tuple[str, ...], title: str) -> Figure:
     """Draw ``learned_gates.compare_gates``: every gate minus the sequence model alone, with paired intervals."""
-    rows = compared[compared["second"] == "sequence"].rename(columns={"difference": "shown"})
+    rows = compared[compared["second"] == "sequence"].drop(columns="value", errors="ignore")
+    rows = rows.rename(columns={"difference": "value"})
     names = list(pd.unique(rows["first"]))
     fig, ax = new_figure(9.5, 0.62 * len(names) + 2.2)
     y = pd.Series(np.arange(len(names))[::-1], index=names)
     for i, (metric, colour, marker) in enumerate(zip(metrics, (BLUE, ORANGE), "os", strict=True)):
-        own = rows[rows["metric"] == metric].drop(columns="value", errors="ignore").rename(columns={"shown": "value"})
+        own = rows[rows["metric"] == metric]
         look = {"fmt": marker, "color": colour, "capsize": 3, "label": METRIC_TITLES[metric]}
         ax.errorbar(own["value"], y[own["first"]] + 0.16 - 0.32 * i, xerr=error_bars(own), **look)
     ax.axvline(0, color="black", linewidth=1)
@@ -88,13 +90,13 @@ def errors_by_part(scores: pd.DataFrame, shared: pd.DataFrame, titles: dict[str,
     names = [(f"{b}" if a in (ALL, "location") else f"{a}: {b}") for a, b in parts]
     left.set_yticks(y, [f"{name} ({n:,})" for name, n in zip(names, proteins, strict=True)])
     left.set(xlim=(0, 1.02), xlabel="micro F1, 95 % interval", ylim=(-0.7, len(parts) - 0.3))
-    known = shared[np.isfinite(shared["ratio"])].rename(columns={"ratio": "value"})
+    known = shared[shared["expected"] >= LEAST_EXPECTED].rename(columns={"ratio": "value"})
     at = y.loc[list(zip(known["stratum"], known["part"], strict=True))].to_numpy()
-    spread = np.nan_to_num(error_bars(known))
-    right.errorbar(known["value"], at, xerr=spread, fmt="D", color=GREEN, capsize=2)
+    right.errorbar(known["value"], at, xerr=error_bars(known), fmt="D", color=GREEN, capsize=2)
     right.axvline(1, color="black", linewidth=1)
     right.set_yticks(y, [""] * len(parts))
-    right.set(xlabel="shared errors / expected of independent models", ylim=left.get_ylim(), xlim=(0, None))
+    words = f"shared errors / expected if independent\n(drawn from {LEAST_EXPECTED:g} expected error on)"
+    right.set(xlabel=words, ylim=left.get_ylim(), xlim=(0, None))
     fig.legend(loc="outside lower center", ncols=2)
     fig.suptitle(title)
     return fig
@@ -121,7 +123,7 @@ def trials_forest(differences: pd.DataFrame, metric: str, relevant: float, title
         ax.errorbar(own["value"], y, xerr=error_bars(own), fmt="o", color=BLUE, capsize=3)
         ax.hlines(y, own["lowest"], own["highest"], color=ORANGE, linewidth=4, alpha=0.6)
         ticks += list(y)
-        names += list(own["first"])
+        names += [name.replace("_", " and ") for name in own["first"]]
         at = int(y[-1])
     ax.hlines([], 0, 0, color=ORANGE, linewidth=4, alpha=0.6, label="range over seeds")
     ax.set_yticks(ticks, names)

@@ -168,7 +168,7 @@ rule = sweeps[1].query("opinion == 'rule' and metric == 'macro_f1'")[columns].re
 display(styled(rule, f"Macro F1, gate minus sequence model, {where}"))
 
 # %%
-title = f"What the gate gains at every confidence\n{where}"
+title = f"What the gate gains at every confidence ({settings.title})"
 fig = sensitivity_figures.confidence_curves(sweeps, "macro_f1", confident, title)
 alt = (
     "Macro F1 that the gate adds to the sequence model against its confidence, on validation and test, with intervals:"

@@ -11,6 +11,7 @@ from torch import nn
 
 from halo_utils.core.errors import DataError, LeakError
 from halo_utils.core.residue_store import write_store
+from halo_utils.data.locations import DEEPLOC
 from halo_utils.embeddings.esm2 import SplitEsm2, load_esm2
 from halo_utils.evaluation import errors, learned_gates, sensitivity, trials
 from halo_utils.evaluation.metrics import draw, resample
@@ -232,6 +233,7 @@ def test_low_rank_adaptation_starts_as_its_layer_and_only_the_difference_learns(
 def test_trials_compare_variants_with_the_same_seeds() -> None:
     one, val = said(60, 11), said(60, 12, "val")
     table = pd.DataFrame({"accession": [f"v{i}" for i in range(60)], "split": "val", "subset": "", "family": range(60)})
+    table[list(DEEPLOC)] = 0
     table[PLACES] = val.view.y
     asked = []
 
@@ -240,7 +242,8 @@ def test_trials_compare_variants_with_the_same_seeds() -> None:
         knows = variant != "blind"
         prob = [v.y * 0.8 + 0.1 if knows else np.full(v.y.shape, 0.5) for v in (one.view, val.view)]
         names = [*one.view.accessions, *table["accession"]]
-        return pd.DataFrame(np.concatenate(prob), columns=PLACES).assign(accession=names)
+        known = pd.DataFrame(np.concatenate(prob), columns=PLACES)
+        return known.reindex(columns=list(DEEPLOC), fill_value=0.0).assign(accession=names)
 
     values, gaps = trials.run_trials("s", ["sees", "blind"], "sees", train, table, one.view, drawn_for(one), (1, 2, 3))
     assert asked == [(variant, seed) for seed in (1, 2, 3) for variant in ("sees", "blind")]
