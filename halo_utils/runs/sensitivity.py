@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from halo_utils.config import Settings
@@ -9,7 +10,7 @@ from halo_utils.core.residue_store import ResidueStore
 from halo_utils.data.datasets import DATASETS
 from halo_utils.data.splits import stratified_subset
 from halo_utils.embeddings.esm2 import load_esm2
-from halo_utils.evaluation.test_sets import EvaluationSet
+from halo_utils.evaluation.test_sets import EvaluationSet, restrict
 from halo_utils.models.gat import Weights
 from halo_utils.models.lora import adapt
 from halo_utils.runs.recipe import (
@@ -30,6 +31,14 @@ EMBEDDING_ONLY: Weights = (0.0, 1.0, 0.0)
 PAPER_WEIGHTS: Weights = (0.5, 1.0, 0.5)  # of coordinates, embedding and biochemistry; the released checkpoint's name
 LOW_RANK = "low rank"
 TURNED = "in 10 angstrom, turned"  # at random in training, see ``RandomFrame``
+
+
+def few_of(view: EvaluationSet, proteins: int, seed: int) -> EvaluationSet:
+    """Return ``proteins`` (0: all) of a set, drawn at random."""
+    if not proteins or proteins >= len(view.y):
+        return view
+    drawn = np.random.default_rng([seed, 70]).permutation(len(view.y))[:proteins]
+    return restrict(view, np.isin(np.arange(len(view.y)), drawn), f"{proteins} proteins")
 
 
 def study_table(

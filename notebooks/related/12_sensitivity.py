@@ -30,8 +30,9 @@
 # ## Parameters
 # Leave a value empty or at -1 to take the profile's own. papermill overrides them with `-p name value`. The first half
 # reads stored probabilities and is cheap for any run. The second half trains, and by default it is cut to a minute of one
-# slow core: **few proteins and few epochs, so that its numbers show the procedure and settle nothing.** For an answer set
-# `proteins`, `graph_epochs` and `sequence_epochs` to 0, which takes all proteins and the profile's epochs.
+# slow core: **few proteins, epochs and seeds, so that its numbers show the procedure and settle nothing.** For an answer
+# set `proteins`, `test_proteins`, `graph_epochs` and `sequence_epochs` to 0, which takes all proteins and the profile's
+# epochs, and `seeds` to 3 or more.
 
 # %% tags=["parameters"]
 profile: str = "demo"  # demo, quick, mini, paper, or the path of a YAML file
@@ -39,9 +40,10 @@ dataset: str = ""  # synthetic, deeploc2 or luo2024
 max_proteins: int = -1  # size of the stratified subset, 0 for all proteins
 seed: int = -1  # seed of data, weights and resampling
 trials: str = "edges, coordinates, layers, truncation"  # what is trained; empty for nothing
-seeds: int = 3  # trainings of every variant
-proteins: int = 120  # to train and validate with, a stratified draw; 0 for all
-graph_epochs: int = 2  # of graph networks; 0 for the profile's
+seeds: int = 2  # trainings of every variant; a verdict needs three
+proteins: int = 80  # to train and validate with, a stratified draw; 0 for all
+test_proteins: int = 60  # to compare trainings on; 0 for all
+graph_epochs: int = 1  # of graph networks; 0 for the profile's
 sequence_epochs: int = 2  # of sequence models; 0 for the profile's
 read_tokens: int = 0  # tokens read where truncation is tried; 0 for half of the median protein's
 
@@ -364,15 +366,15 @@ print("starts as the layer it adapts:", bool(torch.allclose(adapted(x), layer(x)
 # %%
 relevant = trial.relevant_size()
 asked_for = [name.strip() for name in trials.split(",") if name.strip()]
-with_coordinates = trainings.study_table(settings, table, view, proteins, structures.accessions)
-everyone = trainings.study_table(settings, table, whole_view, proteins)
 placed = test_sets.restrict(view, np.isin(view.accessions, structures.accessions), "with coordinates")
-median = int(np.median(table["sequence"].str.len()))
-room = read_tokens or min(settings.backbone.max_tokens, median // 2)
-for name, own in (("graphs", with_coordinates), ("sequences", everyone)):
+placed, tested = (trainings.few_of(own, test_proteins, settings.seed) for own in (placed, whole_view))
+with_coordinates = trainings.study_table(settings, table, placed, proteins, structures.accessions)
+everyone = trainings.study_table(settings, table, tested, proteins)
+room = read_tokens or min(settings.backbone.max_tokens, int(np.median(table["sequence"].str.len())) // 2)
+for name, own, on in (("graphs", with_coordinates, placed), ("sequences", everyone, tested)):
     counts = own["split"].value_counts()
-    print(f"{name}: {counts.get('train', 0):,} to train, {counts.get('val', 0):,} to validate; {seeds} seeds")
-print(f"relevant size: {relevant:.3f} macro F1")
+    print(f"{name}: {counts.get('train', 0):,} to train, {counts.get('val', 0):,} to validate, {len(on.y):,} to test")
+print(f"relevant size: {relevant:.3f} macro F1; {seeds} seeds")
 
 # %%
 reference = f"{settings.gat.cutoff_angstrom:g} angstrom"
@@ -388,8 +390,8 @@ studies = {
               lambda v, s: trainings.train_edges(*graphs, structures, v, s, graph_epochs)),
     "coordinates": (["centred", "none", "raw", "in 10 angstrom", trainings.TURNED, "distances", "angles"], placed,
                     with_coordinates, lambda v, s: trainings.train_encoding(*graphs, stores, v, s, graph_epochs)),
-    "layers": (depths, whole_view, everyone, lambda v, s: trainings.train_layers(*reads, v, s, sequence_epochs)),
-    "truncation": (["head", "head_tail", "whole"], whole_view, everyone,
+    "layers": (depths, tested, everyone, lambda v, s: trainings.train_layers(*reads, v, s, sequence_epochs)),
+    "truncation": (["head", "head_tail", "whole"], tested, everyone,
                    lambda v, s: trainings.train_truncated(*reads, v, room, s, sequence_epochs)),
 }  # fmt: skip
 
@@ -452,7 +454,12 @@ display(Markdown(in_short.in_short_12(settings, sentences)))
 
 # %%
 facts = {"network": network, "trials": asked_for, "seeds": seeds, "proteins": proteins, "runs": len(compared)}
-facts |= {"graph_epochs": graph_epochs, "sequence_epochs": sequence_epochs, "read_tokens": room}
+facts |= {
+    "test_proteins": test_proteins,
+    "graph_epochs": graph_epochs,
+    "sequence_epochs": sequence_epochs,
+    "read_tokens": room,
+}
 recorded = provenance.record(settings, "12_sensitivity", splits.fingerprint(table), **facts)
 print("provenance written to", recorded.name)
 
