@@ -12,7 +12,7 @@ from halo_utils.core.devices import compiles
 from halo_utils.core.residue_store import ResidueStore
 from halo_utils.data.datasets import DATASETS
 from halo_utils.data.splits import label_matrix, log_odds
-from halo_utils.embeddings.esm2 import load_esm2
+from halo_utils.embeddings.esm2 import SplitEsm2, load_esm2
 from halo_utils.models.coordinate_frame import RandomFrame
 from halo_utils.models.esm_classifier import EsmClassifier
 from halo_utils.models.gat import GatClassifier, Weights
@@ -53,23 +53,37 @@ def with_offset(model: nn.Module, balance: float, data: Any) -> nn.Module:
     return RarityOffset(model, balance * log_odds(label_matrix(train, data.locations)))
 
 
-def train_sequence_model(settings: Settings, table: pd.DataFrame) -> tuple[SequenceData, Fit]:
-    """Fine-tune the profile's sequence model, from data to the best epoch."""
-    esm = settings.esm
-    data = SequenceData(
+def sequence_data(settings: Settings, table: pd.DataFrame) -> SequenceData:
+    """Return the proteins of a table as the profile's sequence model reads them."""
+    return SequenceData(
         table,
         DATASETS[settings.data.dataset].locations,
         max_tokens=settings.backbone.max_tokens,
         truncation=settings.backbone.truncation,
-        train_tokens=esm.train_tokens,
-        tokens_per_batch=esm.tokens_per_batch,
-        with_composition=esm.head.composition > 0,
+        train_tokens=settings.esm.train_tokens,
+        tokens_per_batch=settings.esm.tokens_per_batch,
+        with_composition=settings.esm.head.composition > 0,
         seed=settings.seed,
     )
+
+
+def encoder_of(model: nn.Module) -> SplitEsm2:
+    """Return the encoder of a sequence model, with or without an offset."""
+    return (model.model if isinstance(model, RarityOffset) else model).encoder
+
+
+def train_sequence_model(settings: Settings, table: pd.DataFrame) -> tuple[SequenceData, Fit]:
+    """Fine-tune the profile's sequence model, from data to the best epoch."""
+    data = sequence_data(settings, table)
     model = sequence_model(settings, load_esm2(**backbone_arguments(settings)), data)
-    encoder = (model.model if isinstance(model, RarityOffset) else model).encoder
-    data.trunk = cache_trunk(encoder, data, settings.source.work / "trunk.npy", settings.compute.precision)
-    return data, fit(
+    data.trunk = cache_trunk(encoder_of(model), data, settings.source.work / "trunk.npy", settings.compute.precision)
+    return data, fit_sequence_model(settings, model, data)
+
+
+def fit_sequence_model(settings: Settings, model: nn.Module, data: SequenceData) -> Fit:
+    """Fine-tune a sequence model as the profile says."""
+    esm = settings.esm
+    return fit(
         model,
         FocalLoss(esm.focal.gamma, esm.focal.alpha),
         data,
@@ -91,17 +105,18 @@ def graph_data(
     table: pd.DataFrame,
     embeddings: str,
     stores: tuple[ResidueStore, ResidueStore] | None = None,
+    kind: type[GraphData] = GraphData,
     **options: Any,
 ) -> GraphData:
     """Return the proteins of a table as residue graphs on the ``pretrained`` or ``finetuned`` embeddings.
 
     ``stores`` are structures and edges, those of the whole data set or other edges; None loads those of ``table``.
-    ``options`` are what a profile does not set of ``GraphData``: ``only_graphs`` and ``strings``.
+    ``options`` are what a profile does not set of ``kind``, ``GraphData``'s being ``only_graphs`` and ``strings``.
     """
     if stores is None:
         structures = load_structures(settings, table)
         stores = structures, load_edges(settings, table, structures)
-    return GraphData(
+    return kind(
         table,
         DATASETS[settings.data.dataset].locations,
         load_embeddings(settings, embeddings),

@@ -31,6 +31,45 @@ def radius_edges(ca: np.ndarray, cutoff_angstrom: float = 10.0) -> np.ndarray:
     return both_ways(placed[pairs].reshape(-1, 2))
 
 
+def nearest_edges(ca: np.ndarray, neighbours: int) -> np.ndarray:
+    """Return each C-alpha of [L, 3] with its ``neighbours`` nearest ones, both ways, lexicographic, [2, E] int64.
+
+    Not in the paper. A pair is joined where either is among the nearest of the other, so degrees are at least that.
+    """
+    placed = np.flatnonzero(np.isfinite(ca).all(axis=1))
+    if len(placed) < 2:
+        return np.empty((2, 0), dtype=np.int64)
+    count = min(neighbours + 1, len(placed))
+    _, found = cKDTree(ca[placed]).query(ca[placed], k=count)
+    pairs = np.stack([np.repeat(np.arange(len(placed)), count), found.ravel()], axis=1)
+    pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
+    return both_ways(placed[pairs])
+
+
+def edges_by_rule(path: Path, structures: ResidueStore, names: Sequence[str], rule: str) -> ResidueStore:
+    """Return a store as that of ``store_edges`` of the named proteins with coordinates, made once, by another ``rule``.
+
+    A rule is ``12 angstrom`` (pairs under a distance), ``16 nearest`` (see ``nearest_edges``) or ``none``.
+    """
+    number, _, kind = rule.partition(" ")
+    if rule != "none" and kind not in ("angstrom", "nearest"):
+        raise DataError(f"edges by {rule!r} are not known: expected none, or such as '12 angstrom' or '16 nearest'")
+    names = [name for name in names if name in structures]
+    key = digest("edges by rule", structures.content, names, rule, EDGE_TYPE)
+
+    def edges(accession: str) -> np.ndarray:
+        ca = structures.rows(accession)[:, CA]
+        if rule == "none":
+            return np.empty((0, 2), dtype=np.int64)
+        return (radius_edges(ca, float(number)) if kind == "angstrom" else nearest_edges(ca, int(number))).T
+
+    def make() -> ResidueStore:
+        counts = [len(edges(name)) for name in names]  # twice is cheaper than keeping
+        return write_store(path, key, names, counts, 2, enumerate(map(edges, names)), EDGE_TYPE)
+
+    return store_of(path, key, make)
+
+
 def edges_between(edges: np.ndarray, residues: np.ndarray, length: int) -> np.ndarray:
     """Return the edges [2, E] of L residues that join ``residues``, [N] increasing, numbered among them, [2, E']."""
     if len(residues) == length:  # all of them: most proteins
