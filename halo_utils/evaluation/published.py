@@ -24,7 +24,9 @@ METRIC_TITLES = {
     "micro_f1_argmax": "Micro F1 (argmax)", "jaccard": "Jaccard index", "micro_f1": "Micro F1", "macro_f1": "Macro F1",
     "macro_precision": "Macro precision", "macro_recall": "Macro recall", "micro_precision": "Micro precision",
     "micro_recall": "Micro recall", "roc_auc_micro": "ROC AUC (micro)", "roc_auc_macro": "ROC AUC (macro)",
-    "mcc_overall": "Overall MCC", "mcc": "MCC", "f1": "F1", "roc_auc": "ROC AUC",
+    "weighted_precision": "Weighted precision", "weighted_recall": "Weighted recall", "weighted_f1": "Weighted F1",
+    "weighted_auc": "Weighted ROC AUC", "average_precision": "Average precision", "mcc_overall": "Overall MCC",
+    "mcc": "MCC", "f1": "F1", "roc_auc": "ROC AUC",
 }  # fmt: skip
 
 
@@ -42,6 +44,12 @@ def published_table(number: int) -> pd.DataFrame:
     tidy = tidy.sort_index(kind="stable")  # row by row, so that a row that only some systems have keeps its place
     tidy["published"] = pd.to_numeric(tidy["published"], errors="coerce")
     return tidy.dropna(subset="published").reset_index(drop=True)
+
+
+def embedder_report(part: str) -> pd.DataFrame:
+    """Return name, metric, published of part A (three embedders) or B (its classifier) of the embedder report."""
+    table = _read("embedder_report").astype({"published": float})
+    return table[table["part"] == part].drop(columns="part").reset_index(drop=True)
 
 
 def text_value(name: str) -> float:

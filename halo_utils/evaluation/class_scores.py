@@ -1,0 +1,58 @@
+"""Scores of classifiers that choose one location for every protein, with the intervals and pairs of ``metrics``."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.stats import norm
+
+from halo_utils.evaluation.metrics import Resampled, f1_score, most_probable, ratio, weighted_auc
+
+
+def class_scores(
+    truth: np.ndarray, prob: np.ndarray, locations: Sequence[str], weights: np.ndarray
+) -> dict[tuple[str, str], np.ndarray]:
+    """Return (metric, location) -> values [R] under ``weights`` [R, B], of classes [B] and probabilities [B, K].
+
+    Averages over locations are weighted by their proteins, as scikit-learn's ``average="weighted"``; a location that
+    is never predicted has precision 0. Weighted recall is accuracy, whatever the classifier. The AUC is one against
+    rest.
+    """
+    w = weights.astype(np.float64)
+    y, pred = np.eye(prob.shape[1])[truth], most_probable(prob)
+    hits, predicted, actual = w @ (y * pred), w @ pred, w @ y  # [R, K]
+    share = actual / w.sum(axis=1, keepdims=True)
+    precision, recall = ratio(hits, predicted), ratio(hits, actual)
+    f1 = f1_score(hits, predicted + actual - 2 * hits)
+    columns = np.ascontiguousarray(w.T)
+    auc = np.stack([weighted_auc(y[:, k], prob[:, k], columns) for k in range(y.shape[1])], axis=1)
+    averages = {"precision": precision, "recall": recall, "f1": f1, "auc": np.nan_to_num(auc)}
+    found = {("accuracy_argmax", ""): hits.sum(axis=1) / w.sum(axis=1)}
+    found |= {(f"weighted_{name}", ""): (share * values).sum(axis=1) for name, values in averages.items()}
+    return found | {("roc_auc", location): auc[:, k] for k, location in enumerate(locations)}
+
+
+def resample_classes(
+    truth: np.ndarray, prob: np.ndarray, locations: Sequence[str], drawn: dict[str, np.ndarray]
+) -> Resampled:
+    """Return every score of a classifier, once and under the weights of ``metrics.draw``, which classifiers share."""
+    once = class_scores(truth, prob, locations, np.ones((1, len(truth))))
+    samples = {unit: class_scores(truth, prob, locations, weights) for unit, weights in drawn.items()}
+    return Resampled({key: float(values[0]) for key, values in once.items()}, samples)
+
+
+def ideal_average_precision(auc: float, prevalence: float) -> float:
+    """Return the average precision of a ranker with ``auc`` where a share ``prevalence`` of the proteins is positive.
+
+    Scores of both kinds are normal with one variance (the binormal model), so ``auc`` fixes how far apart they are. At
+    an AUC of one half it is the prevalence.
+    """
+    threshold = np.linspace(-12, 12, 4801)
+    recall, false = norm.sf(threshold - np.sqrt(2) * norm.ppf(auc)), norm.sf(threshold)
+    precision = ratio(prevalence * recall, prevalence * recall + (1 - prevalence) * false)
+    return float(np.trapezoid(precision[::-1], recall[::-1]))
+
+
+def implied_prevalence(auc: float, average_precision: float) -> float:
+    """Return the prevalence at which a binormal ranker with ``auc`` has the given average precision."""
+    return float(brentq(lambda share: ideal_average_precision(auc, share) - average_precision, 1e-6, 1 - 1e-6))
