@@ -41,6 +41,23 @@ def resample_classes(
     return Resampled({key: float(values[0]) for key, values in once.items()}, samples)
 
 
+def one_vs_rest_accuracy(y: np.ndarray, pred: np.ndarray) -> float:
+    """Return the mean over K locations of how many proteins each is right about, for labels [B, K]; Luo's accuracy."""
+    return float((np.asarray(y, dtype=bool) == np.asarray(pred, dtype=bool)).mean())
+
+
+def hard_label_auc(y: np.ndarray, pred: np.ndarray) -> float:
+    """Return the mean AUC of predicted labels, [B, K], instead of probabilities: (recall + specificity) / 2; Luo's AUC.
+
+    Locations without a protein, or with all of them, are left out.
+    """
+    y, pred = np.asarray(y, dtype=bool), np.asarray(pred, dtype=bool)
+    both = y.any(axis=0) & ~y.all(axis=0)
+    recall = (y & pred).sum(axis=0)[both] / y.sum(axis=0)[both]
+    specificity = (~y & ~pred).sum(axis=0)[both] / (~y).sum(axis=0)[both]
+    return float((recall + specificity).mean() / 2)
+
+
 def ideal_average_precision(auc: float, prevalence: float) -> float:
     """Return the average precision of a ranker with ``auc`` where a share ``prevalence`` of the proteins is positive.
 

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import average_precision_score, confusion_matrix, precision_recall_curve, roc_auc_score, roc_curve
 
+from halo_utils.evaluation.published import METRIC_TITLES
 from halo_utils.figures.style import BLUE, COLOURS, GREEN, GREY, VERMILION, new_figure
 
 MARKERS = "os^Dv<>Px*d"
@@ -40,7 +41,7 @@ def roc_panels(truth: np.ndarray, probs: Mapping[str, np.ndarray], locations: Se
             false, true, _ = roc_curve(truth == k, prob[:, k])
             ax.plot(false, true, LINES[i % 4], color=COLOURS[i], linewidth=2, label=name if k == 0 else None)
         ax.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="by chance" if k == 0 else None)
-        ax.set(xlabel="false positive rate", title=f"{location} ({(truth == k).sum():,})", aspect="equal")
+        ax.set(xlabel="false positive rate", title=f"{location} ({(truth == k).sum():,})")
     axes[0].set_ylabel("true positive rate")
     fig.legend(loc="outside lower center", ncols=4, fontsize=10)
     fig.suptitle(title)
@@ -58,7 +59,9 @@ def size_curves(sizes: pd.DataFrame, title: str) -> Figure:
         ax.errorbar(x, rows["value"], reach, color=COLOURS[i], marker=MARKERS[i], capsize=3, label=name)
     ticks = np.unique(sizes["proteins"])
     ax.axhline(1 / 3, color=GREY, linestyle=":", label="by chance")
-    ax.set(xscale="log", xlabel="training proteins", ylabel="accuracy on all test proteins", ylim=(0, 1), title=title)
+    ax.set(
+        xscale="log", xlabel="training proteins", ylabel="accuracy on all test proteins", ylim=(0, 1.03), title=title
+    )
     ax.set_xticks(ticks, [f"{n:,}" for n in ticks])
     ax.minorticks_off()
     fig.legend(loc="outside lower center", ncols=3, fontsize=10)
@@ -128,4 +131,62 @@ def precision_recall_and_roc(y: np.ndarray, prob: np.ndarray, locations: Sequenc
     right.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC; dashed: by chance")
     fig.legend(loc="outside lower center", ncols=1, fontsize=11)
     fig.suptitle(title)
+    return fig
+
+
+def head_scores(scores: pd.DataFrame, metric: str, title: str) -> Figure:
+    """Draw a metric of every head (down) on every embedder (colour), with intervals."""
+    fig, ax = new_figure(9, 0.75 * scores["head"].nunique() + 2.4)
+    heads, embedders = list(pd.unique(scores["head"])), list(pd.unique(scores["embedder"]))
+    for i, embedder in enumerate(embedders):
+        rows = scores[(scores["embedder"] == embedder) & (scores["metric"] == metric)].set_index("head").reindex(heads)
+        y = np.arange(len(heads))[::-1] - 0.16 * (i - (len(embedders) - 1) / 2)
+        reach = np.abs(rows[["ci_low", "ci_high"]].to_numpy().T - rows["value"].to_numpy())
+        ax.errorbar(rows["value"], y, xerr=reach, color=COLOURS[i], fmt=MARKERS[i], capsize=3, label=embedder)
+    ax.set_yticks(range(len(heads)), heads[::-1])
+    ax.set(xlim=(0, 1), xlabel=f"{METRIC_TITLES[metric]}, 95 % interval", title=title)
+    fig.legend(loc="outside lower center", ncols=len(embedders))
+    return fig
+
+
+def attention_profiles(profiles: Mapping[str, np.ndarray], title: str) -> Figure:
+    """Draw the attention of several heads along one protein, [L] each, in units of what equal attention would give."""
+    fig, ax = new_figure(10, 4.2)
+    for i, (name, weights) in enumerate(profiles.items()):
+        residue = np.arange(1, len(weights) + 1)
+        ax.plot(residue, weights * len(weights), LINES[i % 4], color=COLOURS[i], linewidth=2, label=name)
+    ax.axhline(1, color=GREY, linewidth=1)
+    ax.set(xlabel="residue", ylabel="attention / equal attention", title=title, ylim=0)
+    fig.legend(loc="outside lower center", ncols=3)
+    return fig
+
+
+def smote_map(x: np.ndarray, classes: np.ndarray, made: np.ndarray, made_classes: np.ndarray, title: str) -> Figure:
+    """Draw real proteins (filled) and made-up ones (open) in two dimensions, coloured by class."""
+    fig, ax = new_figure(6.5, 4.6)
+    for k in np.unique(classes):
+        look = {"color": COLOURS[k], "marker": MARKERS[k]}
+        ax.scatter(*x[classes == k].T, s=70, label=f"class {k}, real", **look)
+        rows = made[made_classes == k]
+        if len(rows):
+            ax.scatter(*rows.T, s=40, facecolors="none", edgecolors=COLOURS[k], marker=MARKERS[k], label="made up")
+    ax.set(xlabel="first feature", ylabel="second feature", title=title)
+    fig.legend(loc="outside lower center", ncols=3)
+    return fig
+
+
+def protocol_bars(protocols: pd.DataFrame, title: str) -> Figure:
+    """Draw the accuracy of both protocols in cross-validation, and that on the test proteins, per classifier."""
+    fig, ax = new_figure(8.5, 0.9 * len(protocols) + 2.2)
+    y = np.arange(len(protocols))[::-1]
+    looks = {"released_code": (VERMILION, "//"), "inside the fold": (BLUE, ""), "test": (GREY, "..")}
+    for i, (column, (colour, hatch)) in enumerate(looks.items()):
+        values, label = protocols[column], column.replace("_", " ")
+        label = f"cross-validation, {label}" if column != "test" else "test proteins"
+        ax.barh(y + 0.27 * (1 - i), values, 0.25, color=colour, hatch=hatch, edgecolor="white", label=label)
+        for place, value in zip(y, values, strict=True):
+            ax.annotate(f" {value:.2f}", (value, place + 0.27 * (1 - i)), va="center", fontsize=10)
+    ax.set_yticks(y, protocols["classifier"])
+    ax.set(xlim=(0, 1.1), xlabel="accuracy", title=title)
+    fig.legend(loc="outside lower center", ncols=1, fontsize=10)
     return fig

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from halo_utils.config import Settings
+from halo_utils.evaluation.seeds import MINIMUM
 from halo_utils.runs.in_short import _paragraph
 from halo_utils.runs.wording import count, percent
 
@@ -36,4 +37,39 @@ def in_short_07(
         f"A pilot of 43 proteins names another best one {percent(wrong)} of the time.",
         f"Silhouettes run from {silhouettes.min().min():.2f} to {silhouettes.max().max():.2f}, by embedder and by the"
         " space they are taken in.",
+    )
+
+
+def in_short_08(
+    settings: Settings,
+    scores: pd.DataFrame,
+    differences: pd.DataFrame,
+    protocols: pd.DataFrame,
+    both: pd.DataFrame,
+    definitions: pd.DataFrame,
+) -> str:
+    """Return how the heads compare, what the leak promises and what Table 4 says in one definition of accuracy.
+
+    ``both`` is from ``published.both_accuracies``, the others are the notebook's tables.
+    """
+    micro = scores[scores["metric"] == "micro_f1"].sort_values("value", ascending=False)
+    best, n = micro.iloc[0], micro["embedder"].nunique()
+    pairs = differences[(differences["metric"] == "micro_f1") & differences["second"].str.startswith("FFN")]
+    pairs = pairs[~pairs["first"].str.startswith("FFN")].groupby(["first", "second"])[["ci_low", "ci_high"]].mean()
+    better, worse = (pairs["ci_low"] > 0).sum(), (pairs["ci_high"] < 0).sum()
+    repeats = differences["repeat"].nunique()
+    leak = (protocols["released_code"] - protocols["inside the fold"]).iloc[0]
+    subset = both.set_index("system")["accuracy"]
+    verdict = "" if repeats >= MINIMUM else "; one first weight each is no verdict on a head"
+    first, subsets = protocols.iloc[0], ", ".join(f"{value:.3f} ({name[:-2]})" for name, value in subset.items())
+    return _paragraph(
+        settings,
+        f"Of {count(micro['head'].nunique(), 'head')} on {count(n, 'embedder')} the highest micro F1 is that of"
+        f" {best['head']} on {best['embedder']}: {best['value']:.3f} [{best['ci_low']:.3f}, {best['ci_high']:.3f}].",
+        f"Beside a network on the mean of the same states {better} of {len(pairs)} are better and {worse} worse with an"
+        f" interval that leaves out zero{verdict}.",
+        f"Filling up rare locations before the folds are made raises the accuracy of the {first['classifier']} in"
+        f" cross-validation by {leak:+.3f}; on test proteins it has {first['test']:.3f}.",
+        f"As subset accuracy the published values on S are {subsets}; ours differ between the two definitions by up to"
+        f" {(definitions['accuracy_one_vs_rest'] - definitions['accuracy']).max():.2f}.",
     )

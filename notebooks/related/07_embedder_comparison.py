@@ -211,7 +211,7 @@ print(
 families = single["family"].to_numpy()[test]
 drawn = metrics.draw(len(test), settings.evaluation.bootstrap, settings.seed, families)
 curve, learned = embedder_comparison.accuracy_by_size(
-    single_vectors, classes, (train, test), (43, 200, 1200), draws, drawn, settings.seed
+    single_vectors, classes, (train, test), (43, 100, 200, 500, 1200), draws, drawn, settings.seed
 )
 resampled = {n: class_scores.resample_classes(classes[test], p, three, drawn) for n, p in learned.items()}
 scores = pd.concat([metrics.values(r).assign(embedder=n, n=len(test)) for n, r in resampled.items()], ignore_index=True)
@@ -373,7 +373,7 @@ show_figure(
 # is the prevalence that the published pairs need:
 
 # %%
-pairs_b = report_b.drop("all").unstack()
+pairs_b = report_b.drop("all", level="name").unstack()
 needed = [class_scores.implied_prevalence(*pair) for pair in pairs_b[["roc_auc", "average_precision"]].to_numpy()]
 ours = classified.assign(location=["Secreted" if n in embedder_comparison.SECRETED else n for n in three])
 beside = pairs_b.assign(needed=needed, prevalence=ours.set_index("location")["prevalence"])
