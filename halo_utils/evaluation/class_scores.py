@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import norm
 
 from halo_utils.evaluation.metrics import Resampled, f1_score, most_probable, ratio, weighted_auc
 
@@ -56,20 +54,3 @@ def hard_label_auc(y: np.ndarray, pred: np.ndarray) -> float:
     recall = (y & pred).sum(axis=0)[both] / y.sum(axis=0)[both]
     specificity = (~y & ~pred).sum(axis=0)[both] / (~y).sum(axis=0)[both]
     return float((recall + specificity).mean() / 2)
-
-
-def ideal_average_precision(auc: float, prevalence: float) -> float:
-    """Return the average precision of a ranker with ``auc`` where a share ``prevalence`` of the proteins is positive.
-
-    Scores of both kinds are normal with one variance (the binormal model), so ``auc`` fixes how far apart they are. At
-    an AUC of one half it is the prevalence.
-    """
-    threshold = np.linspace(-12, 12, 4801)
-    recall, false = norm.sf(threshold - np.sqrt(2) * norm.ppf(auc)), norm.sf(threshold)
-    precision = ratio(prevalence * recall, prevalence * recall + (1 - prevalence) * false)
-    return float(np.trapezoid(precision[::-1], recall[::-1]))
-
-
-def implied_prevalence(auc: float, average_precision: float) -> float:
-    """Return the prevalence at which a binormal ranker with ``auc`` has the given average precision."""
-    return float(brentq(lambda share: ideal_average_precision(auc, share) - average_precision, 1e-6, 1 - 1e-6))

@@ -46,37 +46,6 @@ def published_table(number: int) -> pd.DataFrame:
     return tidy.dropna(subset="published").reset_index(drop=True)
 
 
-def embedder_report(part: str) -> pd.DataFrame:
-    """Return name, metric, published of part A (three embedders) or B (its classifier) of the embedder report."""
-    table = _read("embedder_report").astype({"published": float})
-    return table[table["part"] == part].drop(columns="part").reset_index(drop=True)
-
-
-def light_attention() -> pd.DataFrame:
-    """Return Light Attention's accuracies in percent, over ten locations: embedder, head, setDeepLoc, setHARD."""
-    return _read("light_attention").astype({"setDeepLoc": float, "setHARD": float})
-
-
-def both_accuracies() -> pd.DataFrame:
-    """Return the accuracies of Table 4 on S in both definitions: system, as published, one against rest, subset.
-
-    Every protein of S has one location, so one that is wrong has two wrong labels of K: one against rest is
-    ``1 - 2 (1 - a) / K`` of the subset accuracy a. HALO, which may predict none or several, is taken as if it did not.
-    """
-    table = published_table(4)
-    overall = table[table["label"] == ""].set_index(["metric", "system"])["published"]
-    wrong = 2 / table.loc[table["metric"] == "mcc", "label"].nunique()
-    rows = []
-    for system in ("HALO_S", "RF_S", "MLP_S"):
-        if ("accuracy", system) in overall:
-            value = overall["accuracy", system]
-            rows.append((system, value, 1 - wrong * (1 - value), value))
-        else:
-            value = overall["accuracy_one_vs_rest", system]
-            rows.append((system, value, value, 1 - (1 - value) / wrong))
-    return pd.DataFrame(rows, columns=["system", "published", "accuracy_one_vs_rest", "accuracy"])
-
-
 def text_value(name: str) -> float:
     """Return a number that the paper gives in its text."""
     return float(_read("text_values").set_index("name").loc[name, "value"])

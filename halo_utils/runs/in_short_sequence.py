@@ -50,7 +50,7 @@ def in_short_08(
 ) -> str:
     """Return how the heads compare, what the leak promises and what Table 4 says in one definition of accuracy.
 
-    ``both`` is from ``published.both_accuracies``, the others are the notebook's tables.
+    ``both`` is from ``arithmetic.both_accuracies``, the others are the notebook's tables.
     """
     micro = scores[scores["metric"] == "micro_f1"].sort_values("value", ascending=False)
     best, n = micro.iloc[0], micro["embedder"].nunique()

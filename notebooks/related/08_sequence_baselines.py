@@ -64,11 +64,12 @@ from IPython.display import Markdown, display
 
 from halo_utils.config import load_settings
 from halo_utils.core.files import write_csv
+from halo_utils.core.paths import REFERENCE
 from halo_utils.data import splits
 from halo_utils.data.datasets import DATASETS
 from halo_utils.embeddings.feature_strategies import ends_of, segment_means, strategies
 from halo_utils.embeddings.truncation import seen_sequences
-from halo_utils.evaluation import class_scores, metrics, published, scoring, test_sets
+from halo_utils.evaluation import arithmetic, class_scores, metrics, published, scoring, test_sets
 from halo_utils.figures import embedder_figures
 from halo_utils.figures.style import show_figure
 from halo_utils.figures.tables import styled
@@ -210,7 +211,8 @@ display(styled(micro[columns].reset_index(drop=True), f"Micro F1, paired ({setti
 # matters more, the head or the states it reads?
 
 # %%
-others = published.light_attention().pivot(index="embedder", columns="head", values=["setDeepLoc", "setHARD"])
+reference = pd.read_csv(REFERENCE / "light_attention.csv")
+others = reference.pivot(index="embedder", columns="head", values=["setDeepLoc", "setHARD"])
 display(styled(others, "Published by Stärk et al. 2021: DeepLoc's test set, and a harder one", digits=0))
 for name in ("setDeepLoc", "setHARD"):
     of_head, of_states = np.ptp(others[name], axis=1), np.ptp(others[name], axis=0)
@@ -345,7 +347,7 @@ subset, one_against_rest = (truth == said).all(axis=1).mean(), class_scores.one_
 print(f"subset {subset:.2f}, one against rest {one_against_rest:.2f}, by the formula {1 - 2 * (1 - subset) / 5:.2f}")
 
 # %%
-both = published.both_accuracies()
+both = arithmetic.both_accuracies()
 display(styled(both, "Table 4 on S, in both definitions"))
 print(published.accuracy_sentence())
 

@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.manifold import trustworthiness
-from sklearn.metrics import accuracy_score, average_precision_score, precision_recall_fscore_support, roc_auc_score
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support, roc_auc_score
 
 from halo_utils.core.errors import SettingsError
 from halo_utils.data.locations import DEEPLOC
 from halo_utils.embeddings import feature_strategies
 from halo_utils.embeddings.embedder import EMBEDDERS, Embedder
 from halo_utils.embeddings.floors import OneHot
-from halo_utils.evaluation import class_scores, metrics, pilots, published, umap
+from halo_utils.evaluation import arithmetic, class_scores, metrics, pilots, umap
 from halo_utils.runs import embedder_comparison, sequence_baselines
 from halo_utils.training import luo_classifiers
 from halo_utils.training.side_by_side import train_side_by_side
@@ -49,19 +49,10 @@ def test_classifiers_are_compared_on_the_same_resamples() -> None:
     assert set(metrics.values(found)["metric"]) >= {"accuracy_argmax", "weighted_auc", "roc_auc"}
 
 
-def test_average_precision_follows_from_auc_and_prevalence() -> None:
-    assert class_scores.ideal_average_precision(0.5, 0.2) == pytest.approx(0.2, abs=1e-4)
-    rng = np.random.default_rng(1)
-    y = rng.random(200_000) < 0.3
-    score = rng.normal(size=len(y)) + np.sqrt(2) * 0.6744898 * y  # norm.ppf(0.75)
-    assert class_scores.ideal_average_precision(0.75, 0.3) == pytest.approx(average_precision_score(y, score), abs=5e-3)
-    assert class_scores.implied_prevalence(0.75, class_scores.ideal_average_precision(0.75, 0.3)) == pytest.approx(0.3)
-
-
 def test_two_meanings_of_accuracy_and_of_auc() -> None:
     y, pred = np.eye(5, dtype=int)[[0, 1, 2, 3]], np.eye(5, dtype=int)[[0, 1, 2, 4]]
     assert class_scores.one_vs_rest_accuracy(y, pred) == pytest.approx(1 - 2 * 0.25 / 5)
-    both = published.both_accuracies().set_index("system")
+    both = arithmetic.both_accuracies().set_index("system")
     assert both.loc["RF_S", "accuracy"] == pytest.approx(0.7775)
     assert both.loc["MLP_S", "accuracy"] == pytest.approx(0.815)
     truth = np.eye(3, dtype=int)[TRUTH]
@@ -198,4 +189,3 @@ def test_published_weights_belong_to_the_published_locations() -> None:
     assert sequence_baselines.deeploc2_weights(y, ["a", "b"]).tolist() == [2.0, 3.0]
     weights = sequence_baselines.deeploc2_weights(np.ones((1, 10), dtype=int), DEEPLOC)
     assert weights.max() == sequence_baselines.MOST == 32.0
-    assert len(published.embedder_report("A")) == 18 and len(published.light_attention()) == 15
