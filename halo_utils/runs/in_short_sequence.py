@@ -31,7 +31,7 @@ def in_short_07(
         f"{count(len(costs), 'embedder')} at hand, from {costs['parameters'].min():,} to"
         f" {costs['parameters'].max():,} parameters; {slow['embedder']} takes {slow['seconds'] / fast['seconds']:.0f}"
         f" times as long as {fast['embedder']}.",
-        f"The best accuracy on {accuracy['n'].iloc[0]:,} test proteins is {text.format(**best)};"
+        f"The best accuracy on {accuracy['n'].iloc[0]:,} test proteins, one training each, is {text.format(**best)};"
         f" {count(len(sure), 'embedder')} of {len(gaps)} beat composition with an interval above zero"
         f"{': ' + ', '.join(sure['embedder']) if len(sure) else ''}.",
         f"A pilot of 43 proteins names another best one {percent(wrong)} of the time.",

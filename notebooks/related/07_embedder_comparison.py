@@ -189,7 +189,7 @@ show_figure(fig, paths.figures, "embedder_cost", "Seconds, residues per second a
 # The vectors of all proteins, computed once and kept. The classifier is the report's: linear, ReLU, dropout, linear, a
 # softmax, and a cross-entropy in which a location with $n_k$ of $n$ proteins weighs $n / (3\,n_k)$, so that a rare
 # location counts as much as a frequent one. The vectors are scaled by the mean and the standard deviation of the
-# training proteins, because states of different embedders differ a hundredfold in size.
+# training proteins, so that embedders whose states differ in size are trained alike.
 
 # %%
 vectors = {e.title: embedder_comparison.means_of(settings, e, proteins) for e in found}
@@ -286,10 +286,18 @@ a, b = 1.0, (4.0 + 6.0) / 2  # of the first protein: to its own location, to the
 print("by hand", (b - a) / max(a, b), "- all four", silhouette_samples(points, places).round(2).tolist())
 
 # %% [markdown]
-# It depends on the space: a map that pulls neighbours together also raises it. The report says neither in which space
-# nor how a protein with two locations was counted. Here are all three spaces, for the proteins with one location: the
-# vectors themselves, their first 50 principal components, and the map. UMAP's own choices: 15 neighbours, least
-# distance 0.5, seed 0.
+# **UMAP** joins each protein $i$ to its nearest neighbours with weights that fall from 1, and looks for places $z$ in the
+# plane whose own weights agree with them, edge by edge, under a cross-entropy:
+#
+# $$ w_{ij} = \exp\frac{-(d_{ij} - \rho_i)}{\sigma_i}, \qquad q_{ij} = \frac{1}{1 + a\,\lVert z_i - z_j \rVert^{2b}} $$
+#
+# with $\rho_i$ the distance to the nearest one and $\sigma_i$ such that the weights of every protein add up to the same.
+# What matters here: neighbours are pulled together and the rest is pushed apart, so a map can look tidier than its
+# proteins are. `umap_2d` writes this out for some thousand proteins.
+#
+# The report says neither in which space its silhouette was taken nor how a protein with two locations was counted. Here
+# are three spaces, for the proteins with one location: the vectors themselves, their first 50 principal components, and
+# the map, with 15 neighbours, a least distance of 0.5 and seed 0.
 
 # %%
 rng = np.random.default_rng([settings.seed, 15])

@@ -88,7 +88,8 @@ everything = artifacts.load_table(settings)
 main_set = splits.held_out_sets(everything)[0]
 size = (300 if settings.is_synthetic else 0) if budget < 0 else budget
 batch = 512 if settings.is_synthetic else settings.esm.tokens_per_batch  # residues; few proteins need small batches
-table, _ = splits.stratified_subset(everything, locations, size, settings.seed)
+followed = artifacts.example_protein(everything)  # the protein that all notebooks follow
+table, _ = splits.stratified_subset(everything, locations, size, settings.seed, keep=frozenset([followed]))
 read = seen_sequences(list(table["sequence"]), settings.backbone.max_tokens, settings.backbone.truncation)
 table = table.assign(sequence=read)
 test_names = splits.held_out_sets(table)
@@ -224,13 +225,13 @@ for name in ("setDeepLoc", "setHARD"):
 
 # %% [markdown]
 # ### Where do the heads look?
-# Attention along the protein that all notebooks follow, or the first test protein where the draw has left it out.
-# Light Attention has one attention per channel; drawn is their mean.
+# Attention along the protein that all notebooks follow. Light Attention has one attention per channel; drawn is their
+# mean.
 
 # %%
-name = artifacts.example_protein(everything)
-name = name if name in set(table["accession"]) else view.accessions[0]
-states = torch.tensor(embedder_comparison.states_of(settings, found[-1], table, pooled=False).rows(name)[None]).float()
+states = torch.tensor(
+    embedder_comparison.states_of(settings, found[-1], table, pooled=False).rows(followed)[None]
+).float()
 seen = torch.ones(states.shape[:2], dtype=torch.bool)
 heads = {title: runs[title, found[-1].title].model for title in [head.title for head in sequence_baselines.HEADS[1:]]}
 with torch.no_grad():
@@ -240,8 +241,8 @@ with torch.no_grad():
         "Light Attention": heads["Light Attention"].weights(states, seen).mean(dim=1),
     }
 profiles = {title: weights[0].numpy() for title, weights in profiles.items()}
-fig = embedder_figures.attention_profiles(profiles, f"{name} on {found[-1].title} ({settings.title})")
-show_figure(fig, paths.figures, "attention_profiles", "Attention of three heads along one protein")
+fig = embedder_figures.attention_profiles(profiles, f"{followed} on {found[-1].title} ({settings.title})")
+show_figure(fig, paths.figures, "attention_profiles", f"Attention of three heads along {followed}")
 
 # %% [markdown]
 # ### What does the neighbour say?
