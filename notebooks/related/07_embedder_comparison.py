@@ -109,7 +109,11 @@ display(styled(counts.to_frame(), "Which proteins are compared"))
 report = pd.read_csv(REFERENCE / "embedders.csv").set_index("embedder")
 intervals = [binomtest(row.right, row.tested).proportion_ci(method="exact") for row in report.itertuples()]
 shown = report.assign(interval=[f"{low:.2f} to {high:.2f}" for low, high in intervals])
-display(styled(shown, "Published, with the 95 % interval of the accuracy that nine proteins allow", digits=2))
+display(
+    styled(
+        shown, "Published, with the 95 % interval of the accuracy that nine proteins allow", 2, {"accuracy": "accuracy"}
+    )
+)
 
 # %% [markdown]
 # Two things can be read off without any experiment. **Weighted recall is accuracy**, always: with $n_k$ of $n$ proteins
@@ -154,12 +158,7 @@ if len(missing):
 # %%
 states, mask = pad([torch.tensor([[1.0], [2.0], [3.0]]), torch.ones(5, 1)])  # [2, 5, 1], [2, 5]
 masked = (states * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
-print(
-    "masked mean",
-    masked[:, 0].tolist(),
-    "- mean over all positions",
-    states.mean(dim=1)[:, 0].round(decimals=2).tolist(),
-)
+print("masked mean", masked[:, 0].numpy(), "- mean over all positions", states.mean(dim=1)[:, 0].numpy())
 
 # %% [markdown]
 # ## What an embedder costs
@@ -178,7 +177,8 @@ names = {
     "width": "D",
 }
 residues = sum(map(len, sample))
-display(styled(costs, f"{len(sample)} proteins, {residues:,} residues ({settings.title})", digits=2, names=names))
+whole = costs.assign(residues_per_second=costs["residues_per_second"].astype(int))
+display(styled(whole, f"{len(sample)} proteins, {residues:,} residues ({settings.title})", digits=2, names=names))
 
 # %%
 fig = embedder_figures.cost_bars(costs, f"{len(sample)} proteins, {residues:,} residues ({settings.title})")

@@ -71,7 +71,7 @@ from halo_utils.data import splits
 from halo_utils.data.datasets import DATASETS
 from halo_utils.embeddings.feature_strategies import ends_of, segment_means, strategies
 from halo_utils.embeddings.truncation import seen_sequences
-from halo_utils.evaluation import arithmetic, class_scores, metrics, published, scoring, test_sets
+from halo_utils.evaluation import arithmetic, class_scores, metrics, published, scoring, seeds, test_sets
 from halo_utils.figures import embedder_figures
 from halo_utils.figures.style import show_figure
 from halo_utils.figures.tables import styled
@@ -204,10 +204,11 @@ for head, embedder, repeat in answers:
     for other in pairs:
         compared = scoring.compare(view, decided((head, embedder, repeat)), decided(other), **bootstrap)
         rows.append(compared[compared["label"] == ""].assign(repeat=repeat))
-differences = pd.concat(rows, ignore_index=True)
+of_repeats = [part for _, part in pd.concat(rows, ignore_index=True).groupby("repeat")]
+differences = seeds.differences_over_seeds(of_repeats)  # of proteins and, with more repeats, of first weights
 write_csv(paths.results / "head_differences.csv", differences)
-micro = differences[(differences["metric"] == "micro_f1") & (differences["repeat"] == 0)]
-columns = ["first", "second", "difference", "ci_low", "ci_high"]
+micro = differences[differences["metric"] == "micro_f1"]
+columns = ["first", "second", "difference", "ci_low", "ci_high", "seeds"]
 display(styled(micro[columns].reset_index(drop=True), f"Micro F1, paired ({settings.title})"))
 
 # %% [markdown]
