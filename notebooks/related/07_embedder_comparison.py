@@ -39,8 +39,8 @@ seed: int = -1  # seed of data, weights and resampling
 embedders: str = ""  # names in `EMBEDDERS`, with commas; empty for all that are at hand
 classifier_of: str = "halo-mini"  # the embedder of the second half
 budget: int = 0  # proteins that are embedded, a stratified draw; 0 for all
-draws: int = 6  # trainings per number of training proteins
-pilots: int = 200  # pilots of 43 proteins
+draws: int = 4  # trainings per number of training proteins
+pilots: int = 100  # pilots of 43 proteins
 
 # %% tags=["set-up"] jupyter={"source_hidden": true} cellView="form"
 # @title Set-up: nothing to do in a checkout; alone, install the package and make the inputs
@@ -356,7 +356,13 @@ classified = pd.DataFrame({
     "roc_auc": [roc_auc_score(truth[:, k], prob[:, k]) for k in range(3)],
 })  # fmt: skip
 write_csv(paths.results / "embedder_classifier.csv", classified)
-display(styled(classified, f"{len(tested)} proteins of {main_set}, threshold 0.5 ({settings.title})"))
+display(
+    styled(
+        classified,
+        f"{len(tested)} proteins of {main_set}, threshold 0.5 ({settings.title})",
+        names={"accuracy": "accuracy"},
+    )
+)
 
 # %%
 title = f"FFN on {chosen.title}, {main_set} ({settings.title})"

@@ -37,8 +37,8 @@ dataset: str = ""  # synthetic, deeploc2 or luo2024
 max_proteins: int = -1  # size of the stratified subset, 0 for all proteins
 seed: int = -1  # seed of data, weights and resampling
 embedders: str = "one-hot,halo-mini"  # names in `EMBEDDERS`, with commas
-budget: int = -1  # proteins that are embedded, a stratified draw; 0 for all, -1 for all real or 300 synthetic ones
-epochs: int = 8  # of every head
+budget: int = -1  # proteins that are embedded, a stratified draw; 0 for all, -1 for all real or 240 synthetic ones
+epochs: int = 6  # of every head
 repeats: int = 1  # first weights per head; what is claimed about a head needs 3
 
 # %% tags=["set-up"] jupyter={"source_hidden": true} cellView="form"
@@ -86,7 +86,7 @@ paths, source, locations = settings.paths.make(), settings.data.dataset, list(DA
 bootstrap = {"resamples": settings.evaluation.bootstrap, "seed": settings.seed}
 everything = artifacts.load_table(settings)
 main_set = splits.held_out_sets(everything)[0]
-size = (300 if settings.is_synthetic else 0) if budget < 0 else budget
+size = (240 if settings.is_synthetic else 0) if budget < 0 else budget
 batch = 512 if settings.is_synthetic else settings.esm.tokens_per_batch  # residues; few proteins need small batches
 followed = artifacts.example_protein(everything)  # the protein that all notebooks follow
 table, _ = splits.stratified_subset(everything, locations, size, settings.seed, keep=frozenset([followed]))
