@@ -10,9 +10,9 @@ from torch import nn
 
 from halo_utils.core.devices import device
 from halo_utils.data.registry import registry
-from halo_utils.embeddings.esm2 import Esm2States, load_esm2
+from halo_utils.embeddings.esm2 import Esm2States, backbone_folder, load_esm2
 from halo_utils.embeddings.floors import Composition, OneHot
-from halo_utils.embeddings.prot_trans import load_prot_bert, load_prot_t5
+from halo_utils.embeddings.prot_trans import PROT_BERT, PROT_T5, load_prot_bert, load_prot_t5
 from halo_utils.embeddings.unirep import LICENCE, load_unirep, weights_file
 
 
@@ -22,6 +22,7 @@ class Embedder:
 
     ``load`` returns a module with ``width`` D whose ``forward`` takes B sequences and returns states [L, D] of each;
     it is called at first use. ``residues_per_batch`` counts padding. ``licence`` is said wherever results are shown.
+    ``hub`` is the id on the Hugging Face hub of what is fetched from there.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Embedder:
     load: Callable[[], nn.Module]
     residues_per_batch: int = 8192
     licence: str = ""
+    hub: str = ""
 
     @cached_property
     def network(self) -> nn.Module:
@@ -72,7 +74,7 @@ def esm2_embedder(name: str, title: str, source: str, **options: object) -> Embe
         known = registry().backbones.get(source)
         return Esm2States(load_esm2(source, **({"revision": known.revision} if known else {}) | options))
 
-    return Embedder(name, title, load)
+    return Embedder(name, title, load, hub=source if backbone_folder(source) is None and source != "random" else "")
 
 
 # Shape and first weights of halo-mini, which has been trained; this one has not.
@@ -95,7 +97,7 @@ EMBEDDERS: dict[str, Embedder] = {
         *map(_unirep, (64, 256, 1900)),
         esm2_embedder("esm2-8m", "ESM-2 8M", "facebook/esm2_t6_8M_UR50D"),
         esm2_embedder("esm2-650m", "ESM-2 650M", "facebook/esm2_t33_650M_UR50D"),
-        Embedder("prot-bert", "ProtBERT", load_prot_bert),
-        Embedder("prot-t5", "ProtT5-XL", load_prot_t5, residues_per_batch=4096),
+        Embedder("prot-bert", "ProtBERT", load_prot_bert, hub=PROT_BERT[0]),
+        Embedder("prot-t5", "ProtT5-XL", load_prot_t5, residues_per_batch=4096, hub=PROT_T5[0]),
     )
 }

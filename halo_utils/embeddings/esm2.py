@@ -184,8 +184,12 @@ class Esm2States(nn.Module):
 
     def forward(self, sequences: Sequence[str]) -> list[Tensor]:
         """Return the last states of residues, [L, D] per protein, without <cls> and <eos>."""
+        return [protein[1:-1] for protein in self.with_ends(sequences)]
+
+    def with_ends(self, sequences: Sequence[str]) -> list[Tensor]:
+        """Return the last states, [L + 2, D] per protein: those of <cls> first and of <eos> last."""
         tokens = tokenize(sequences)
         with autocast("auto"):
             packed = torch.cat(tokens).to(self.encoder.frequency.device)
             states = self.encoder.packed(packed, [len(t) for t in tokens])
-        return [protein[1:-1] for protein in states.split([len(t) for t in tokens])]
+        return list(states.split([len(t) for t in tokens]))

@@ -21,7 +21,7 @@ class OneHot(nn.Module):
         parents = {a: a for a in STANDARD} | STAND_INS
         self.ids = {letter: i for i, letter in enumerate(parents)}
         rows = [[parent.count(a) / len(parent) for a in STANDARD] for parent in parents.values()]
-        self.register_buffer("table", torch.tensor(rows))
+        self.register_buffer("table", torch.tensor(rows), persistent=False)  # letters, nothing learned
 
     def forward(self, sequences: Sequence[str]) -> list[Tensor]:
         """Return [L, 20] float32 per protein, rows of sum 1."""

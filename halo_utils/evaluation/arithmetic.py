@@ -45,6 +45,23 @@ def subset_accuracy(one_against_rest: float, locations: int) -> float:
     return 1 - locations * (1 - one_against_rest) / 2
 
 
+def both_accuracies() -> pd.DataFrame:
+    """Return the accuracies of Table 4 on S in both definitions: system, published, accuracy_one_vs_rest, accuracy.
+
+    Every protein of S has one location. HALO may name none or several, which is taken as naming one: where it names
+    none, its one against rest is higher (``published.accuracy_sentence``).
+    """
+    values, k, rows = _table4(), _locations(), []
+    for system in ("HALO_S", "RF_S", "MLP_S"):
+        if ("accuracy", system) in values:
+            subset = values["accuracy", system]
+            rows.append((system, subset, 1 - 2 * (1 - subset) / k, subset))
+        else:
+            mean = values["accuracy_one_vs_rest", system]
+            rows.append((system, mean, mean, subset_accuracy(mean, k)))
+    return pd.DataFrame(rows, columns=["system", "published", "accuracy_one_vs_rest", "accuracy"])
+
+
 def implied_accuracy(other: str) -> Finding:
     """Is HALO's accuracy on S higher than that of Luo's ``RF_S`` or ``MLP_S``, once both are the same quantity?"""
     values, k = _table4(), _locations()

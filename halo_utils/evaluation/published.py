@@ -24,7 +24,9 @@ METRIC_TITLES = {
     "micro_f1_argmax": "Micro F1 (argmax)", "jaccard": "Jaccard index", "micro_f1": "Micro F1", "macro_f1": "Macro F1",
     "macro_precision": "Macro precision", "macro_recall": "Macro recall", "micro_precision": "Micro precision",
     "micro_recall": "Micro recall", "roc_auc_micro": "ROC AUC (micro)", "roc_auc_macro": "ROC AUC (macro)",
-    "mcc_overall": "Overall MCC", "mcc": "MCC", "f1": "F1", "roc_auc": "ROC AUC",
+    "weighted_precision": "Weighted precision", "weighted_recall": "Weighted recall", "weighted_f1": "Weighted F1",
+    "weighted_auc": "Weighted ROC AUC", "average_precision": "Average precision", "mcc_overall": "Overall MCC",
+    "mcc": "MCC", "f1": "F1", "roc_auc": "ROC AUC",
 }  # fmt: skip
 
 

@@ -61,7 +61,7 @@ def test_notebooks_import_the_package_and_nothing_else_of_the_repository() -> No
     """JupyterLab and nbval start a notebook in its own folder, where only what is installed can be imported."""
     sources = [*(REPOSITORY / "notebooks").rglob("[0-9A]*.py")]
     lines = [line for path in sources for line in path.read_text(encoding="utf-8").splitlines()]
-    assert len(sources) == 10 and not [
+    assert len(sources) == 14 and not [
         line for line in lines if re.match(r"\s*(from|import) (tools|benchmarks|tests)\b", line)
     ]
 
@@ -154,7 +154,7 @@ ARROWS = {
     "commands": LEFT_OF_RUNS | {"training", "attribution", "figures", "runs", "pretraining", "commands"},
     "__main__": LEFT_OF_RUNS | {"training", "attribution", "figures", "runs", "pretraining", "commands"},
 }
-MOST_LINES, MOST_LINES_OF_A_MODULE, MOST_ROOMS = 14700, 260, 14
+MOST_LINES, MOST_LINES_OF_A_MODULE, MOST_ROOMS = 19500, 260, 14
 
 
 def modules() -> dict[str, Path]:

@@ -1,0 +1,99 @@
+"""Heads on the frozen states of any embedder, each with the loss and the learning rate of its publication."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import lightning as L
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from halo_utils.config import Settings
+from halo_utils.data.locations import DEEPLOC
+from halo_utils.data.splits import label_matrix
+from halo_utils.embeddings.embedder import Embedder
+from halo_utils.models.annotation_transfer import transfer
+from halo_utils.models.deeploc2 import POSITIVE_WEIGHTS, Deeploc2Head
+from halo_utils.models.esm_classifier import AttentionHead
+from halo_utils.models.light_attention import LightAttention
+from halo_utils.models.losses import BalancedFocalLoss, FocalLoss
+from halo_utils.models.mean_network import MeanNetwork
+from halo_utils.runs.embedder_comparison import states_of
+from halo_utils.training.fit import Fit, fit
+from halo_utils.training.predict import predict
+from halo_utils.training.state_data import StateData
+
+NEAREST = "nearest neighbour"
+MOST = 32.0  # largest weight of positives, that of DeepLoc 2.0's rarest location
+
+
+def odds_against(y: np.ndarray) -> np.ndarray:
+    """Return negatives over positives of every location, [K], at most 32; ``y`` are labels [B, K]."""
+    return np.minimum((1 - y).sum(axis=0) / np.maximum(y.sum(axis=0), 1), MOST)
+
+
+def deeploc2_weights(y: np.ndarray, locations: Sequence[str]) -> np.ndarray:
+    """Return the published weights of positives for DeepLoc 2.0's locations, for others negatives over positives."""
+    return np.array(POSITIVE_WEIGHTS) if tuple(locations) == DEEPLOC else odds_against(y)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A head, its loss from labels [B, K] and locations, and its learning rate.
+
+    Rates are those that few epochs ask for: the published ones of Light Attention and HALO (5e-5, 1e-5) go with
+    hundreds of epochs or a whole network.
+    """
+
+    title: str
+    make: Callable[[int, int], nn.Module]
+    loss: Callable[[np.ndarray, Sequence[str]], FocalLoss]
+    learning_rate: float
+
+
+HEADS = (
+    Head("FFN on the mean", MeanNetwork, lambda y, names: BalancedFocalLoss(odds_against(y), 0.0), 3e-3),
+    Head("HALO's attention", AttentionHead, lambda y, names: FocalLoss(2.0), 3e-3),
+    Head("DeepLoc 2 attention", Deeploc2Head, lambda y, names: BalancedFocalLoss(deeploc2_weights(y, names)), 1e-3),
+    Head("Light Attention", LightAttention, lambda y, names: FocalLoss(0.0), 1e-3),
+)
+
+
+def nearest_labels(
+    settings: Settings, embedder: Embedder, table: pd.DataFrame, locations: Sequence[str]
+) -> pd.DataFrame:
+    """Return annotation transfer in the form of predictions: labels of the nearest training protein, 0 or 1.
+
+    Columns ``source`` and ``distance`` name it and say how far away it is.
+    """
+    means = states_of(settings, embedder, table, pooled=False).means(list(table["accession"]))
+    learns = (table["split"] == "train").to_numpy()
+    train, asked = table[learns], table.loc[~learns, ["accession", "split"]].reset_index(drop=True)
+    labels = label_matrix(train, locations)
+    return asked.join(transfer(means[~learns], means[learns], list(train["accession"]), labels, locations))
+
+
+def fit_head(
+    settings: Settings,
+    head: Head,
+    embedder: Embedder,
+    table: pd.DataFrame,
+    locations: Sequence[str],
+    *,
+    epochs: int,
+    residues_per_batch: int,
+    seed: int,
+) -> tuple[Fit, pd.DataFrame]:
+    """Train a head on an embedder's states, and return it with its predictions of every protein outside train.
+
+    What was trained before with the same values is read back. States are those of a store that all heads share.
+    """
+    states = states_of(settings, embedder, table, pooled=False)
+    budget = 64 if states.pooled else residues_per_batch  # where the disk holds means alone, each counts as one
+    data = StateData(table, locations, states, residues_per_batch=budget, seed=seed)
+    L.seed_everything(seed, verbose=False)
+    model = head.make(embedder.width, len(locations))
+    loss = head.loss(label_matrix(table[table["split"] == "train"], locations), locations)
+    folder = settings.paths.work / "heads" / embedder.name
+    run = fit(model, loss, data, folder, epochs=epochs, learning_rate=head.learning_rate, schedule="linear", seed=seed)
+    return run, predict(run, data)
