@@ -91,9 +91,8 @@ class Gwr(nn.Module):
         if self.cross is None:
             x, mask = to_dense_batch(torch.cat(parts, dim=1), batch.batch, batch_size=batch.num_graphs)
             return self.head(self.pooling(x, mask))
-        dense = [
-            to_dense_batch(to(p), batch.batch, batch_size=batch.num_graphs) for to, p in zip(self.to_common, parts)
-        ]
+        common = [to(part) for to, part in zip(self.to_common, parts, strict=True)]
+        dense = [to_dense_batch(part, batch.batch, batch_size=batch.num_graphs) for part in common]
         (states, mask), (asking, _) = dense
         x, _ = self.cross(asking, states, states, key_padding_mask=~mask, need_weights=False)
         return self.head(self.pooling(x, mask))

@@ -98,17 +98,25 @@ def family_folds(families: np.ndarray, folds: int, seed: int) -> list[np.ndarray
     return [np.where(number == k, "test", np.where(number == after[k], "val", "train")) for k in range(folds)]
 
 
-def find_ground(settings: Settings, table: pd.DataFrame, locations: Sequence[str], kind: str, folds: int) -> Ground:
+def find_ground(
+    settings: Settings,
+    table: pd.DataFrame,
+    locations: Sequence[str],
+    kind: str,
+    folds: int,
+    among: Sequence[str] | None = None,
+) -> Ground:
     """Return the proteins of a run with whole structures or with contacts; SettingsError where there are too few.
 
     Real proteins with coordinates are few, so they are tested in ``folds`` folds; of others the run's splits are used,
-    the first held-out set as test.
+    the first held-out set as test. ``among`` are accessions to choose from (None: all).
     """
     if kind not in KINDS:
         raise SettingsError(f"ground is {kind!r}: use {' or '.join(KINDS)}")
     structures = load_structures(settings, table)
     edges = load_edges(settings, table, structures)
     known = table["accession"].isin((structures if kind == "coordinates" else edges).accessions)
+    known &= True if among is None else table["accession"].isin(among)
     crossed = kind == "coordinates" and not settings.is_synthetic
     main_set = held_out_sets(table)[0]
     chosen = table[known & (crossed | table["split"].isin(["train", "val", main_set]))].reset_index(drop=True)

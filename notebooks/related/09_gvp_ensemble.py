@@ -58,6 +58,7 @@ from halo_utils.commands.standalone import set_up
 set_up("09_gvp_ensemble", globals())
 
 # %%
+from dataclasses import replace
 from functools import cache
 
 import lightning as L
@@ -223,16 +224,11 @@ systems = {
     "trained together": lambda data: MeanOfBoth(EmbeddingCnn(K), sibling(data)),
     "dense-residual": lambda data: DenseResidual(sibling(data), D, K),
 }
-ablations = (
-    {}
-    if on_contacts
-    else {
-        "GVP without positions": GvpFeatures(size.neighbours, position=False),
-        "GVP without pLDDT": GvpFeatures(size.neighbours, plddt=False),
-    }
-)
+changed_features = {"position": "GVP without positions", "plddt": "GVP without pLDDT"}
+ablations = {title: replace(features, **{name: False}) for name, title in changed_features.items() if not on_contacts}
 
 
+# %%
 @cache
 def data_of(fold, features, residues=False):
     """Return the proteins of a fold as batches: graphs with their vector, or the states of residues."""
