@@ -244,15 +244,18 @@ def train(system, number):
     return runs
 
 
+# %%
 counted, columns = {}, ["accession", "split", *here.locations]
 trained = [{system: train(system, number) for system in systems} for number in range(seeds)]
-answers = [
-    {
-        s: [predict(run, data_of(fold, s if s in graphs else "top"))[columns] for fold, run in enumerate(runs)]
-        for s, runs in each.items()
-    }
-    for each in trained
-]
+
+
+def said_by(system, runs):
+    """Return what a system says of validation and test proteins, fold by fold."""
+    parts = [data_of(fold, system if system in graphs else "top") for fold in range(len(runs))]
+    return [predict(run, data, settings.compute.precision)[columns] for run, data in zip(runs, parts, strict=True)]
+
+
+answers = [{system: said_by(system, runs) for system, runs in each.items()} for each in trained]
 print("parameters:", ", ".join(f"{system} {n:,}" for system, n in counted.items()))
 
 # %% [markdown]
