@@ -173,13 +173,17 @@ class GvpClassifier(nn.Module):
         hidden = nn.Sequential(nn.Linear(self.width, 2 * self.width), nn.ReLU(), nn.Dropout(dropout))
         self.head = nn.Sequential(*hidden, nn.Linear(2 * self.width, n_locations))
 
-    def represent(self, batch: Batch) -> Tensor:
-        """Return one vector per protein, [B, n], the mean over its nodes, from what ``gvp_graph`` makes."""
+    def residues(self, batch: Batch) -> State:
+        """Return the state of every node, [N, n] and [N, 3, v], from what ``gvp_graph`` makes."""
         nodes = self.node_input(*self.node_norm(batch.x, batch.vectors))
         edges = self.edge_input(*self.edge_norm(batch.edge_attr, batch.edge_vectors))
         for layer in self.layers:
             nodes = layer(nodes, batch.edge_index, edges)
-        s, _ = self.out(*self.out_norm(*nodes))  # [N, n]
+        return nodes
+
+    def represent(self, batch: Batch) -> Tensor:
+        """Return one vector per protein, [B, n], the mean over its nodes."""
+        s, _ = self.out(*self.out_norm(*self.residues(batch)))  # [N, n]
         return global_mean_pool(s, batch.batch, size=batch.num_graphs)
 
     def forward(self, batch: Batch) -> Tensor:

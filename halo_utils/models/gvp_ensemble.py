@@ -32,6 +32,29 @@ class EmbeddingCnn(nn.Module):
         return self.head(self.layers(batch.embedding[:, None]).mean(dim=2))
 
 
+class ResidueCnn(nn.Module):
+    """The other reading of the baseline: three convolutions along the residues, then their mean and their maximum."""
+
+    def __init__(
+        self, width: int, n_locations: int = 10, channels: int = 256, kernel: int = 5, dropout: float = 0.2
+    ) -> None:
+        super().__init__()
+        sizes = [width, channels, channels, channels]
+        self.layers = nn.ModuleList(
+            nn.Conv1d(i, o, kernel, padding=kernel // 2) for i, o in zip(sizes, sizes[1:], strict=False)
+        )
+        self.dropout, self.head = nn.Dropout(dropout), nn.Linear(2 * channels, n_locations)
+
+    def forward(self, states: Tensor, residue_mask: Tensor) -> Tensor:
+        """Return logits, [B, K], of residue states [B, L, D] and their mask [B, L]; padding never tells."""
+        mask = residue_mask[:, None]  # [B, 1, L]
+        x = states.transpose(1, 2)
+        for layer in self.layers:
+            x = self.dropout(F.relu(layer(x * mask)))
+        x = x * mask  # ReLU: the maximum of a protein is at least 0, which is what padding holds
+        return self.head(torch.cat([x.sum(dim=2) / mask.sum(dim=2), x.amax(dim=2)], dim=1))
+
+
 class MeanOfBoth(nn.Module):
     """Two models trained together through the mean of their probabilities, the paper's differentiable mean."""
 

@@ -1,7 +1,7 @@
 """Structure letters: every residue's state in Foldseek's 3Di alphabet and its secondary structure (SS8), one-hot."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,21 +52,22 @@ def one_hot(accession: str, di: str, ss8: str) -> np.ndarray:
     return np.concatenate(parts, axis=1).astype(np.uint8)
 
 
-def store_letters(path: Path, table: pd.DataFrame, file: Path) -> ResidueStore:
+def store_letters(path: Path, table: pd.DataFrame, file: Path, sources: Sequence[str] = SOURCES) -> ResidueStore:
     """Return the store of the structure letters of the proteins of ``table``, [L, 28] uint8, made once.
 
-    Of a protein with several rows the first of ``SOURCES`` is read whose strings are as long as its sequence. Where
+    Of a protein with several rows the first of ``sources`` is read whose strings are as long as its sequence. Where
     none is, they are another isoform's: the protein has no letters, which is said.
     """
     lengths = dict(zip(table["accession"], table["sequence"].str.len().astype(int), strict=True))
-    key = digest("letters", lengths, sha256(file), ALPHABETS)
+    asked = [] if tuple(sources) == SOURCES else [list(sources)]
+    key = digest("letters", lengths, sha256(file), ALPHABETS, *asked)
 
     def make() -> ResidueStore:
         chosen: dict[str, tuple[int, str, str]] = {}
         unlike = set()
         for accession, source, di, ss8 in read_letters(file):
-            rank = SOURCES.index(source)
-            if accession not in lengths or rank >= chosen.get(accession, (len(SOURCES),))[0]:
+            rank = sources.index(source) if source in sources else len(sources)
+            if accession not in lengths or rank >= chosen.get(accession, (len(sources),))[0]:
                 continue
             if len(di) == lengths[accession]:
                 chosen[accession] = (rank, di, ss8)

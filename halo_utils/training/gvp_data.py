@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 
 from halo_utils.core.residue_store import ResidueStore
 from halo_utils.data.splits import label_matrix
@@ -17,7 +17,7 @@ class GvpData(ProteinData):
 
     ``structures`` are of ``store_structures``; ``embeddings``, a row per residue that the language model reads, add the
     mean vector of every protein. A protein without a structure has nodes and no edges, with ``only_graphs`` it is left
-    out of every split.
+    out of every split. ``in_memory`` puts every graph together once.
     """
 
     def __init__(
@@ -31,17 +31,19 @@ class GvpData(ProteinData):
         nodes_per_batch: int = 2048,
         seed: int = 7,
         only_graphs: bool = False,
+        in_memory: bool = False,
     ) -> None:
         self.structures, self.features, self.embeddings = structures, features or GvpFeatures(), embeddings
         parts = [structures.content, repr(self.features), only_graphs, embeddings and embeddings.content]
         super().__init__(table, locations, nodes_per_batch, Batch.from_data_list, seed, *parts)
+        self.kept: dict[str, Data] | None = {} if in_memory else None
         self.only_graphs, self.widths = only_graphs, ((self.features.scalars, VECTORS), (EDGE_SCALARS, 1))
 
     def dataset(self, rows: np.ndarray) -> GvpDataset:
         """Return the graphs of the proteins at the given positions of the table."""
         chosen = self.table.iloc[rows]
         proteins = (list(chosen["accession"]), list(chosen["sequence"]), label_matrix(chosen, self.locations))
-        return GvpDataset(*proteins, self.structures, self.features, self.embeddings)
+        return GvpDataset(*proteins, self.structures, self.features, self.embeddings, self.kept)
 
     def rows(self, *splits: str) -> np.ndarray:
         """Return the positions of the proteins in the named splits, [B], with ``only_graphs`` of those with one."""

@@ -1,0 +1,51 @@
+"""Structure letters from backbone coordinates alone: 3Di where mini3di is installed, else a simple stand-in."""
+
+import numpy as np
+
+from halo_utils.structures.gvp_features import dihedrals
+from halo_utils.structures.reader import CA
+from halo_utils.structures.structure_letters import DI, one_hot
+
+NEAR = 10.0  # angstrom, of C-alpha atoms that make a residue buried
+BURIED = (6, 10, 15)  # neighbours that part the stand-in's four levels of burial
+TURNS = 5  # bins of the dihedral psi: 5 x 4 levels are as many letters as 3Di has
+
+
+def encoder_name() -> str:
+    """Return what makes the first alphabet: ``3Di (mini3di)``, or the name of the stand-in."""
+    try:
+        import mini3di  # noqa: F401, an optional package
+    except ImportError:
+        return "turn and burial (a stand-in for 3Di)"
+    return "3Di (mini3di)"
+
+
+def turn_and_burial(structure: np.ndarray) -> str:
+    """Return 20 letters that are **not** 3Di: psi in 5 bins times the number of near C-alphas in 4 levels, [L]."""
+    angles, ca = dihedrals(np.asarray(structure[:, :9], dtype=float).reshape(-1, 3, 3)), structure[:, CA]
+    psi = np.arctan2(angles[:, 4], angles[:, 1])  # columns: cosines, sines, known
+    turn = np.minimum(((psi + np.pi) / (2 * np.pi) * TURNS).astype(int), TURNS - 1)
+    near = (np.linalg.norm(ca[:, None] - ca[None], axis=-1) < NEAR).sum(axis=1) - 1
+    return "".join(DI[t * (len(BURIED) + 1) + b] for t, b in zip(turn, np.searchsorted(BURIED, near), strict=True))
+
+
+def three_states(structure: np.ndarray) -> str:
+    """Return helix, strand or loop from phi and psi, [L]: three of SS8's letters, without hydrogen bonds."""
+    angles = dihedrals(np.asarray(structure[:, :9], dtype=float).reshape(-1, 3, 3))
+    phi, psi = (np.degrees(np.arctan2(angles[:, 3 + i], angles[:, i])) for i in (0, 1))
+    helix = (np.abs(phi + 60) < 30) & (np.abs(psi + 45) < 35)
+    strand = (phi < -80) & (np.abs(psi - 130) < 45)
+    known = angles[:, 6:8].all(axis=1)
+    return "".join("H" if h and k else "E" if s and k else "L" for h, s, k in zip(helix, strand, known, strict=True))
+
+
+def coordinate_letters(accession: str, structure: np.ndarray) -> np.ndarray:
+    """Return the letters of a whole structure [L, 10], [L, 28] uint8 as ``one_hot`` has them."""
+    try:
+        import mini3di
+    except ImportError:
+        return one_hot(accession, turn_and_burial(structure), three_states(structure))
+    n, ca, c = (np.asarray(structure[:, i : i + 3], dtype=float) for i in (0, 3, 6))
+    encoder = mini3di.Encoder()
+    di = encoder.build_sequence(encoder.encode_atoms(ca, np.full_like(ca, np.nan), n, c))
+    return one_hot(accession, di, three_states(structure))
