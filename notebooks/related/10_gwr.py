@@ -14,6 +14,11 @@
 # ---
 
 # %% [markdown]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR--ACCOUNT/halo-companion/blob/main/notebooks/related/10_gwr.ipynb) [![Open on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/YOUR--ACCOUNT/halo-companion/main?urlpath=lab/tree/notebooks/related/10_gwr.ipynb)
+#
+# All notebooks: [00](../00_your_proteins.ipynb) · [01](../01_data_preparation.ipynb) · [02](../02_esm_finetuning.ipynb) · [03](../03_confidence_analysis.ipynb) · [04](../04_gat_weighting.ipynb) · [05](../05_halo_ensemble.ipynb) · [06](../06_benchmark_comparison.ipynb) · [11](../11_attribution.ipynb) · [A1](../appendix/A1_pretrain_backbone.ipynb) · [what each one answers](../../README.md#the-notebooks)
+#
+#
 # %% [markdown]
 # # Two graphs of one protein: attention and fold
 # [← 09 A language model and a network on the fold](09_gvp_ensemble.ipynb)
@@ -39,6 +44,20 @@ folds: int = 5  # of cross-validation, on real proteins
 seeds: int = 1  # trainings of every system with other first weights; three give verdicts
 epochs: int = -1  # passes over the training proteins; -1: 60, and few on the demo
 top_k: int = 5  # edges that leave a residue in the attention graph
+
+# %% tags=["set-up"] jupyter={"source_hidden": true} cellView="form"
+# @title Set-up: nothing to do in a checkout; alone, install the package and make the inputs
+from importlib import metadata, util
+
+from IPython import get_ipython
+
+if util.find_spec("halo_utils") is None:  # with the running kernel's own packages left as they are
+    kept = [f"{name}=={metadata.version(name)}" for name in ("ipykernel", "ipython", "pyzmq", "tornado")]
+    package = "halo-utils@git+https://github.com/YOUR--ACCOUNT/halo-companion"
+    get_ipython().run_line_magic("pip", " ".join(["install --quiet", package, *kept]))
+from halo_utils.commands.standalone import set_up
+
+set_up("10_gwr", globals())
 
 # %%
 from functools import cache, partial
