@@ -113,7 +113,8 @@ def find_ground(
     """Return the proteins of a run with whole structures, contacts or letters; SettingsError where there are too few.
 
     Real proteins with coordinates are few, so they are tested in ``folds`` folds; of others the run's splits are used,
-    the first held-out set as test. ``among`` are accessions to choose from (None: all); of ``letters``, those with some.
+    the first held-out set as test. ``among`` are accessions to choose from (None: all); for ``letters``, those that
+    have some.
     """
     if kind not in KINDS:
         raise SettingsError(f"ground is {kind!r}: use {' or '.join(KINDS)}")
