@@ -20,18 +20,25 @@ FUSIONS = ("concat", "cross_attention")
 
 
 class LaGcn(nn.Module):
-    """Layer-aggregated graph convolutions on the attention graph: the mean of what all layers say, not the last."""
+    """Layer-aggregated graph convolutions, on the attention graph: the mean of what all layers say, not the last.
 
-    def __init__(self, width: int, hidden: int = 128, layers: int = 3) -> None:
+    ``nodes`` and ``edges`` name what of a batch is read. On ``letters`` and ``edge_index`` it is a fold's branch for
+    proteins without coordinates: it knows which residues are near and sees no distance, direction or angle.
+    """
+
+    def __init__(
+        self, width: int, hidden: int = 128, layers: int = 3, nodes: str = "states", edges: str = "attention_index"
+    ) -> None:
         super().__init__()
         sizes = [width, *[hidden] * (layers - 1)]
         self.layers, self.width = nn.ModuleList(GCNConv(size, hidden) for size in sizes), hidden
+        self.nodes, self.edges = nodes, edges
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return [N, hidden] from ``states`` [N, D] and ``attention_index`` [2, E']."""
-        x, outputs = batch.states, []
+        """Return [N, hidden] from nodes [N, width] and edges [2, E] of the batch."""
+        x, edges, outputs = batch[self.nodes], batch[self.edges], []
         for layer in self.layers:
-            x = layer(x, batch.attention_index).relu()
+            x = layer(x, edges).relu()
             outputs.append(x)
         return torch.stack(outputs).mean(dim=0)
 
@@ -63,7 +70,7 @@ class Gwr(nn.Module):
     def __init__(
         self,
         sequence: LaGcn | None,
-        fold: FoldBranch | None,
+        fold: FoldBranch | LaGcn | None,
         n_locations: int = 10,
         fusion: str = "concat",
         heads: int = 8,

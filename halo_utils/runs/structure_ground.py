@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,13 +12,16 @@ from sklearn.model_selection import GroupKFold
 from halo_utils.config import Settings
 from halo_utils.core.errors import SettingsError
 from halo_utils.core.residue_store import ResidueStore
+from halo_utils.data.registry import local_copy
 from halo_utils.data.splits import held_out_sets, label_matrix
 from halo_utils.evaluation.metrics import Decided, draw, evaluate, paired_difference
 from halo_utils.evaluation.thresholds import Threshold, threshold_sweep
 from halo_utils.runs.artifacts import load_edges, load_structures
+from halo_utils.structures.coordinate_letters import store_coordinate_letters
+from halo_utils.structures.structure_letters import SOURCES, store_letters
 from halo_utils.training.baselines import mean_of
 
-KINDS = ("coordinates", "contacts")
+KINDS = ("coordinates", "contacts", "letters")
 Answers = list[pd.DataFrame]  # of one system, per fold: accession, split (val or test), K probabilities
 
 
@@ -106,17 +110,20 @@ def find_ground(
     folds: int,
     among: Sequence[str] | None = None,
 ) -> Ground:
-    """Return the proteins of a run with whole structures or with contacts; SettingsError where there are too few.
+    """Return the proteins of a run with whole structures, contacts or letters; SettingsError where there are too few.
 
     Real proteins with coordinates are few, so they are tested in ``folds`` folds; of others the run's splits are used,
-    the first held-out set as test. ``among`` are accessions to choose from (None: all).
+    the first held-out set as test. ``among`` are accessions to choose from (None: all); for ``letters``, those that
+    have some.
     """
     if kind not in KINDS:
         raise SettingsError(f"ground is {kind!r}: use {' or '.join(KINDS)}")
     structures = load_structures(settings, table)
     edges = load_edges(settings, table, structures)
-    known = table["accession"].isin((structures if kind == "coordinates" else edges).accessions)
-    known &= True if among is None else table["accession"].isin(among)
+    stores = {"coordinates": [structures], "contacts": [edges]}.get(kind, [])
+    known = table["accession"].isin(table["accession"] if among is None else among)
+    for store in stores:
+        known &= table["accession"].isin(store.accessions)
     crossed = kind == "coordinates" and not settings.is_synthetic
     main_set = held_out_sets(table)[0]
     chosen = table[known & (crossed | table["split"].isin(["train", "val", main_set]))].reset_index(drop=True)
@@ -135,6 +142,21 @@ def find_ground(
     source = "synthetic " if settings.is_synthetic else ""
     title = f"{len(chosen):,} {source}proteins with {kind}, {how}"
     return Ground(kind, title, chosen, splits, structures, edges, used, settings.seed)
+
+
+def letter_sources(
+    settings: Settings, table: pd.DataFrame, structures: ResidueStore, folder: Path
+) -> dict[str, ResidueStore]:
+    """Return structure letters of two sources, by their names: Foldseek's and DSSP's of AlphaFold2, and of ESMFold.
+
+    Where no strings are at hand, and of synthetic proteins, those of the coordinates, and of atoms moved by noise.
+    """
+    file = None if settings.is_synthetic else local_copy("structures/foldseek_3di_ss8.tsv.gz")
+    if file is not None:
+        return {name: store_letters(folder / f"letters_{name}.npy", table, file, [name]) for name in SOURCES}
+    noises = {"the coordinates": 0.0, "coordinates with 1 angstrom of noise": 1.0}
+    stores = [store_coordinate_letters(folder / f"letters_{n:g}.npy", structures, n) for n in noises.values()]
+    return dict(zip(noises, stores, strict=True))
 
 
 def mean_of_folds(first: Answers, second: Answers) -> Answers:

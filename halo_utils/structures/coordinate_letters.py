@@ -1,10 +1,14 @@
 """Structure letters from backbone coordinates alone: 3Di where mini3di is installed, else a simple stand-in."""
 
+from pathlib import Path
+
 import numpy as np
 
+from halo_utils.core.files import digest
+from halo_utils.core.residue_store import ResidueStore, store_of, write_store
 from halo_utils.structures.gvp_features import dihedrals
 from halo_utils.structures.reader import CA
-from halo_utils.structures.structure_letters import DI, one_hot
+from halo_utils.structures.structure_letters import DI, WIDTH, one_hot
 
 NEAR = 10.0  # angstrom, of C-alpha atoms that make a residue buried
 BURIED = (6, 10, 15)  # neighbours that part the stand-in's four levels of burial
@@ -49,3 +53,23 @@ def coordinate_letters(accession: str, structure: np.ndarray) -> np.ndarray:
     encoder = mini3di.Encoder()
     di = encoder.build_sequence(encoder.encode_atoms(ca, np.full_like(ca, np.nan), n, c))
     return one_hot(accession, di, three_states(structure))
+
+
+def moved(accession: str, structure: np.ndarray, noise: float, seed: int) -> np.ndarray:
+    """Return a structure [L, 10] whose N, CA and C are off by a normal deviate of ``noise`` angstrom per axis."""
+    other = np.array(structure, dtype=np.float64)
+    rng = np.random.default_rng([seed, *accession.encode()])
+    other[:, :9] += rng.normal(0.0, noise, size=(len(other), 9)) if noise else 0.0
+    return other
+
+
+def store_coordinate_letters(path: Path, structures: ResidueStore, noise: float = 0.0, seed: int = 7) -> ResidueStore:
+    """Return the store of the letters of all structures, [L, 28] uint8, made once, of atoms ``moved`` by ``noise``."""
+    names, key = structures.accessions, digest("coordinate letters", structures.content, encoder_name(), noise, seed)
+
+    def make() -> ResidueStore:
+        arrays = (coordinate_letters(name, moved(name, structures.rows(name), noise, seed)) for name in names)
+        lengths = [structures.length(name) for name in names]
+        return write_store(path, key, names, lengths, WIDTH, enumerate(arrays), "uint8")
+
+    return store_of(path, key, make)

@@ -15,7 +15,7 @@ from halo_utils.core.residue_store import ResidueStore, store_of, write_store
 from halo_utils.data.splits import label_matrix
 from halo_utils.embeddings.attention_graph import attention_maps
 from halo_utils.embeddings.truncation import seen_residues
-from halo_utils.structures.coordinate_letters import coordinate_letters
+from halo_utils.structures.coordinate_letters import coordinate_letters, moved
 from halo_utils.structures.gvp_features import DIHEDRALS, GvpFeatures, as_float, gvp_graph, unit
 from halo_utils.structures.reader import PLDDT
 from halo_utils.structures.structure_letters import DI, SS8
@@ -71,6 +71,14 @@ def store_attention(
         return write_store(path, key, names, [len(e) for e in edges], 2, enumerate(edges), "uint16")
 
     return store_of(path, key, make)
+
+
+def language(data: "GwrData", name: str, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a protein's states, [L, D], 0 where the model does not read, and its attention edges, [2, E']."""
+    read = seen_residues(length, *data.reading)
+    states = np.zeros((length, data.states.width), dtype=np.float32)
+    states[read] = data.states.rows(name)
+    return as_float(states), torch.from_numpy(read[np.array(data.attention.rows(name)).T.astype(np.int64)])
 
 
 class GwrDataset(Dataset):
@@ -138,25 +146,14 @@ class GwrData(ProteinData):
 
     def graph(self, name: str, sequence: str, y: np.ndarray) -> Data:
         """Return a protein's graphs: x [L, 53], states [L, D] (0 where not read), letters [L, 28], frame [L, 3, 3]."""
-        rng = np.random.default_rng([self.seed, *name.encode()])
-        structure = np.array(self.structures.rows(name), dtype=np.float64)
-        if self.noise:
-            structure[:, :9] += rng.normal(0.0, self.noise, size=(len(structure), 9))
+        structure = moved(name, self.structures.rows(name), self.noise, self.seed)
         features = GvpFeatures(self.neighbours, plddt=False, position=False)
         graph = gvp_graph(name, sequence, y, structure, features)
         letters = coordinate_letters(name, structure) if self.letters is None else np.array(self.letters.rows(name))
+        rng = np.random.default_rng([self.seed, *name.encode()])
         letters = replaced(letters, self.corrupted, rng) if self.corrupted else letters
         groups = [graph.x[:, :DIHEDRALS].numpy(), letters, confidence(structure[:, PLDDT])]
-        read, known = seen_residues(len(sequence), *self.reading), self.states.rows(name)
-        states = np.zeros((len(sequence), self.states.width), dtype=np.float32)
-        states[read] = known
-        graph.x, graph.letters, graph.states = (
-            as_float(np.concatenate(groups, axis=1)),
-            as_float(letters),
-            as_float(states),
-        )
+        graph.x, graph.letters = as_float(np.concatenate(groups, axis=1)), as_float(letters)
         graph.frame = as_float(frames(structure[:, :9].reshape(-1, 3, 3)))
-        graph.attention_index = torch.from_numpy(
-            np.asarray(read)[np.array(self.attention.rows(name)).T.astype(np.int64)]
-        )
+        graph.states, graph.attention_index = language(self, name, len(sequence))
         return graph

@@ -14,6 +14,11 @@
 # ---
 
 # %% [markdown]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR--ACCOUNT/halo-companion/blob/main/notebooks/related/10_gwr.ipynb) [![Open on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/YOUR--ACCOUNT/halo-companion/main?urlpath=lab/tree/notebooks/related/10_gwr.ipynb)
+#
+# All notebooks: [00](../00_your_proteins.ipynb) · [01](../01_data_preparation.ipynb) · [02](../02_esm_finetuning.ipynb) · [03](../03_confidence_analysis.ipynb) · [04](../04_gat_weighting.ipynb) · [05](../05_halo_ensemble.ipynb) · [06](../06_benchmark_comparison.ipynb) · [11](../11_attribution.ipynb) · [A1](../appendix/A1_pretrain_backbone.ipynb) · [what each one answers](../../README.md#the-notebooks)
+#
+#
 # %% [markdown]
 # # Two graphs of one protein: attention and fold
 # [← 09 A language model and a network on the fold](09_gvp_ensemble.ipynb)
@@ -22,7 +27,7 @@
 #
 # **Needs** notebooks 01 and 02 of the same profile.
 #
-# **Makes** `gwr_metrics.csv`, `gwr_differences.csv`, `gwr_edges.csv`, `gwr_epochs.csv`, `gwr_robustness.csv`, `gwr_claims.csv`, the figures `gwr_edges`, `gwr_training`, `gwr_robustness`.
+# **Makes** `gwr_metrics.csv`, `gwr_differences.csv`, `gwr_edges.csv`, `gwr_epochs.csv`, `gwr_robustness.csv`, `gwr_letters_metrics.csv`, `gwr_letters_differences.csv`, `gwr_claims.csv`, the figures `gwr_edges`, `gwr_training`, `gwr_robustness`, `gwr_letters`.
 #
 # **Takes** under a minute for `demo`; on real proteins with the document's sizes, hours on two CPU cores.
 
@@ -40,8 +45,23 @@ seeds: int = 1  # trainings of every system with other first weights; three give
 epochs: int = -1  # passes over the training proteins; -1: 60, and few on the demo
 top_k: int = 5  # edges that leave a residue in the attention graph
 
+# %% tags=["set-up"] jupyter={"source_hidden": true} cellView="form"
+# @title Set-up: nothing to do in a checkout; alone, install the package and make the inputs
+from importlib import metadata, util
+
+from IPython import get_ipython
+
+if util.find_spec("halo_utils") is None:  # with the running kernel's own packages left as they are
+    kept = [f"{name}=={metadata.version(name)}" for name in ("ipykernel", "ipython", "pyzmq", "tornado")]
+    package = "halo-utils@git+https://github.com/YOUR--ACCOUNT/halo-companion"
+    get_ipython().run_line_magic("pip", " ".join(["install --quiet", package, *kept]))
+from halo_utils.commands.standalone import set_up
+
+set_up("10_gwr", globals())
+
 # %%
 from functools import cache, partial
+from itertools import product
 
 import lightning as L
 import numpy as np
@@ -64,9 +84,10 @@ from halo_utils.models.gwr import AdapterOnGwr, FoldBranch, Gwr, LaGcn
 from halo_utils.models.losses import FocalLoss
 from halo_utils.runs import artifacts, in_short_structure, provenance, recipe, structure_ground
 from halo_utils.structures import coordinate_letters
-from halo_utils.structures.structure_letters import DI, SS8
+from halo_utils.structures.structure_letters import DI, SS8, WIDTH
 from halo_utils.training.fit import fit, parameter_counts
 from halo_utils.training.gwr_data import SCALARS, GwrData, frames, store_attention
+from halo_utils.training.letter_data import LetterData
 from halo_utils.training.predict import predict
 
 # %%
@@ -335,10 +356,105 @@ fig = structure_figures.robustness(swapped, f"Structures changed at test time ({
 show_figure(fig, paths.figures, "gwr_robustness", "Micro F1 against replaced letters and against noise of coordinates")
 
 # %% [markdown]
+# ## Without coordinates
+# Whole structures of real proteins are few, structure letters are many. A plainer branch reads letters alone: the same
+# layers of graph convolution, with letters as nodes, over residues that are near. Near is what a contact map says where
+# there is one; else up to two steps along the chain, and one turn along a helix. This branch sees no distance,
+# direction or angle, so it is not called GwR.
+
+# %%
+sources = structure_ground.letter_sources(settings, table, here.structures, work)
+learned, other = sources  # names: the source of the letters that systems learn from, and of those swapped in
+both_known = sorted(set(sources[learned].accessions) & set(sources[other].accessions))
+wide = structure_ground.find_ground(settings, table, everywhere, "letters", folds, both_known)
+with_map = int(wide.table["accession"].isin(wide.edges.accessions).sum())
+near = graphs["top"]
+if set(wide.table["accession"]) - set(near.accessions):
+    near = store_attention(work / "attention_letters.npy", esm2, wide.table, top, f"top {top_k}", reading)
+print(f"{wide.title}; contacts of {with_map:,}, of the others neighbours along the chain. Letters of {learned}.")
+
+
+# %%
+def letters_of(source=learned, only_test=False, **change):
+    """Return the proteins with letters as batches; for tests of robustness the test proteins alone, changed."""
+    proteins = wide.of_fold(0)
+    proteins = proteins[proteins["split"] == "test"].reset_index(drop=True) if only_test else proteins
+    how = {"reading": reading, "nodes_per_batch": size.nodes_per_batch, "in_memory": settings.is_synthetic}
+    return LetterData(
+        proteins, wide.locations, states, near, sources[source], wide.edges, seed=settings.seed, **how, **change
+    )
+
+
+def without_coordinates(with_sequence=True):
+    """Return graph convolutions over letters, and those over attention beside them if wanted."""
+    letters_branch = LaGcn(WIDTH, hidden, nodes="letters", edges="edge_index")
+    return Gwr(sequence_branch() if with_sequence else None, letters_branch, len(wide.locations))
+
+
+plain = "GwR without coordinates"
+systems_wide = {
+    "its sequence branch": (lambda: Gwr(sequence_branch(), None, len(wide.locations)), {}),
+    "its letters branch": (lambda: without_coordinates(with_sequence=False), {}),
+    plain: (without_coordinates, {}),
+    f"{plain}, only 3Di": (without_coordinates, {"alphabets": ["3Di"]}),
+    f"{plain}, only SS8": (without_coordinates, {"alphabets": ["SS8"]}),
+    "SES-Adapter on letters": (lambda: AdapterOnGwr(D, len(wide.locations)), {}),
+}
+
+# %%
+columns_wide = ["accession", "split", *wide.locations]
+trained_wide = [{} for _ in range(seeds)]
+for number, (system, (make, change)) in product(range(seeds), systems_wide.items()):
+    data, seed_here = letters_of(**change), settings.seed + number
+    L.seed_everything(seed_here, verbose=False)
+    how = {"epochs": epochs, "learning_rate": 3e-3 if settings.is_synthetic else 1e-3, "seed": seed_here}
+    run = fit(make(), FocalLoss(gamma=0.0), data, work, compute=settings.compute, **how)
+    trained_wide[number][system] = run, predict(run, data, settings.compute.precision)[columns_wide]
+decided_wide = [{s: structure_ground.decide(wide, [said]) for s, (_, said) in each.items()} for each in trained_wide]
+metrics_wide = [
+    wide.measure(answer, resamples, system=s, training=number)
+    for number, each in enumerate(decided_wide)
+    for s, answer in each.items()
+]
+metrics_wide = pd.concat(metrics_wide, ignore_index=True)
+write_csv(paths.results / "gwr_letters_metrics.csv", metrics_wide)
+of_first = metrics_wide[metrics_wide["training"] == 0]
+fig = structure_figures.system_bars(of_first, {}, f"{wide.title} ({settings.title})")
+show_figure(fig, paths.figures, "gwr_letters", "Micro F1 with intervals of six systems on proteins with letters")
+
+# %% [markdown]
+# What the letters add, which alphabet adds it, and what a change costs that only the test proteins see: letters of the
+# other source, or false ones. An interval that holds zero is no proof that nothing was lost; its lower end is the most
+# that this run cannot rule out.
+
+# %%
+pairs_wide = [(plain, "its sequence branch"), (plain, "its letters branch"), (plain, "SES-Adapter on letters")]
+pairs_wide += [(f"{plain}, only 3Di", f"{plain}, only SS8")]
+per_seed_wide = []
+for number, said in enumerate(decided_wide):
+    parts = [wide.compare(said[a], said[b], resamples).assign(first=a, second=b) for a, b in pairs_wide]
+    per_seed_wide.append(pd.concat(parts, ignore_index=True).assign(split="test", training=number))
+swaps = {f"letters of {other}": {"source": other}, "25 % false": {"corrupted": 0.25}, "50 % false": {"corrupted": 0.5}}
+costs = []
+for system, (name_of, change) in product((plain, "SES-Adapter on letters"), swaps.items()):
+    run, said = trained_wide[0][system]
+    tested = predict(run, letters_of(only_test=True, **change), settings.compute.precision)[columns_wide]
+    changed = structure_ground.decide(wide, [pd.concat([said[said["split"] == "val"], tested], ignore_index=True)])
+    cost = wide.compare(changed, decided_wide[0][system], resamples)
+    costs.append(cost.assign(first=f"{system}, {name_of}", second=system, split="test", training=0))
+letters_differences = pd.concat([*per_seed_wide, *costs], ignore_index=True)
+write_csv(paths.results / "gwr_letters_differences.csv", letters_differences)
+chosen = (letters_differences["metric"] == "micro_f1") & (letters_differences["training"] == 0)
+display(
+    styled(letters_differences.loc[chosen, columns_of].reset_index(drop=True), f"Differences in micro F1: {wide.title}")
+)
+
+# %% [markdown]
 # ## What of the document holds here
 
 # %%
-claims = structure_claims.check_document("004", per_seed, settings.is_synthetic)
+joined = [pd.concat(parts, ignore_index=True) for parts in zip(per_seed, per_seed_wide, strict=True)]
+claims = structure_claims.check_document("004", joined, settings.is_synthetic)
 write_csv(paths.results / "gwr_claims.csv", claims)
 display(styled(claims, "Document 004, row by row"))
 
@@ -367,6 +483,10 @@ print("layer as in the formula:", bool(abs(mixed[3] - formula) < 1e-5))
 print("frames turn along:", bool(np.allclose(seen, turned, atol=1e-4)))
 print("at most 1 / t edges per residue:", bool((density["edges_per_residue"] * density["threshold"] <= 1).all()))
 print("the released graph is emptier than one edge per residue:", bool(empty[0] < 1))
+
+# %% tags=["nbval-check-output"]
+print("proteins with letters, each with edges:", len(wide.table), with_map <= len(wide.table))
+print("systems on letters:", len(systems_wide), "- comparisons:", len(pairs_wide), "- changes:", len(swaps))
 
 # %% tags=["nbval-check-output"]
 print("systems:", len(systems), "- trained epochs:", int(trained[0]["GwR"][0].history["epoch"].max()) == epochs)
