@@ -105,8 +105,9 @@ print(f"{settings.run_name}: {settings.title}; main test set: {main_set}")
 # there are enough of them. The graph network is the one that notebook 04 trained on such proteins, if it did.
 
 # %%
-network = hybrid_ground.BEST if artifacts.predicted(settings, hybrid_ground.BEST) else hybrid_ground.WEIGHTED
 grounds = hybrid_ground.ground_views(table, source)
+has_best = bool(grounds) and artifacts.predicted(settings, hybrid_ground.BEST)
+network = hybrid_ground.BEST if has_best else hybrid_ground.WEIGHTED
 
 
 def said_by(own_table, sequence, graph):

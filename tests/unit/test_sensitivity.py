@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +19,9 @@ from halo_utils.evaluation.metrics import draw, resample
 from halo_utils.evaluation.sensitivity import Opinions
 from halo_utils.evaluation.test_sets import EvaluationSet
 from halo_utils.evaluation.thresholds import Threshold
+from halo_utils.figures import sensitivity_figures as figures
 from halo_utils.models.lora import LoraLinear, adapt
+from halo_utils.runs import in_short_sensitivity as words
 from halo_utils.structures.edges import edges_by_rule, nearest_edges, radius_edges
 from halo_utils.structures.reader import CA, WIDTH
 from halo_utils.training.encoded_graphs import ENCODINGS, EncodedGraphs
@@ -268,3 +271,36 @@ def test_a_verdict_needs_seeds_an_interval_and_a_size(ends: tuple[float, ...], s
     row = pd.Series(dict(zip(("difference", "ci_low", "ci_high"), ends, strict=True)) | {"seeds": seeds})
     assert trials.verdict(row, 0.01) == words
     assert 0 < trials.relevant_size() < 0.05
+
+
+def test_the_figures_show_every_gate_and_variant_and_no_ratio_to_a_fraction_of_an_error() -> None:
+    ends = {"difference": 0.01, "ci_low": -0.01, "ci_high": 0.02, "lowest": 0.0, "highest": 0.02, "seeds": 3}
+    rows = [{"study": s, "first": f, "second": "x", "metric": "macro_f1"} | ends for s, f in ("ab", "ac", "de")]
+    fig = figures.trials_forest(pd.DataFrame(rows), "macro_f1", 0.01, "t")
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["a: x", "b", "c", "d: x", "e"]
+    gates = pd.DataFrame([{"first": g, "second": "sequence", "metric": "macro_f1"} | ends for g in ("rule", "mean")])
+    fig = figures.gate_forest(gates, ("macro_f1",), "t")
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["HALO's rule", "mean of both probabilities"]
+    parts = pd.DataFrame({"stratum": ["all", "location"], "part": ["all", "Nucleus"], "proteins": [30, 9]})
+    scores = parts.assign(system="esm", value=0.5, ci_low=0.4, ci_high=0.6)
+    shared = parts.assign(expected=[2.0, 0.5], ratio=2.0, ci_low=1.0, ci_high=3.0)
+    fig = figures.errors_by_part(scores, shared, {"esm": "ESM"}, "t")
+    assert [len(bar.lines[0].get_xdata()) for bar in fig.axes[1].containers] == [1]
+    plt.close("all")
+
+
+def test_the_last_paragraph_says_what_the_tables_hold() -> None:
+    one = said(80, 1)
+    sweep = sensitivity.sweep_confidence(one, CUTS, drawn_for(one), (0.5, 0.6))
+    gain = sweep.query("metric == 'macro_f1' and opinion == 'rule' and confidence == 0.6").iloc[0]
+    assert f"at the confidence 0.6, chosen on validation, changes macro F1 by {gain['gain']:+.3f} [" in (
+        words.gate_sentence(sweep, 0.6)
+    )
+    rows = [("network", "rule", 0.02, 0.01, 0.03), ("logistic_sequence", "rule", -0.01, -0.02, 0.01)]
+    compared = pd.DataFrame(rows, columns=["first", "second", "difference", "ci_low", "ci_high"]).assign(
+        metric="macro_f1"
+    )
+    assert "by +0.020 [+0.010, +0.030] in macro F1, the interval excludes zero (1 seed, no verdict)" in (
+        words.learned_sentence(compared, "network", 1)
+    )
+    assert "no verdict" not in words.learned_sentence(compared, "network", 3)
