@@ -74,8 +74,8 @@ def shared_errors(
 
     ``expected`` is what two systems would share if they erred independently at every location: the sum over locations
     of (errors of the first) x (errors of the second) / proteins. ``ratio`` is both / expected, with the wider of the
-    bootstrap intervals; 1: the errors have nothing in common. Columns stratum, part, proteins, first, second, both,
-    expected, ratio, ci_low, ci_high.
+    bootstrap intervals; 1: the errors have nothing in common. Columns stratum, part, proteins, first_wrong,
+    second_wrong, both, expected, ratio, ci_low, ci_high.
     """
     truth = view.y > 0
     a, b = (first ^ truth).astype(float), (second ^ truth).astype(float)
@@ -94,7 +94,8 @@ def shared_errors(
             found = (seen / np.where(chance > 0, chance, np.nan))[chance > 0]
             ends += [tuple(np.quantile(found, [0.025, 0.975]))] if len(found) else []
         low, high = max(ends, key=lambda pair: np.nan_to_num(pair[1] - pair[0], nan=-1.0))
-        row = {"stratum": stratum, "part": part, "proteins": int(keep.sum()), "first": int(wrong), "second": int(other)}
+        row = {"stratum": stratum, "part": part, "proteins": int(keep.sum())}
+        row |= {"first_wrong": int(wrong), "second_wrong": int(other)}
         shared = both / expected if expected else np.nan
         rows.append(row | {"both": int(both), "expected": expected, "ratio": shared, "ci_low": low, "ci_high": high})
     return pd.DataFrame(rows)

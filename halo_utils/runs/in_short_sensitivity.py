@@ -45,7 +45,7 @@ def errors_sentence(shared: pd.DataFrame, effects: pd.DataFrame) -> str:
     """Return how many errors both models share, and what the gate saved and lost."""
     row, total = shared.iloc[0], effects.iloc[0]
     return (
-        f"Of {row['first']:,} wrong pairs of the sequence model the graph network shares {row['both']:,},"
+        f"Of {row['first_wrong']:,} wrong pairs of the sequence model the graph network shares {row['both']:,},"
         f" {row['ratio']:.1f} times as many as independent models would; the gate removed"
         f" {count(int(total['false_removed']), 'false label')} and {count(int(total['true_removed']), 'true one')},"
         f" which made {count(int(total['saved']), 'protein')} right and {count(int(total['lost']), 'protein')} wrong."

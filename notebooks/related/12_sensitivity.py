@@ -85,7 +85,7 @@ from halo_utils.figures.style import show_figure
 from halo_utils.figures.tables import styled
 from halo_utils.models.gate import halo_gate
 from halo_utils.models.lora import LoraLinear
-from halo_utils.runs import artifacts, provenance
+from halo_utils.runs import artifacts, provenance, wording
 from halo_utils.runs import in_short_sensitivity as in_short
 from halo_utils.runs import sensitivity as trainings
 from halo_utils.structures.edges import nearest_edges, radius_edges
@@ -173,7 +173,8 @@ rule = sweeps[1].query("opinion == 'rule' and metric == 'macro_f1'")[columns].re
 display(styled(rule, f"Macro F1, gate minus sequence model, {where}"))
 
 # %%
-title = f"What the gate gains at every confidence ({settings.title})"
+sure = int(((rule["ci_low"] > 0) | (rule["ci_high"] < 0)).sum())
+title = f"On {main_set} the gate surely changes macro F1 at {sure} of {len(rule)} confidences\n({settings.title})"
 fig = sensitivity_figures.confidence_curves(sweeps, "macro_f1", confident, title)
 alt = (
     "Macro F1 that the gate adds to the sequence model against its confidence, on validation and test, with intervals:"
@@ -199,7 +200,8 @@ thresholds = [t for t in threshold_grid(step) if 0.2 <= t <= 0.8]
 band = sensitivity.sweep_band(val, cuts[1].value, thresholds)
 write_csv(paths.results / "sensitivity_band.csv", band)
 best = sensitivity.best_band(band)
-fig = sensitivity_figures.band_map(band, best, "macro_f1", f"Gate on validation ({settings.title})")
+title = f"Validation is best at threshold {best['threshold']:.2f} and width {best['width']:g}\n({settings.title})"
+fig = sensitivity_figures.band_map(band, best, "macro_f1", title)
 alt = f"Validation macro F1 by threshold and width of the band; best at {best['threshold']:.2f} and {best['width']:g}."
 show_figure(fig, paths.figures, "sensitivity_band", alt)
 
@@ -262,9 +264,9 @@ macro = gates.query("metric == 'macro_f1'")
 shown = macro.assign(gate=macro["first"].map(learned_gates.TITLES), minus=macro["second"].map(learned_gates.TITLES))
 columns = ["gate", "minus", "difference", "ci_low", "ci_high", "seeds"]
 display(styled(shown.loc[shown["second"] == "rule", columns].reset_index(drop=True), f"Macro F1, {where}"))
-fig = sensitivity_figures.gate_forest(
-    gates, ("micro_f1", "macro_f1"), f"Gates beside the sequence model alone\n{where}"
-)
+alone = macro[(macro["second"] == "sequence") & (macro["first"] != "oracle")]
+title = f"{(alone['ci_low'] > 0).sum()} of {len(alone)} gates surely beat the sequence model alone in macro F1\n{where}"
+fig = sensitivity_figures.gate_forest(gates, ("micro_f1", "macro_f1"), title)
 alt = f"{macro['first'].nunique()} gates minus the sequence model alone in micro and macro F1, with paired intervals."
 show_figure(fig, paths.figures, "sensitivity_gates", alt)
 
@@ -288,11 +290,17 @@ shared = errors.shared_errors(view, *by_system.values(), strata, drawn[view.name
 write_csv(paths.results / "errors_shared.csv", shared)
 scores = errors.f1_by_part(view, by_system | {"halo": labels["rule"]}, strata, drawn[view.name])
 write_csv(paths.results / "errors_by_part.csv", scores)
-names = {"first": "sequence wrong", "second": "graph wrong", "both": "both wrong", "expected": "if independent"}
+names = {
+    "first_wrong": "sequence wrong",
+    "second_wrong": "graph wrong",
+    "both": "both wrong",
+    "expected": "if independent",
+}
 display(styled(shared, f"Wrong pairs of protein and location, {where}", digits=2, names=names))
 
 # %%
-title = f"Errors of both models, part by part\n{where}"
+both, ratio = shared["both"].iloc[0], shared["ratio"].iloc[0]
+title = f"Both models share {both:,} errors, {ratio:.1f} times as many as if independent\n{where}"
 fig = sensitivity_figures.errors_by_part(scores, shared, {name: TITLES[name] for name in by_system}, title)
 alt = (
     f"Left: micro F1 of the sequence model and the graph network on {shared.shape[0]} parts of the set. Right: their"
@@ -423,10 +431,10 @@ if differences:
 
 # %%
 if differences:
-    size = f"{len(everyone[everyone['split'] == 'train']):,} training proteins"
-    fig = sensitivity_figures.trials_forest(
-        of_trials, "macro_f1", relevant, f"One choice at a time, {size}\n{main_set} ({settings.title})"
-    )
+    size = f"{(everyone['split'] == 'train').sum():,} training proteins, {wording.count(seeds, 'seed')}"
+    told = verdicts["verdict"].isin(["higher", "lower"]).sum()
+    title = f"{told} of {len(verdicts)} choices differ from their reference, surely and by a relevant size\n{size}"
+    fig = sensitivity_figures.trials_forest(of_trials, "macro_f1", relevant, f"{title} ({settings.title})")
     alt = f"{len(verdicts)} variants minus the reference of their group in macro F1, with intervals over seeds."
     show_figure(fig, paths.figures, "sensitivity_trials", alt)
 
@@ -479,7 +487,9 @@ print("the oracle never vetoes a true label:", not sweeps[1].query("opinion == '
 # %% tags=["nbval-check-output"]
 row = vetoes.loc[0.8]
 print("a veto pays just where the formula says:", bool((row["gain"] > 0) == (share[0.8] < bar)))
-print("parts of the error analysis:", len(shared), "- pairs add up:", bool(shared["both"].le(shared["first"]).all()))
+print(
+    "parts of the error analysis:", len(shared), "- pairs add up:", bool(shared["both"].le(shared["first_wrong"]).all())
+)
 removed = effects.iloc[0][["false_removed", "true_removed"]].sum()
 print("labels that the gate removed are all counted:", bool(removed == len(changed)))
 

@@ -130,7 +130,7 @@ def test_shared_errors_are_counted_beside_those_of_independent_models() -> None:
     first, second = (y > 0) ^ wrong
     none = {"unit": np.empty((0, n))}
     rows = errors.shared_errors(view, first, second, {}, none).set_index("part")
-    assert rows.loc["all", "first"] == wrong[0].sum() and rows.loc["all", "both"] == (wrong[0] & wrong[1]).sum()
+    assert rows.loc["all", "first_wrong"] == wrong[0].sum() and rows.loc["all", "both"] == (wrong[0] & wrong[1]).sum()
     assert rows["ratio"].loc["all"] == pytest.approx(1, abs=0.08)
     same = errors.shared_errors(view, first, first, {}, draw(n, 30, 1)).set_index("part")
     assert same.loc["Cytoplasm", "ratio"] == pytest.approx(1 / wrong[0, :, 0].mean())
