@@ -100,8 +100,9 @@ here = structure_ground.find_ground(settings, table, everywhere, "coordinates", 
 states = artifacts.load_embeddings(settings, "pretrained")
 size = structure_ground.SMALL if settings.is_synthetic else structure_ground.PAPER
 size = size._replace(neighbours=min(size.neighbours, 10))  # GwR's
-epochs, hidden = (size.epochs if epochs < 0 else epochs), 32 if settings.is_synthetic else 128
-resamples, K, D = settings.evaluation.bootstrap, len(here.locations), states.width
+few = settings.is_synthetic
+epochs, hidden = ((3 if few else size.epochs) if epochs < 0 else epochs), 32 if few else 128
+resamples, K, D = min(settings.evaluation.bootstrap, 200 if few else 1000), len(here.locations), states.width
 made_by = "Foldseek and DSSP" if strings is not None else f"the coordinates, as {coordinate_letters.encoder_name()}"
 print(f"{settings.run_name}: {settings.title}. {here.title}; {len(here.y):,} are tested.")
 print("Structure letters are of", made_by)
