@@ -104,8 +104,9 @@ here = structure_ground.find_ground(settings, table, everywhere, "coordinates", 
 states = artifacts.load_embeddings(settings, "pretrained")
 size = structure_ground.SMALL if settings.is_synthetic else structure_ground.PAPER
 size = size._replace(neighbours=min(size.neighbours, 10))  # GwR's
-epochs, hidden = (size.epochs if epochs < 0 else epochs), 32 if settings.is_synthetic else 128
-resamples, K, D = settings.evaluation.bootstrap, len(here.locations), states.width
+few = settings.is_synthetic
+epochs, hidden = ((3 if few else size.epochs) if epochs < 0 else epochs), 32 if few else 128
+resamples, K, D = min(settings.evaluation.bootstrap, 200 if few else 1000), len(here.locations), states.width
 made_by = "Foldseek and DSSP" if strings is not None else f"the coordinates, as {coordinate_letters.encoder_name()}"
 print(f"{settings.run_name}: {settings.title}. {here.title}; {len(here.y):,} are tested.")
 print("Structure letters are of", made_by)
@@ -152,11 +153,13 @@ print("layer:", mixed.round(3), "- last residue by the formula:", round(formula,
 
 # %%
 esm2 = load_esm2(**recipe.backbone_arguments(settings))
+looked_at = settings.backbone.source if settings.backbone.source != "random" else "data/checkpoints/halo-mini"
+drawn = load_esm2(looked_at)  # random weights look at all residues alike, so a trained model is drawn
 reading = (settings.backbone.max_tokens, settings.backbone.truncation)
 sample = here.table.sort_values("sequence", key=lambda s: s.str.len()).iloc[:: max(1, len(here.table) // 60)]
 thresholds = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2]
 rows, fixes = [], []
-for matrix in attention_graph.attention_maps(esm2, sample["sequence"], max_tokens=reading[0], truncation=reading[1]):
+for matrix in attention_graph.attention_maps(drawn, sample["sequence"], max_tokens=reading[0], truncation=reading[1]):
     n, edges_of = len(matrix), lambda t, m=matrix: attention_graph.threshold_edges(m, t).shape[1] / len(m)
     rows += [{"threshold": t, "length": n, "edges_per_residue": edges_of(t)} for t in thresholds]
     both = {"top k": matrix, "top k after APC": attention_graph.corrected(matrix)}
@@ -170,10 +173,10 @@ for matrix in attention_graph.attention_maps(esm2, sample["sequence"], max_token
 density = pd.DataFrame(rows)
 write_csv(paths.results / "gwr_edges.csv", density)
 rules = pd.DataFrame(fixes).groupby("rule", sort=False).mean().reset_index()
-display(styled(rules, f"Edges per residue, {len(sample)} proteins ({settings.title})"))
+display(styled(rules, f"Edges per residue of {looked_at.split('/')[-1]}, {len(sample)} proteins ({settings.title})"))
 
 # %%
-fig = structure_figures.edge_density(density, rules, f"The attention graph ({settings.title})")
+fig = structure_figures.edge_density(density, rules, f"Attention of {looked_at.split('/')[-1]} ({settings.title})")
 show_figure(fig, paths.figures, "gwr_edges", "Edges per residue against threshold, against length, and by rule")
 
 # %% [markdown]
@@ -484,7 +487,7 @@ print("provenance written to", recorded.name)
 print("layer as in the formula:", bool(abs(mixed[3] - formula) < 1e-5))
 print("frames turn along:", bool(np.allclose(seen, turned, atol=1e-4)))
 print("at most 1 / t edges per residue:", bool((density["edges_per_residue"] * density["threshold"] <= 1).all()))
-print("the released graph is emptier than one edge per residue:", bool(empty[0] < 1))
+print("the released graph has fewer edges than the largest five:", bool(empty[0] < empty[1] / 2))
 
 # %% tags=["nbval-check-output"]
 print("proteins with letters, each with edges:", len(wide.table), with_map <= len(wide.table))
