@@ -164,7 +164,9 @@ for embedder in found:
             runs.setdefault((head.title, embedder.title), trained)
             answers[head.title, embedder.title, repeat] = said
             artifacts.save_predictions(settings, f"{head.title} {embedder.name} {repeat}".replace(" ", "-"), said)
-print(f"{len(answers)} trained, on {int((table['split'] == 'train').sum()):,} proteins")
+unfinished = sum(trained.best_epoch == epochs for trained in runs.values())
+print(f"{len(answers)} heads, on {int((table['split'] == 'train').sum()):,} training proteins")
+print(f"{unfinished} of {len(runs)} were best in their last epoch: with more `epochs` these would go on to learn")
 
 # %%
 views = test_sets.held_out_views(table, source)
