@@ -18,6 +18,8 @@
 # [← 06 Compare with the field](../06_benchmark_comparison.ipynb) · [08 Heads on frozen states →](08_sequence_baselines.ipynb)
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR--ACCOUNT/halo-companion/blob/main/notebooks/related/07_embedder_comparison.ipynb) [![Open on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/YOUR--ACCOUNT/halo-companion/main?urlpath=lab/tree/notebooks/related/07_embedder_comparison.ipynb)
 #
+# All notebooks: [00](../00_your_proteins.ipynb) · [01](../01_data_preparation.ipynb) · [02](../02_esm_finetuning.ipynb) · [03](../03_confidence_analysis.ipynb) · [04](../04_gat_weighting.ipynb) · [05](../05_halo_ensemble.ipynb) · [06](../06_benchmark_comparison.ipynb) · [11](../11_attribution.ipynb) · [A1](../appendix/A1_pretrain_backbone.ipynb) · [what each one answers](../../README.md#the-notebooks)
+#
 # **Does** repeat the report *Predicting protein subcellular localisation using Deep Learning*: embedders of different size, timed and compared on three locations, then a map and a classifier on one of them. It adds what the report could not show: how accuracy grows with the training proteins, and how often a pilot of 43 proteins picks the wrong embedder.
 #
 # **Needs** notebook 01 of the same profile.

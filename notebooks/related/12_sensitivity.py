@@ -18,6 +18,8 @@
 # [← 06 Compare with the field](../06_benchmark_comparison.ipynb)
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR--ACCOUNT/halo-companion/blob/main/notebooks/related/12_sensitivity.ipynb) [![Open on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/YOUR--ACCOUNT/halo-companion/main?urlpath=lab/tree/notebooks/related/12_sensitivity.ipynb)
 #
+# All notebooks: [00](../00_your_proteins.ipynb) · [01](../01_data_preparation.ipynb) · [02](../02_esm_finetuning.ipynb) · [03](../03_confidence_analysis.ipynb) · [04](../04_gat_weighting.ipynb) · [05](../05_halo_ensemble.ipynb) · [06](../06_benchmark_comparison.ipynb) · [11](../11_attribution.ipynb) · [A1](../appendix/A1_pretrain_backbone.ipynb) · [what each one answers](../../README.md#the-notebooks)
+#
 # **Does** vary what HALO fixes by hand: the gate's confidence, threshold and band, the rule itself, the edges, the coordinates, the layers that learn, the residues that are read. And it looks at the errors: who makes them, which ones both models share, which ones the gate mends.
 #
 # **Needs** notebooks 01, 02, 04 and 05 of the same profile.
