@@ -364,7 +364,8 @@ show_figure(fig, paths.figures, "gwr_robustness", "Micro F1 against replaced let
 # Whole structures of real proteins are few, structure letters are many. A plainer branch reads letters alone: the same
 # layers of graph convolution, with letters as nodes, over residues that are near. Near is what a contact map says where
 # there is one; else up to two steps along the chain, and one turn along a helix. This branch sees no distance,
-# direction or angle, so it is not called GwR.
+# direction or angle, so it is not called GwR. The first alphabet is 3Di or the stand-in named at the top, the second is
+# secondary structure.
 
 # %%
 sources = structure_ground.letter_sources(settings, table, here.structures, work)
@@ -400,8 +401,8 @@ systems_wide = {
     "its sequence branch": (lambda: Gwr(sequence_branch(), None, len(wide.locations)), {}),
     "its letters branch": (lambda: without_coordinates(with_sequence=False), {}),
     plain: (without_coordinates, {}),
-    f"{plain}, only 3Di": (without_coordinates, {"alphabets": ["3Di"]}),
-    f"{plain}, only SS8": (without_coordinates, {"alphabets": ["SS8"]}),
+    f"{plain}, first alphabet": (without_coordinates, {"alphabets": ["3Di"]}),
+    f"{plain}, second alphabet": (without_coordinates, {"alphabets": ["SS8"]}),
     "SES-Adapter on letters": (lambda: AdapterOnGwr(D, len(wide.locations)), {}),
 }
 
@@ -433,7 +434,7 @@ show_figure(fig, paths.figures, "gwr_letters", "Micro F1 with intervals of six s
 
 # %%
 pairs_wide = [(plain, "its sequence branch"), (plain, "its letters branch"), (plain, "SES-Adapter on letters")]
-pairs_wide += [(f"{plain}, only 3Di", f"{plain}, only SS8")]
+pairs_wide += [(f"{plain}, first alphabet", f"{plain}, second alphabet")]
 per_seed_wide = []
 for number, said in enumerate(decided_wide):
     parts = [wide.compare(said[a], said[b], resamples).assign(first=a, second=b) for a, b in pairs_wide]
