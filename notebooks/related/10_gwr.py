@@ -14,16 +14,11 @@
 # ---
 
 # %% [markdown]
-#
-#
+# # Two graphs of one protein: attention and fold
+# [← 09 A language model and a network on the fold](09_gvp_ensemble.ipynb)
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR--ACCOUNT/halo-companion/blob/main/notebooks/related/10_gwr.ipynb) [![Open on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/YOUR--ACCOUNT/halo-companion/main?urlpath=lab/tree/notebooks/related/10_gwr.ipynb)
 #
 # All notebooks: [00](../00_your_proteins.ipynb) · [01](../01_data_preparation.ipynb) · [02](../02_esm_finetuning.ipynb) · [03](../03_confidence_analysis.ipynb) · [04](../04_gat_weighting.ipynb) · [05](../05_halo_ensemble.ipynb) · [06](../06_benchmark_comparison.ipynb) · [11](../11_attribution.ipynb) · [A1](../appendix/A1_pretrain_backbone.ipynb) · [what each one answers](../../README.md#the-notebooks)
-#
-#
-# %% [markdown]
-# # Two graphs of one protein: attention and fold
-# [← 09 A language model and a network on the fold](09_gvp_ensemble.ipynb)
 #
 # **Does** rebuild *GwR, graph with residues* (Gou et al. 2025, whose released code cannot run): graph convolutions on the language model's attention, a GVP network on the fold with structure letters, and their fusion. Beside it stands SES-Adapter, which reads the same letters and no graph. Then what the document claims: that structure helps, that training needs fewer epochs, and that noise in the structure does little.
 #
