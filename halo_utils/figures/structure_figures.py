@@ -56,14 +56,14 @@ def edge_density(table: pd.DataFrame, bars: pd.DataFrame, title: str) -> Figure:
     left.fill_between(half.index, low, high, color=BLUE, alpha=0.2)
     left.plot(half.index, half, color=BLUE, marker="o")
     left.axvline(0.2, color=VERMILION, linestyle="--")
-    left.set_yscale("symlog", linthresh=0.1)
-    left.text(0.19, left.get_ylim()[1] * 0.6, "released", color=VERMILION, ha="right")
+    left.set_ylim(bottom=0)
+    left.text(0.19, left.get_ylim()[1] * 0.05, "released", color=VERMILION, ha="right")
     left.set(xscale="log", xlabel="threshold of attention", ylabel="edges per residue", title="threshold")
     for value, marker, colour in zip(sorted(table["threshold"].unique())[::2], "os^Dv", COLOURS, strict=False):
         rows = table[table["threshold"] == value]
         middle.plot(rows["length"], rows["edges_per_residue"], marker, color=colour, markersize=4, label=f"{value:g}")
-    middle.set_yscale("symlog", linthresh=0.1)
     middle.set(xlabel="residues", ylabel="edges per residue", title="length, by threshold")
+    middle.set_ylim(bottom=0)
     middle.legend(fontsize=9)
     right.barh(bars["rule"], bars["edges_per_residue"], color=GREEN)
     right.set(xlabel="edges per residue", title="rules")
