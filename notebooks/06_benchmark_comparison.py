@@ -287,6 +287,15 @@ print(
 book = whole_ledger.ledger((paths.name,))
 write_csv(paths.results / "ledger.csv", book)
 display(styled(whole_ledger.counted(book), "Claims and published values by verdict, after correction"))
+tested = book[book["check"].isin(["claims.check_claims", "claims.check_structure"]) & book["ours"].notna()]
+shown = ["statement", "metric", "ground", "seeds", "ours", "ci_low", "ci_high", "verdict", "p", "p_holm", "after_holm"]
+display(styled(tested[shown], "What this run says, with and without correction", digits=3))
+
+# %% [markdown]
+# `p` has a value for every difference, `p_holm` only where there are seeds enough for a verdict. What follows needs no
+# run. "Holds" means that a statement agrees with the numbers beside it, no more: nothing was run for it.
+
+# %%
 by_numbers = book[book["check"].str.startswith("arithmetic.")]
 columns = ["document", "statement", "published", "ours", "verdict", "reason"]
 display(styled(by_numbers[columns], "What published numbers say by themselves", digits=3))

@@ -15,7 +15,6 @@ from tools.exit_code import exit_code
 from tools.report import markdown
 
 MOST_NAMED = 3  # statements of a kind that README names
-SYNTHETIC = "synthetic"  # a ground of made-up proteins is a rehearsal: README does not speak of it
 
 
 def path() -> Path:
@@ -38,7 +37,7 @@ def readme_lines(table: pd.DataFrame) -> str:
     kinds = table["after_holm"].map(kind)
     for name in KINDS:
         found = table[kinds == name]
-        told = found[~found["ground"].str.startswith(SYNTHETIC) & (found["ground"] != "none")]
+        told = found[found["ground"] != "none"]
         statements = list(dict.fromkeys(told["statement"]))[:MOST_NAMED]
         if len(found):
             lines.append(f"- **{name}** ({len(found)}){': ' * bool(statements)}{'; '.join(statements)}")

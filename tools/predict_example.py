@@ -11,13 +11,15 @@ from halo_utils.commands.predict import predict_fasta
 from halo_utils.core.files import write_text
 from halo_utils.core.paths import REPOSITORY
 from halo_utils.data.synthetic.proteome import write_examples
+from halo_utils.runs.answers import csv_header
 
 MODEL = REPOSITORY / "data" / "checkpoints" / "deeploc2-mini"
 FASTA, MADE_FOR, SEED = "my_proteins.fasta", ("Nucleus", "Extracellular"), 7
 COLUMNS = ("name", "predicted", "length", "residues_read", "in_training")
+NUMBERS = ",".join(str(csv_header(()).index(name) + 1) for name in COLUMNS)  # of the columns, as cut counts
 COMMANDS = (
     f"make predict FASTA={FASTA}",
-    f"cut -d, -f 1,2,5,6,7 {FASTA.split('.')[0]}-locations/predictions.csv",
+    f"cut -d, -f {NUMBERS} {FASTA.split('.')[0]}-locations/predictions.csv",
     f"python -m webbrowser {FASTA.split('.')[0]}-locations/report.html",
 )
 

@@ -15,6 +15,7 @@ from tools import first_screen, ledger, opening, report, statements, structure_p
 from tools.bench_page import bench_table, demo_times
 from tools.data_card import matches_here, sources_table, structures_summary
 from tools.exit_code import exit_code
+from tools.predict_example import block
 
 
 def fill(path: Path, blocks: dict[str, str]) -> None:
@@ -80,7 +81,8 @@ def write_documents() -> None:
     fill(REPOSITORY / "data" / "results" / "README.md", blocks | {"ledger": ledger.page_block(table)})
     bench = RunPaths("bench").results
     fill(REPOSITORY / "benchmarks" / "README.md", {"bench": f"{bench_table(bench)}\n\n{demo_times(bench)}"})
-    fill(REPOSITORY / "README.md", first_screen.blocks(RunPaths(MAIN_RUN), opening.repository(), table))
+    first = first_screen.blocks(RunPaths(MAIN_RUN), opening.repository(), table)
+    fill(REPOSITORY / "README.md", first | {"predicted": block()})
     card = {"sources": sources_table()}
     if (folder := data_dir()) is not None:
         card |= {"structures": structures_summary(folder / "structures" / "files"), "matches": matches_here()}

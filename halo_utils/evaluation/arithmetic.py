@@ -5,7 +5,6 @@ Every check returns a ``Finding``; ``CHECKS`` names them for ``data/reference/st
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,20 +12,21 @@ from scipy.optimize import brentq
 from scipy.stats import binomtest, fisher_exact, norm
 
 from halo_utils.core.paths import REFERENCE
-from halo_utils.evaluation.published import precision_bounds, published_table
+from halo_utils.evaluation.own_tables import (
+    HOLDS,
+    ROUNDING,
+    Finding,
+    ahead,
+    decline,
+    difference_interval,
+    lowest_mcc,
+    one_kind_of_precision,
+    rounding_of,
+    word_of,
+)
+from halo_utils.evaluation.published import precision_bounds, published_table, text_value
 
 SURE = 0.05  # level of a test
-ROUNDING = 0.006  # a published value of two digits, and the two that it is computed from
-
-
-class Finding(NamedTuple):
-    """What a check found: a value with its 95 % interval where it has one, the verdict, and why."""
-
-    value: float
-    verdict: str
-    reason: str
-    low: float = float("nan")
-    high: float = float("nan")
 
 
 def _table4() -> pd.Series:
@@ -66,10 +66,12 @@ def implied_accuracy(other: str) -> Finding:
     """Is HALO's accuracy on S higher than that of Luo's ``RF_S`` or ``MLP_S``, once both are the same quantity?"""
     values, k = _table4(), _locations()
     theirs = subset_accuracy(values["accuracy_one_vs_rest", other], k)
-    gap = values["accuracy", "HALO_S"] - theirs
-    verdict = "same direction, not sure" if gap > 0 else "contradicted"
+    ours, tested = values["accuracy", "HALO_S"], int(text_value("luo2024_s_proteins"))
+    low, high = difference_interval(ours, theirs, tested)
+    error = k * rounding_of(values["accuracy_one_vs_rest", other]) / 2
     reason = f"{values['accuracy_one_vs_rest', other]:.4f} is a mean over {k} one-against-rest tables, which is"
-    return Finding(gap, verdict, f"{reason} {theirs:.4f} as subset accuracy; no interval is published")
+    reason = f"{reason} {theirs:.4f} as subset accuracy; the interval holds {tested:,} proteins and rounding"
+    return Finding(ours - theirs, word_of(ours - theirs, low - error, high + error), reason, low - error, high + error)
 
 
 def areas_of_hard_labels(other: str) -> Finding:
@@ -94,7 +96,7 @@ def veto_and_recall() -> Finding:
     """Does the gate rescue labels? What only removes labels cannot raise recall."""
     values = published_table(2).query("label == ''").set_index(["metric", "system"])["published"]
     gap = values["macro_recall", "HALO"] - values["macro_recall", "Fine-tuned ESM"]
-    verdict = "contradicted" if gap <= 0 else "reproduced"
+    verdict = "contradicted" if gap <= 0 else HOLDS
     return Finding(gap, verdict, "below 55 % a label stays only if both models predict it: a veto removes, never adds")
 
 
@@ -103,12 +105,14 @@ def fisher(first: str, second: str) -> Finding:
     rows = pd.read_csv(REFERENCE / "embedders.csv").set_index("embedder")
     counts = [[int(rows.loc[n, "right"]), int(rows.loc[n, "tested"] - rows.loc[n, "right"])] for n in (first, second)]
     p = fisher_exact(counts).pvalue
-    gap = counts[1][0] / sum(counts[1]) - counts[0][0] / sum(counts[0])
+    right, tested = [row[0] / sum(row) for row in counts], sum(counts[0])
+    low, high = difference_interval(right[1], right[0], tested)
     interval = binomtest(counts[1][0], sum(counts[1])).proportion_ci(method="exact")
     reason = (
         f"p = {p:.2f}; {counts[1][0]} of {sum(counts[1])} has the interval {interval.low:.2f} to {interval.high:.2f}"
     )
-    return Finding(gap, "reproduced" if p < SURE else "same direction, not sure", reason)
+    verdict = HOLDS if p < SURE else "same direction, not sure"
+    return Finding(right[1] - right[0], verdict, reason, low, high)
 
 
 def average_precision(roc_auc: float, prevalence: float) -> float:
@@ -142,7 +146,7 @@ def f1_of_row(row: int) -> Finding:
     values = pd.read_csv(REFERENCE / "gvp_ensemble.csv").set_index("row").loc[row]
     f1 = 2 * values["precision"] * values["recall"] / (values["precision"] + values["recall"])
     agrees = abs(f1 - values["f1"]) <= ROUNDING
-    return Finding(f1, "reproduced" if agrees else "contradicted", "harmonic mean of the row's precision and recall")
+    return Finding(f1, HOLDS if agrees else "contradicted", "harmonic mean of the row's precision and recall")
 
 
 def ranks(tasks: tuple[str, ...], place: int) -> Finding:
@@ -151,7 +155,7 @@ def ranks(tasks: tuple[str, ...], place: int) -> Finding:
     chosen = table.loc[list(tasks) or table.index]
     value, apiece = (int(chosen.rank(axis=1, ascending=False, method=m)["GwR"].max()) for m in ("dense", "min"))
     reason = f"its worst value is number {value} of its task, its worst place {apiece} (equal values share a number)"
-    verdict = "reproduced" if value <= place else "contradicted"
+    verdict = HOLDS if value <= place else "contradicted"
     return Finding(value, verdict, f"{reason}; single runs without intervals")
 
 
@@ -175,6 +179,15 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "precision_t": partial(possible_precision, "HALO_T"),
     "precision_n": partial(possible_precision, "HALO_N"),
     "veto_and_recall": veto_and_recall,
+    "recall_s": partial(ahead, 4, "macro_recall", "HALO_S", ("RF_S", "MLP_S")),
+    "f1_s": partial(ahead, 4, "macro_f1", "HALO_S", ("RF_S", "MLP_S")),
+    "esm_ahead": partial(ahead, 2, "macro_f1", "Fine-tuned ESM", ("HALO",)),
+    "weighted_leads": partial(ahead, 1, "mcc", "WF-ESM", ("ESM", "F-ESM"), ("Plastid", "Extracellular")),
+    "esm_per_location": partial(ahead, 2, "mcc", "Fine-tuned ESM", ("GAT",), ()),
+    "graphs_above": partial(lowest_mcc, ("Plastid", "Extracellular"), 0.8),
+    "decline_rf": partial(decline, "RF"),
+    "decline_mlp": partial(decline, "MLP"),
+    "one_kind": one_kind_of_precision,
     "protbert_over_esm2": partial(fisher, "ESM-2 8M", "ProtBERT"),
     "prott5_over_protbert": partial(fisher, "ProtBERT", "ProtT5-XL"),
     "prott5_over_esm2": partial(fisher, "ESM-2 8M", "ProtT5-XL"),

@@ -1,6 +1,7 @@
 """The paper's claims, each with what it says, where, and what our run says about it: see ``check_claims``."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -62,11 +63,12 @@ def _compared(claim: Claim, paper: float, difference: float, low: float, high: f
     return "reproduced" if agrees else "contradicted", "the interval excludes zero"
 
 
-def published_pair(claim: Claim) -> list[float | None]:
+@cache
+def published_pair(claim: Claim) -> tuple[float | None, ...]:
     """Return what the paper gives for the two systems of a claim, None where it has no such value."""
     table = published_table(claim.table).set_index(["metric", "label", "system"])["published"]
     columns = {system: column for column, system in DEEPLOC_COLUMNS[claim.table].items()}
-    return [table.get((claim.metric, "", columns[system])) for system in claim.ours]
+    return tuple(table.get((claim.metric, "", columns[system])) for system in claim.ours)
 
 
 def _over_seeds(verdict: str, reason: str, seeds: int) -> tuple[str, str]:

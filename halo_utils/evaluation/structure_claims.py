@@ -36,7 +36,7 @@ def check_document(document: str, differences: list[pd.DataFrame], synthetic: bo
         claim = Claim(row.statement, row.metric, (row.first, row.second), greater=bool(np.isnan(paper) or paper > 0))
         verdict, reason = _over_seeds(*_compared(claim, scale, *numbers), int(values["seeds"]))
         if synthetic:
-            verdict, reason = "rehearsal: synthetic proteins", f"so far: {verdict}; {reason}"
+            verdict, reason = "rehearsal: synthetic proteins", f"{verdict}; {reason}"
         base |= dict(zip(("ours", "ci_low", "ci_high"), numbers, strict=True))
         rows.append(base | {"seeds": int(values["seeds"]), "verdict": verdict, "reason": reason})
     stated = [

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import average_precision_score, confusion_matrix, precision_recall_curve, roc_auc_score, roc_curve
 
 from halo_utils.evaluation.published import METRIC_TITLES
-from halo_utils.figures.style import BLUE, COLOURS, GREEN, GREY, VERMILION, new_figure
+from halo_utils.figures.style import BLUE, COLOURS, GREEN, GREY, VERMILION, location_colour, new_figure
 
 MARKERS = "os^Dv<>Px*d"
 LINES = ("-", "--", "-.", ":")
@@ -89,7 +89,7 @@ def maps(places: Mapping[str, np.ndarray], names: Sequence[str], locations: Sequ
     for ax, (name, place) in zip(np.atleast_1d(axes), places.items(), strict=True):
         for k, location in enumerate(locations):
             rows = np.asarray(names) == location
-            look = {"color": COLOURS[k], "marker": MARKERS[k], "s": 26, "alpha": 0.7, "linewidths": 0}
+            look = {"color": location_colour(location), "marker": MARKERS[k], "s": 26, "alpha": 0.7, "linewidths": 0}
             ax.scatter(*place[rows].T, label=location if ax is fig.axes[0] else None, **look)
         ax.set(title=name, xticks=[], yticks=[], xlabel="first axis", ylabel="second axis")
     fig.legend(loc="outside lower center", ncols=len(locations))
@@ -123,9 +123,10 @@ def precision_recall_and_roc(y: np.ndarray, prob: np.ndarray, locations: Sequenc
         area, average = roc_auc_score(y[:, k], prob[:, k]), average_precision_score(y[:, k], prob[:, k])
         prevalence = y[:, k].mean()
         label = f"{location}: AP {average:.2f} (prevalence {prevalence:.2f}), AUC {area:.2f}"
-        left.plot(recall, precision, color=COLOURS[k], linewidth=2, label=label)
-        left.axhline(prevalence, color=COLOURS[k], linestyle="--", linewidth=1)
-        right.plot(false, true, color=COLOURS[k], linewidth=2)
+        colour = location_colour(location)
+        left.plot(recall, precision, color=colour, linewidth=2, label=label)
+        left.axhline(prevalence, color=colour, linestyle="--", linewidth=1)
+        right.plot(false, true, color=colour, linewidth=2)
     right.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
     left.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02), title="precision and recall; dashed: prevalence")
     right.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC; dashed: by chance")

@@ -30,6 +30,7 @@ def system_bars(metrics: pd.DataFrame, published: Mapping[str, float], title: st
 
 def who_is_right(counts: pd.DataFrame, first: str, second: str, title: str) -> Figure:
     """Draw, per location (index), the share of labels at stake in each of ``complementarity.CASES``."""
+    counts = counts[counts[list(CASES)].sum(axis=1) > 0]
     shares = counts[list(CASES)].div(counts[list(CASES)].sum(axis=1), axis=0)
     names = ["both", f"only {first}", f"only {second}", "neither"]
     fig, ax = new_figure(9.0, 0.45 * len(shares) + 2.2)
@@ -55,12 +56,14 @@ def edge_density(table: pd.DataFrame, bars: pd.DataFrame, title: str) -> Figure:
     left.fill_between(half.index, low, high, color=BLUE, alpha=0.2)
     left.plot(half.index, half, color=BLUE, marker="o")
     left.axvline(0.2, color=VERMILION, linestyle="--")
-    left.text(0.2, left.get_ylim()[1] * 0.9, " released", color=VERMILION)
+    left.set_ylim(bottom=0)
+    left.text(0.19, left.get_ylim()[1] * 0.05, "released", color=VERMILION, ha="right")
     left.set(xscale="log", xlabel="threshold of attention", ylabel="edges per residue", title="threshold")
     for value, marker, colour in zip(sorted(table["threshold"].unique())[::2], "os^Dv", COLOURS, strict=False):
         rows = table[table["threshold"] == value]
         middle.plot(rows["length"], rows["edges_per_residue"], marker, color=colour, markersize=4, label=f"{value:g}")
     middle.set(xlabel="residues", ylabel="edges per residue", title="length, by threshold")
+    middle.set_ylim(bottom=0)
     middle.legend(fontsize=9)
     right.barh(bars["rule"], bars["edges_per_residue"], color=GREEN)
     right.set(xlabel="edges per residue", title="rules")

@@ -56,7 +56,7 @@ def in_short_10(
     swapped: pd.DataFrame,
     seeds: int,
 ) -> str:
-    """Return how GwR compares with its parts and its peer, how empty its released graph is, and what corruption costs.
+    """Return how GwR compares with its parts and its peer, how dense its graphs are, and what corruption costs.
 
     ``density`` are the edges per residue of the released threshold and of the fix; ``swapped`` is the table of
     corrupted letters.

@@ -38,7 +38,7 @@ class Size(NamedTuple):
 
 
 PAPER = Size((100, 16), (32, 1), 3, 30, 60, 2048, 1e-4)  # LM-GVP's; epochs are those of the paper's ablation
-SMALL = Size((16, 4), (16, 1), 1, 6, 3, 1024, 3e-3)  # for the demo: seconds a training on one core
+SMALL = Size((16, 4), (16, 1), 1, 6, 2, 1024, 5e-3)  # for the demo: seconds a training on one core
 
 
 @dataclass(frozen=True)

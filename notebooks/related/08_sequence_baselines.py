@@ -18,6 +18,8 @@
 # [← 07 Compare embedders](07_embedder_comparison.ipynb) · [06 Compare with the field →](../06_benchmark_comparison.ipynb)
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR--ACCOUNT/halo-companion/blob/main/notebooks/related/08_sequence_baselines.ipynb) [![Open on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/YOUR--ACCOUNT/halo-companion/main?urlpath=lab/tree/notebooks/related/08_sequence_baselines.ipynb)
 #
+# All notebooks: [00](../00_your_proteins.ipynb) · [01](../01_data_preparation.ipynb) · [02](../02_esm_finetuning.ipynb) · [03](../03_confidence_analysis.ipynb) · [04](../04_gat_weighting.ipynb) · [05](../05_halo_ensemble.ipynb) · [06](../06_benchmark_comparison.ipynb) · [11](../11_attribution.ipynb) · [A1](../appendix/A1_pretrain_backbone.ipynb) · [what each one answers](../../README.md#the-notebooks)
+#
 # **Does** put the heads of five papers on the same frozen states: annotation transfer, a network on the mean, HALO's attention pooling, the attention of DeepLoc 2.0, Light Attention. Then the features and classifiers of Luo et al. 2024, with and without a leak in how minority classes are filled up, and the two meanings of accuracy in HALO's Table 4.
 #
 # **Needs** notebook 01 of the same profile.
@@ -162,7 +164,9 @@ for embedder in found:
             runs.setdefault((head.title, embedder.title), trained)
             answers[head.title, embedder.title, repeat] = said
             artifacts.save_predictions(settings, f"{head.title} {embedder.name} {repeat}".replace(" ", "-"), said)
-print(f"{len(answers)} trained, on {int((table['split'] == 'train').sum()):,} proteins")
+unfinished = sum(trained.best_epoch == epochs for trained in runs.values())
+print(f"{len(answers)} heads, on {int((table['split'] == 'train').sum()):,} training proteins")
+print(f"{unfinished} of {len(runs)} were best in their last epoch: with more `epochs` these would go on to learn")
 
 # %%
 views = test_sets.held_out_views(table, source)

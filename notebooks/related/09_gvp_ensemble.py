@@ -98,8 +98,8 @@ everywhere = list(datasets.DATASETS[settings.data.dataset].locations)
 here = structure_ground.find_ground(settings, table, everywhere, ground, folds)
 states = artifacts.load_embeddings(settings, embeddings)
 size = structure_ground.SMALL if settings.is_synthetic else structure_ground.PAPER
-epochs, lm_epochs = (size.epochs if epochs < 0 else epochs), 12 if settings.is_synthetic else 60
-resamples = settings.evaluation.bootstrap
+epochs, lm_epochs = (size.epochs if epochs < 0 else epochs), 6 if settings.is_synthetic else 60
+resamples = min(settings.evaluation.bootstrap, 200 if settings.is_synthetic else 1000)
 K, D = len(here.locations), states.width
 on_contacts = here.kind == "contacts"
 print(f"{settings.run_name}: {settings.title}. {here.title}; {len(here.y):,} are tested.")
@@ -221,7 +221,7 @@ def sibling(data):
 systems = {
     "LM baseline": lambda data: EmbeddingCnn(K),
     "LM again": lambda data: EmbeddingCnn(K),
-    "LM baseline, residues": lambda data: ResidueCnn(D, K, channels=256 if D > 64 else 64),
+    "LM baseline, residues": lambda data: ResidueCnn(D, K, channels=256 if D > 64 else 32),
     "GVP alone": sibling,
     "trained together": lambda data: MeanOfBoth(EmbeddingCnn(K), sibling(data)),
     "dense-residual": lambda data: DenseResidual(sibling(data), D, K),
@@ -254,7 +254,7 @@ counted = {}
 def answers(system, build, number, features=features):
     """Return a system's probabilities of validation and test proteins, trained with one seed, fold by fold."""
     alone, frames = system.startswith("LM"), []
-    rate, passes = (1e-3, lm_epochs) if alone else (size.learning_rate, epochs)
+    rate, passes = (3e-3 if settings.is_synthetic else 1e-3, lm_epochs) if alone else (size.learning_rate, epochs)
     for fold in range(len(here.folds)):
         data = data_of(fold, features, system.endswith("residues"))
         L.seed_everything(settings.seed + number, verbose=False)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.dummy import DummyClassifier
 from sklearn.manifold import trustworthiness
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support, roc_auc_score
 
@@ -134,6 +135,8 @@ def test_strategies_join_what_the_embedder_has() -> None:
     assert cls.shape == eos.shape == means.shape and not np.allclose(cls, eos)
     alone = feature_strategies.ends_of(network, proteins[:1])
     assert np.allclose(alone[0][0], cls[0], atol=1e-4) and np.allclose(alone[1][0], eos[0], atol=1e-4)
+    whole = network.network.with_ends(proteins[1:])[0].numpy()
+    assert np.allclose(cls[1], whole[0], atol=1e-4) and np.allclose(eos[1], whole[-1], atol=1e-4) and len(whole) == 7
     segments = np.ones((2, 10, network.width), dtype=np.float32)
     found = feature_strategies.strategies((cls, eos), means, segments)
     assert found["all"].shape == (2, 4 * network.width) and found["ten segments"].shape == (2, 10 * network.width)
@@ -158,6 +161,15 @@ def test_made_up_proteins_before_the_split_flatter_cross_validation() -> None:
     x, classes = rng.normal(size=(90, 4)), np.repeat([0, 1], [70, 20])  # nothing to learn
     few = lambda seed: luo_classifiers.forest(seed).set_params(n_estimators=15)  # noqa: E731
     by = {p: luo_classifiers.cross_validated(few, x, classes, p) for p in luo_classifiers.PROTOCOLS}
+    seen = []
+
+    class Recorder(DummyClassifier):
+        def fit(self, x: np.ndarray, y: np.ndarray) -> "Recorder":
+            seen.append(np.bincount(y))
+            return super().fit(x, y)
+
+    luo_classifiers.cross_validated(lambda _: Recorder(), x, classes, "inside the fold")
+    assert len(seen) == 5 and all(n.max() == 56 and n.min() == int(56 * luo_classifiers.RAISED) for n in seen)
     balanced = luo_classifiers.learn(luo_classifiers.forest, x[::3], classes[::3], x[1::3])
     assert by["released_code"] > by["inside the fold"] + 0.05 and balanced.shape == (30, 2)
 

@@ -11,10 +11,12 @@ from matplotlib import color_sequences
 from matplotlib.colors import to_rgb
 from PIL import Image
 
+from halo_utils.core.errors import DataError
 from halo_utils.core.paths import NOTEBOOKS, REPOSITORY
 from halo_utils.data.locations import DEEPLOC, LUO2024
 from halo_utils.figures import attribution_plots, diagrams, plots, style, system_plots
 from halo_utils.figures.records import FIGURES
+from tools import predict_example, showcase
 from tools.contact_sheet import as_seen, least_distance, write_sheet
 
 APART = 0.08  # Oklab; two colours nearer than this are mixed up in dots and thin lines
@@ -168,3 +170,22 @@ def test_the_contact_sheet_holds_every_figure_twice(tmp_path: object) -> None:
     normal, blind = (Image.open(path) for path in write_sheet([tmp_path], tmp_path / "sheet"))
     assert normal.size == blind.size == (3 * 640, 2 * (320 + 18))
     assert normal.getpixel((20, 200)) == (200, 60, 0) != blind.getpixel((20, 200))
+
+
+def test_readme_shows_pictures_of_the_demo_that_are_copied_for_it(tmp_path: object) -> None:
+    for name in showcase.PICTURES:
+        Image.new("RGB", (1600, 800), (1, 115, 178)).save(tmp_path / f"{name}.png")
+    written = showcase.copy_pictures(tmp_path, tmp_path / "readme")
+    assert [Image.open(path).width for path in written] == list(showcase.PICTURES.values())
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"figures/readme/(\w+)\.png", text)) == set(showcase.PICTURES)
+    with pytest.raises(DataError, match="run notebook 11_attribution on the demo first"):
+        showcase.copy_pictures(tmp_path / "readme" / "nothing")
+
+
+def test_readme_says_what_predicting_prints() -> None:
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    shown = text.split("<!-- predicted -->")[1].split("<!-- /predicted -->")[0]
+    command, table, _ = predict_example.COMMANDS
+    columns = [predict_example.csv_header(DEEPLOC)[int(i) - 1] for i in re.search(r"-f ([\d,]+) ", table)[1].split(",")]
+    assert command in shown and columns == list(predict_example.COLUMNS) and ",".join(columns) in shown

@@ -39,7 +39,7 @@ def commands() -> list[str]:
 
 def test_readme_make_targets_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
-    used = {c.split()[1] for c in commands() if c.startswith("make ")}
+    used = {c.split()[1] for c in commands() if c.startswith("make ")} | set(re.findall(r"`make ([a-z]+)`", README))
     assert {"run", "test"} <= used <= targets
 
 
@@ -154,7 +154,7 @@ ARROWS = {
     "commands": LEFT_OF_RUNS | {"training", "attribution", "figures", "runs", "pretraining", "commands"},
     "__main__": LEFT_OF_RUNS | {"training", "attribution", "figures", "runs", "pretraining", "commands"},
 }
-MOST_LINES, MOST_LINES_OF_A_MODULE, MOST_ROOMS = 17300, 260, 14
+MOST_LINES, MOST_LINES_OF_A_MODULE, MOST_ROOMS = 17500, 260, 14
 
 
 def modules() -> dict[str, Path]:
