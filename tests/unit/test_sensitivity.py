@@ -60,7 +60,7 @@ def test_the_short_f1_is_the_one_of_the_metrics() -> None:
 @pytest.mark.parametrize("knows", [0.0, 1.0])
 def test_the_oracle_bounds_the_rule_and_a_veto_pays_below_half_of_f(knows: float) -> None:
     one = said(80, 1, graph_knows=knows)
-    sweep = sensitivity.sweep_confidence(one, CUTS, drawn_for(one))
+    sweep = sensitivity.sweep_confidence(one, CUTS, drawn_for(one, 10))
     wide = sweep.pivot(index=["confidence", "metric"], columns="opinion", values="gain")
     assert (wide["oracle"] >= wide["rule"] - 1e-12).all() and len(wide) == 2 * len(sensitivity.CONFIDENCES)
     half = f1_score(one.view.y, one.sequence >= CUTS[0], average="micro") / 2
@@ -138,21 +138,21 @@ def test_shared_errors_are_counted_beside_those_of_independent_models() -> None:
 
 
 def test_what_the_gate_saves_and_loses_is_counted_by_part_and_label_by_label() -> None:
-    y = np.array([[1, 0], [1, 1], [1, 0], [0, 1]] * 10)
-    before = np.array([[1, 1], [1, 1], [1, 0], [1, 1]] * 10, dtype=bool)
-    after = np.array([[1, 0], [0, 1], [1, 0], [1, 0]] * 10, dtype=bool)
-    view = EvaluationSet("test", "synthetic", np.arange(40).astype(str), y, PLACES[:2], np.arange(40))
-    strata = {"kind": pd.Categorical(["a", "a", "a", "b"] * 10)}
+    y = np.array([[1, 0], [1, 1], [1, 0], [0, 1], [1, 0]] * 10)
+    before = np.array([[1, 1], [1, 1], [1, 0], [1, 1], [1, 1]] * 10, dtype=bool)
+    after = np.array([[1, 0], [0, 1], [1, 0], [1, 0], [1, 0]] * 10, dtype=bool)
+    view = EvaluationSet("test", "synthetic", np.arange(50).astype(str), y, PLACES[:2], np.arange(50))
+    strata = {"kind": pd.Categorical(["a", "a", "a", "b", "a"] * 10)}
     rows = errors.gate_effects(view, before, after, strata).set_index("part")
     assert rows.loc["all"].drop("stratum").to_dict() == {
-        "proteins": 40, "changed": 30, "false_removed": 10, "true_removed": 20, "saved": 10, "lost": 10,
+        "proteins": 50, "changed": 40, "false_removed": 20, "true_removed": 20, "saved": 20, "lost": 10,
     }  # fmt: skip
-    assert rows.loc["a", "saved"] == 10 and rows.loc["b", "saved"] == 0
-    one = Opinions(view, before * 0.5, after * 0.5, np.ones(40, dtype=bool))
+    assert rows.loc["a", "saved"] == 20 and rows.loc["b", "saved"] == 0
+    one = Opinions(view, before * 0.5, after * 0.5, np.ones(50, dtype=bool))
     changed = errors.changed_proteins(one, before, after)
-    assert changed["outcome"].value_counts().to_dict() == {"saved": 10, "lost": 10, "still wrong": 10}
+    assert changed["outcome"].value_counts().to_dict() == {"saved": 20, "lost": 10, "still wrong": 10}
     assert changed.iloc[0]["location"] == "Nucleus" and changed.iloc[0]["truth"] == "Cytoplasm"
-    scores = errors.f1_by_part(view, {"x": before}, strata, draw(40, 20, 1)).set_index("part")
+    scores = errors.f1_by_part(view, {"x": before}, strata, draw(50, 20, 1)).set_index("part")
     assert scores.loc["b", "value"] == pytest.approx(2 / 3) and scores.loc["Nucleus", "proteins"] == 20
 
 
@@ -290,7 +290,7 @@ def test_the_figures_show_every_gate_and_variant_and_no_ratio_to_a_fraction_of_a
 
 
 def test_the_last_paragraph_says_what_the_tables_hold() -> None:
-    one = said(80, 1)
+    one = said(80, 1, graph_knows=0.0)
     sweep = sensitivity.sweep_confidence(one, CUTS, drawn_for(one), (0.5, 0.6))
     gain = sweep.query("metric == 'macro_f1' and opinion == 'rule' and confidence == 0.6").iloc[0]
     assert f"at the confidence 0.6, chosen on validation, changes macro F1 by {gain['gain']:+.3f} [" in (
