@@ -39,7 +39,7 @@ max_proteins: int = -1  # size of the stratified subset, 0 for all proteins
 seed: int = -1  # seed of data, weights and resampling
 folds: int = 5  # of cross-validation, on real proteins
 seeds: int = 1  # trainings of every system with other first weights; three give verdicts
-epochs: int = -1  # passes over the training proteins; -1: 60, and few on the demo
+network_epochs: int = -1  # passes over the training proteins; -1: 60, and few on the demo
 top_k: int = 5  # edges that leave a residue in the attention graph
 
 # %% tags=["set-up"] jupyter={"source_hidden": true} cellView="form"
