@@ -100,7 +100,7 @@ states = artifacts.load_embeddings(settings, "pretrained")
 size = structure_ground.SMALL if settings.is_synthetic else structure_ground.PAPER
 size = size._replace(neighbours=min(size.neighbours, 10))  # GwR's
 few = settings.is_synthetic
-epochs, hidden = ((3 if few else size.epochs) if epochs < 0 else epochs), 32 if few else 128
+epochs, hidden = ((3 if few else size.epochs) if network_epochs < 0 else network_epochs), 32 if few else 128
 resamples, K, D = min(settings.evaluation.bootstrap, 200 if few else 1000), len(here.locations), states.width
 made_by = "Foldseek and DSSP" if strings is not None else f"the coordinates, as {coordinate_letters.encoder_name()}"
 print(f"{settings.run_name}: {settings.title}. {here.title}; {len(here.y):,} are tested.")
