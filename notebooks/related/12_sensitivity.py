@@ -434,6 +434,8 @@ if differences:
     size = f"{(everyone['split'] == 'train').sum():,} training proteins, {wording.count(seeds, 'seed')}"
     told = verdicts["verdict"].isin(["higher", "lower"]).sum()
     title = f"{told} of {len(verdicts)} choices differ from their reference, surely and by a relevant size\n{size}"
+    if (verdicts["verdict"] == "too few seeds").all():
+        title = f"{len(verdicts)} choices beside their references: too few seeds to tell them apart\n{size}"
     fig = sensitivity_figures.trials_forest(of_trials, "macro_f1", relevant, f"{title} ({settings.title})")
     alt = f"{len(verdicts)} variants minus the reference of their group in macro F1, with intervals over seeds."
     show_figure(fig, paths.figures, "sensitivity_trials", alt)
