@@ -40,7 +40,7 @@ max_proteins: int = -1  # size of the stratified subset, 0 for all proteins
 seed: int = -1  # seed of data, weights and resampling
 embedders: str = "one-hot,halo-mini"  # names in `EMBEDDERS`, with commas
 budget: int = -1  # proteins that are embedded, a stratified draw; 0 for all, -1 for all real or 240 synthetic ones
-epochs: int = 6  # of every head
+network_epochs: int = 6  # of every head
 repeats: int = 1  # first weights per head; what is claimed about a head needs 3
 
 # %% tags=["set-up"] jupyter={"source_hidden": true} cellView="form"
@@ -159,14 +159,16 @@ for embedder in found:
     answers[*key, 0] = sequence_baselines.nearest_labels(settings, embedder, table, locations)
     for head in sequence_baselines.HEADS:
         for repeat in range(repeats):
-            how = {"epochs": epochs, "residues_per_batch": batch, "seed": settings.seed + repeat}
+            how = {"epochs": network_epochs, "residues_per_batch": batch, "seed": settings.seed + repeat}
             trained, said = sequence_baselines.fit_head(settings, head, embedder, table, locations, **how)
             runs.setdefault((head.title, embedder.title), trained)
             answers[head.title, embedder.title, repeat] = said
             artifacts.save_predictions(settings, f"{head.title} {embedder.name} {repeat}".replace(" ", "-"), said)
-unfinished = sum(trained.best_epoch == epochs for trained in runs.values())
+unfinished = sum(trained.best_epoch == network_epochs for trained in runs.values())
 print(f"{len(answers)} heads, on {int((table['split'] == 'train').sum()):,} training proteins")
-print(f"{unfinished} of {len(runs)} were best in their last epoch: with more `epochs` these would go on to learn")
+print(
+    f"{unfinished} of {len(runs)} were best in their last epoch: with more `network_epochs` these would go on to learn"
+)
 
 # %%
 views = test_sets.held_out_views(table, source)
@@ -396,7 +398,13 @@ text = in_short_sequence.in_short_08(settings, averaged, differences, protocols,
 display(Markdown(text))
 
 # %%
-facts = {"embedders": [e.name for e in found], "budget": size, "epochs": epochs, "repeats": repeats, "features": best}
+facts = {
+    "embedders": [e.name for e in found],
+    "budget": size,
+    "epochs": network_epochs,
+    "repeats": repeats,
+    "features": best,
+}
 recorded = provenance.record(settings, "08_sequence_baselines", splits.fingerprint(everything), **facts)
 print("provenance written to", recorded.name)
 

@@ -42,7 +42,7 @@ seed: int = -1  # seed of data, weights and resampling
 ground: str = "coordinates"  # coordinates or contacts
 folds: int = 5  # of cross-validation, on real proteins with coordinates
 seeds: int = 1  # trainings of every system with other first weights; three give verdicts
-epochs: int = -1  # passes over the training proteins; -1: 60, the paper's, and few on the demo
+network_epochs: int = -1  # passes over the training proteins; -1: 60, the paper's, and few on the demo
 embeddings: str = "pretrained"  # of the language model, frozen; the fine-tuned ones have seen the run's labels
 
 # %% tags=["set-up"] jupyter={"source_hidden": true} cellView="form"
@@ -98,7 +98,7 @@ everywhere = list(datasets.DATASETS[settings.data.dataset].locations)
 here = structure_ground.find_ground(settings, table, everywhere, ground, folds)
 states = artifacts.load_embeddings(settings, embeddings)
 size = structure_ground.SMALL if settings.is_synthetic else structure_ground.PAPER
-epochs, lm_epochs = (size.epochs if epochs < 0 else epochs), 6 if settings.is_synthetic else 60
+epochs, lm_epochs = (size.epochs if network_epochs < 0 else network_epochs), 6 if settings.is_synthetic else 60
 resamples = min(settings.evaluation.bootstrap, 200 if settings.is_synthetic else 1000)
 K, D = len(here.locations), states.width
 on_contacts = here.kind == "contacts"

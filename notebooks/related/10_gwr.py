@@ -39,7 +39,7 @@ max_proteins: int = -1  # size of the stratified subset, 0 for all proteins
 seed: int = -1  # seed of data, weights and resampling
 folds: int = 5  # of cross-validation, on real proteins
 seeds: int = 1  # trainings of every system with other first weights; three give verdicts
-epochs: int = -1  # passes over the training proteins; -1: 60, and few on the demo
+network_epochs: int = -1  # passes over the training proteins; -1: 60, and few on the demo
 top_k: int = 5  # edges that leave a residue in the attention graph
 
 # %% tags=["set-up"] jupyter={"source_hidden": true} cellView="form"
@@ -100,7 +100,7 @@ states = artifacts.load_embeddings(settings, "pretrained")
 size = structure_ground.SMALL if settings.is_synthetic else structure_ground.PAPER
 size = size._replace(neighbours=min(size.neighbours, 10))  # GwR's
 few = settings.is_synthetic
-epochs, hidden = ((3 if few else size.epochs) if epochs < 0 else epochs), 32 if few else 128
+epochs, hidden = ((3 if few else size.epochs) if network_epochs < 0 else network_epochs), 32 if few else 128
 resamples, K, D = min(settings.evaluation.bootstrap, 200 if few else 1000), len(here.locations), states.width
 made_by = "Foldseek and DSSP" if strings is not None else f"the coordinates, as {coordinate_letters.encoder_name()}"
 print(f"{settings.run_name}: {settings.title}. {here.title}; {len(here.y):,} are tested.")
