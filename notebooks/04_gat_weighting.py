@@ -105,7 +105,6 @@ locations = list(datasets.DATASETS[source].locations)
 structures = artifacts.load_structures(settings, table)
 print(f"{settings.run_name}: {settings.title}, {len(table):,} proteins, {len(structures):,} with a structure")
 
-# %%
 # %% [markdown]
 # ## From a structure to a graph
 # A residue is a node at its C-alpha atom $x_i$. Two residues closer than 10 angstrom share an edge, in both directions:

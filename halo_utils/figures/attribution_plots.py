@@ -135,8 +135,11 @@ def strata(table: pd.DataFrame, overall: float, title: str) -> Figure:
     ax.set(xlim=(max(0, rows["ci_low"].min() - 0.05), 1.02), xlabel="micro F1, 95 % interval")
     for stratum in pd.unique(rows["stratum"])[1:]:
         ax.axhline(y[rows["stratum"] == stratum].max() + 0.5, color=GREY, linewidth=0.5)
-    worst, best = (rows.loc[i] for i in (rows["value"].idxmin(), rows["value"].idxmax()))
-    ends = [f"{row['value']:.2f} for {row['stratum']} {row['part']}" for row in (best, worst)]
-    fig.suptitle(f"Micro F1 from {ends[0]} to {ends[1]}\n{title}")
+    found = "No part of the proteins is large enough"
+    if len(rows):
+        worst, best = (rows.loc[i] for i in (rows["value"].idxmin(), rows["value"].idxmax()))
+        ends = [f"{row['value']:.2f} for {row['stratum']} {row['part']}" for row in (best, worst)]
+        found = f"Micro F1 from {ends[0]} to {ends[1]}"
+    fig.suptitle(f"{found}\n{title}")
     ax.legend(loc="lower left")
     return fig
