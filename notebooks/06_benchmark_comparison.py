@@ -338,7 +338,7 @@ print("claims about structure:", len(structure), "- claims with a verdict need s
 print("claims checked:", len(ledger), "- not measured:", int((ledger["verdict"] == "not measured").sum()))
 
 # %% tags=["nbval-check-output"]
-print("rows decided by published numbers:", len(by_numbers), "-", dict(by_numbers["verdict"].value_counts()))
+print("rows decided by published numbers:", len(by_numbers), "-", by_numbers["verdict"].value_counts().to_dict())
 
 # %% tags=["nbval-check-output"]
 recall = ledger.set_index("claim").loc["HALO recalls less (a veto cannot add)", "ours"]

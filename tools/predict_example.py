@@ -20,7 +20,7 @@ NUMBERS = ",".join(str(csv_header(()).index(name) + 1) for name in COLUMNS)  # o
 COMMANDS = (
     f"make predict FASTA={FASTA}",
     f"cut -d, -f {NUMBERS} {FASTA.split('.')[0]}-locations/predictions.csv",
-    f"python -m webbrowser {FASTA.split('.')[0]}-locations/report.html",
+    f".venv/bin/python -m webbrowser {FASTA.split('.')[0]}-locations/report.html",
 )
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest, norm
-from scipy.stats import t as student
 
 from halo_utils.core.paths import REFERENCE, RunPaths
 from halo_utils.evaluation import seeds
@@ -29,7 +28,7 @@ FAMILIES = ("deeploc2-mini", "luo2024-mini")
 HALO = "001 HALO"
 COLUMNS = ["document", "statement", "where", "metric", "published", "ours", "ci_low", "ci_high", "seeds", "ground"]
 COLUMNS += ["verdict", "p", "p_holm", "after_holm", "reason", "check"]
-SURE = ("reproduced", "contradicted", "no more than a random veto", "no effect of relevant size")
+SURE = ("reproduced", "contradicted")  # verdicts that a correction can take back
 KINDS = ("reproduced", HOLDS, "contradicted", "no effect of relevant size", "not sure", "not comparable")
 KINDS += ("not testable here",)
 NOT_RUN = "these systems have not been run on this ground"
@@ -143,7 +142,7 @@ def _beside(published: float, ours: pd.DataFrame | None, absent: str) -> Row:
 def over_seeds(values: pd.DataFrame) -> tuple[float, float, float]:
     """Return mean and interval of one metric over seeds: of the proteins and of the seeds, added in squares."""
     mean, n = float(values["value"].mean()), len(values)
-    drawn = student.ppf(0.975, n - 1) * values["value"].std() / np.sqrt(n) if n > 1 else 0.0
+    drawn = float(seeds.half_width(values["value"].std(), n))
     below, above = mean - values["ci_low"].mean(), values["ci_high"].mean() - mean
     return mean, mean - float(np.hypot(below, drawn)), mean + float(np.hypot(above, drawn))
 
@@ -213,7 +212,7 @@ def ledger(families: Sequence[str] = FAMILIES) -> pd.DataFrame:
     table.loc[tested, "p"] = p
     family = tested & (table["seeds"] >= seeds.MINIMUM).fillna(False).astype(bool)  # with fewer there is no verdict
     table.loc[family, "p_holm"] = holm(table.loc[family, "p"].to_numpy(dtype=float))
-    falls = table["verdict"].isin(SURE[:2]) & (table["p_holm"] >= LEVEL)
+    falls = table["verdict"].isin(SURE) & (table["p_holm"] >= LEVEL)
     table["after_holm"] = np.where(falls, "not sure after correction", table["verdict"])
     return table.astype({"seeds": "Int64"})
 

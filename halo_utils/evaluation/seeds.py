@@ -65,12 +65,16 @@ def differences_over_seeds(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     groups = values.assign(label=values["label"].fillna("")).groupby(PAIR, sort=False)
     found = groups[["difference", "ci_low", "ci_high"]].mean()
     drawn = groups["difference"].agg(lowest="min", highest="max", seeds="count", sd="std")
-    n = drawn["seeds"]
-    of_seeds = (student.ppf(0.975, np.maximum(n - 1, 1)) * drawn.pop("sd") / np.sqrt(n)).where(n > 1, 0.0)
+    of_seeds = half_width(drawn.pop("sd"), drawn["seeds"])
     below, above = found["difference"] - found["ci_low"], found["ci_high"] - found["difference"]
     found["ci_low"] = found["difference"] - np.hypot(below, of_seeds)
     found["ci_high"] = found["difference"] + np.hypot(above, of_seeds)
     return found.join(drawn).reset_index()
+
+
+def half_width(sd: pd.Series | float, n: pd.Series | int) -> np.ndarray:
+    """Return half of the 95 % t interval of means over n seeds with a sample's deviation, [N]; 0 where n is 1."""
+    return np.where(n > 1, student.ppf(0.975, np.maximum(n - 1, 1)) * sd / np.sqrt(n), 0.0)
 
 
 def vetoes_of_runs(runs: Sequence[RunPaths], split: str) -> pd.DataFrame | None:
