@@ -3,7 +3,7 @@
 ``check`` fails when a pair disagrees or an ``.ipynb`` is not executed; ``execute`` remakes them all on the demo;
 ``open`` writes what every notebook opens with into the ``.py``, which ``execute`` does too, and carries changed words
 over to an ``.ipynb`` whose code is the same;
-``collect RUN`` copies the executed notebooks and the fine-tuned model of a finished run to where they are committed.
+``collect RUN`` copies the executed notebooks of a finished run to where they are committed.
 """
 
 import re
@@ -13,11 +13,12 @@ from pathlib import Path
 
 import jupytext
 import nbformat
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from nbformat import NotebookNode
 
 from halo_utils.commands.run import run_notebook
 from halo_utils.core.errors import DataError
-from halo_utils.core.files import read_parquet, write_bytes, write_text
+from halo_utils.core.files import read_parquet, write_text
 from halo_utils.core.paths import NOTEBOOKS, REPOSITORY, RunPaths, shown
 from halo_utils.runs.artifacts import example_protein
 from tools.opening import inputs, kept_metadata, open_source, opening_problems
@@ -86,7 +87,7 @@ def clean(notebook: NotebookNode) -> NotebookNode:
         cell.metadata = NotebookNode(kept_metadata(cell))
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if not _is_passing(output)]
-    return notebook
+    return CoalesceStreamsPreprocessor().preprocess(notebook, {})[0]  # a line may come in two parts
 
 
 def _write(notebook: NotebookNode, path: Path) -> Path:
@@ -122,17 +123,15 @@ def carry_words(source: Path) -> bool:
 
 
 def collect(run: str) -> list[Path]:
-    """Copy what a finished run commits: notebooks 02 to 06, cleaned, and the fine-tuned sequence model.
+    """Copy the notebooks that a finished run commits, 02 to 06, cleaned, to ``notebooks/executed/<run>``.
 
-    They go to ``notebooks/executed/<run>`` and ``data/checkpoints/<run>``. Notebook 01 stays: it may name proteins. Of
-    the others the outputs that name the protein the notebooks follow are left out: real data are not ours to publish.
+    Notebook 01 stays: it may name proteins. Of the others the outputs that name the protein the notebooks follow are
+    left out: real data are not ours to publish.
     """
     executed = sorted((RunPaths(run).work / "executed").glob("0[2-9]_*.ipynb"))
     found = [path for path in executed if not path.stem.endswith(".failed")]
-    model = RunPaths(run).work / "classifier"
-    if not found or not model.is_dir():
-        raise DataError(f"data/runs/{run} holds no executed notebooks or no classifier: run the profile first")
-    target = REPOSITORY / "data" / "checkpoints" / run
+    if not found:
+        raise DataError(f"data/runs/{run} holds no executed notebooks: run the profile first")
     followed = example_protein(read_parquet(RunPaths(run).dataset, "run the profile first"))
     copied = []
     for path in found:
@@ -140,7 +139,7 @@ def collect(run: str) -> list[Path]:
         for cell in (cell for cell in notebook.cells if followed in str(cell.get("outputs", ""))):
             cell.outputs = []
         copied.append(_write(notebook, EXECUTED / run / path.name))
-    return copied + [write_bytes(target / path.name, path.read_bytes()) for path in sorted(model.iterdir())]
+    return copied
 
 
 def executed_problems(path: Path) -> list[str]:

@@ -9,11 +9,9 @@ from tempfile import TemporaryDirectory
 
 from halo_utils.commands.predict import predict_fasta
 from halo_utils.core.files import write_text
-from halo_utils.core.paths import REPOSITORY
 from halo_utils.data.synthetic.proteome import write_examples
 from halo_utils.runs.answers import csv_header
 
-MODEL = REPOSITORY / "data" / "checkpoints" / "deeploc2-mini"
 FASTA, MADE_FOR, SEED = "my_proteins.fasta", ("Nucleus", "Extracellular"), 7
 COLUMNS = ("name", "predicted", "length", "residues_read", "in_training")
 NUMBERS = ",".join(str(csv_header(()).index(name) + 1) for name in COLUMNS)  # of the columns, as cut counts
@@ -30,7 +28,7 @@ def asked(folder: Path) -> tuple[str, list[list[str]]]:
     write_text(folder / FASTA, fasta.read_text(encoding="utf-8"))
     printed = StringIO()
     with chdir(folder), redirect_stdout(printed), redirect_stderr(StringIO()):
-        out = predict_fasta(Path(FASTA), model=MODEL)
+        out = predict_fasta(Path(FASTA))
         with (out / "predictions.csv").open(encoding="utf-8", newline="") as table:
             rows = list(csv.DictReader(table))
     return printed.getvalue(), [list(COLUMNS), *([row[c] for c in COLUMNS] for row in rows)]

@@ -31,16 +31,15 @@ from halo_utils.training.locate import locate
 
 PROTEINS_PER_PART = 1000
 SHOWN, EXPLAINED = 100, 5  # proteins of the report, and of these whose residues are masked one after the other
-DEFAULTS = ("data/checkpoints/halo", "data/checkpoints/deeploc2-mini")  # the first that is there
+SHIPPED = Path("data/checkpoints/halo")
 TABLE, LINES, REPORT, PARTS = "predictions.csv", "predictions.jsonl", "report.html", "parts"
 FETCHED = "structures"  # from AlphaFold DB
 STDIN = "-"
 
 
 def model_folder(folder: Path | None) -> Path:
-    """Return the folder of a predictor, given, or relative to the repository, or the one that ships."""
-    candidates = [folder, paths.REPOSITORY / folder] if folder else [paths.REPOSITORY / name for name in DEFAULTS]
-    return next((path for path in candidates if path.is_dir()), candidates[0])
+    """Return the folder of a predictor, given or relative to the repository; None is the one that ships."""
+    return folder if folder and folder.is_dir() else paths.REPOSITORY / (folder or SHIPPED)
 
 
 def locate_proteins(folder: Path | str, sequences: dict[str, str]) -> pd.DataFrame:

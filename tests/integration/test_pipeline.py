@@ -261,7 +261,7 @@ def test_collect_takes_what_a_run_commits(finished: Path, root: Path, monkeypatc
     monkeypatch.setattr(pairs, "EXECUTED", root / "executed")
     monkeypatch.setattr(pairs, "REPOSITORY", root)
     names = [path.name for path in pairs.collect("tiny")]
-    assert names == [p.name for p in notebooks()[2:7]] + ["README.md", "config.json", "model.safetensors"]
+    assert names == [p.name for p in notebooks()[2:7]]
     notebook = nbformat.read(root / "executed" / "tiny" / "05_halo_ensemble.ipynb", as_version=4)
     assert "papermill" not in notebook.metadata and any("outputs" in c and c.outputs for c in notebook.cells)
     # The profile of this test is named by its path, which must be noticed.

@@ -129,8 +129,8 @@ def test_mini_profile_prepares_real_proteins(real_data: Path, root: Path) -> Non
     assert all(structures.length(a) == length[a] for a in structures.accessions)  # whole proteins
 
 
-def test_shipped_classifier_scores_what_its_table_says(deeploc: pd.DataFrame) -> None:
-    folder = REPOSITORY / "data" / "checkpoints" / "deeploc2-mini"
+def test_the_shipped_sequence_model_scores_what_its_table_says(deeploc: pd.DataFrame) -> None:
+    folder = REPOSITORY / "data" / "checkpoints" / "halo"
     table = pd.read_csv(REPOSITORY / "data" / "results" / "deeploc2-mini" / "metrics.csv")
     stated = table.query("split == 'test' and system == 'esm' and metric == 'micro_f1'").squeeze()
     threshold = json.loads((folder / "config.json").read_text())["threshold"]
