@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+BASE = 26  # letters
 KMER = 6  # residues; two unrelated proteins of 500 residues share a 6-mer about once in a hundred pairs
 NEAR_DUPLICATE = 0.5  # share of a protein's 6-mers found in one single other protein
 ALMOST_EQUAL = 0.9  # the same, for what differs in a few residues
@@ -18,30 +19,37 @@ AT_ONCE = 10_000  # targets compared at once; bounds the memory
 PROTEINS_AT_ONCE = 1000  # compared with all others at once; bounds the memory of families
 
 
-def kmer_codes(sequence: str) -> np.ndarray:
-    """Return the k-mers of a sequence in order, repeats included, as integers in base 26, [max(L - 5, 0)] int64."""
+def kmer_windows(values: np.ndarray, lengths: np.ndarray, base: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return owner and code, [n] int64, of all k-mers of B proteins end to end, in order, repeats included.
+
+    ``values`` [N] int64 are residues as digits of a number in ``base``; ``lengths`` [B] sum to N. A residue whose value
+    is ``-(base**KMER)`` makes the codes of its k-mers negative.
+    """
     # scikit-learn's CountVectorizer counts the same, but on text it takes more than twice as long.
-    letters = np.frombuffer(sequence.encode(), dtype=np.uint8).astype(np.int64) - ord("A")
-    if len(letters) < KMER:
-        return np.empty(0, dtype=np.int64)
-    return np.lib.stride_tricks.sliding_window_view(letters, KMER) @ (26 ** np.arange(KMER, dtype=np.int64))
+    n = max(len(values) - KMER + 1, 0)
+    codes = sum(values[place : place + n] * base**place for place in range(KMER))
+    protein = np.repeat(np.arange(len(lengths)), lengths)
+    whole = protein[:n] == protein[KMER - 1 :]  # it ends in the protein in which it starts
+    return protein[:n][whole], codes[whole]
 
 
 def kmer_matrix(
     sequences: Sequence[str], vocabulary: pd.Index | None = None
 ) -> tuple[sparse.csr_matrix, pd.Index, np.ndarray]:
     """Return which protein holds which k-mer, [B, V] int32 ones, the V k-mers, and how many each protein has, [B]."""
-    codes = [np.unique(kmer_codes(sequence)) for sequence in sequences]
-    sizes = np.array([len(c) for c in codes], dtype=np.int64)
-    flat = np.concatenate([*codes, np.empty(0, dtype=np.int64)])
+    values = np.frombuffer("".join(sequences).encode(), dtype=np.uint8).astype(np.int64) - ord("A")
+    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
+    owner, codes = kmer_windows(values, lengths, BASE)
+    owner, flat = np.divmod(np.unique(owner * BASE**KMER + codes), BASE**KMER)
+    sizes = np.bincount(owner, minlength=len(lengths))
     if vocabulary is None:
         column, distinct = pd.factorize(flat)
         vocabulary = pd.Index(distinct)
     else:
         column = vocabulary.get_indexer(flat)
-    rows, known = np.repeat(np.arange(len(codes)), sizes), column >= 0
-    places = (np.ones(known.sum(), dtype=np.int32), (rows[known], column[known]))
-    return sparse.csr_matrix(places, shape=(len(codes), max(len(vocabulary), 1))), vocabulary, sizes
+    known = column >= 0
+    places = (np.ones(known.sum(), dtype=np.int32), (owner[known], column[known]))
+    return sparse.csr_matrix(places, shape=(len(lengths), max(len(vocabulary), 1))), vocabulary, sizes
 
 
 def identity(share: float) -> float:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from halo_utils.core.errors import DataError
 from halo_utils.core.files import digest, sha256, write_csv
 from halo_utils.core.residue_store import ResidueStore, store_of, write_store
-from halo_utils.data.kmers import kmer_containment
+from halo_utils.data.kmers import AT_ONCE, KMER, kmer_containment, kmer_windows
 from halo_utils.data.registry import local_copy
 from halo_utils.data.tables import LETTERS, check_sequence, stream_fasta
 from halo_utils.embeddings import esm2
@@ -23,7 +23,6 @@ from halo_utils.embeddings import esm2
 CACHE_VERSION = 1  # of what is kept between runs; raised by hand when a change here changes numbers
 COLUMNS = ("file", "records", "too short", "copies", "kept", "residues")  # of the audit table
 SHORTEST = 30  # residues
-KMER = 6
 RELATIVE = 0.15  # of a protein's 6-mers found among the held-out ones, about 70 % identity
 TRAIN, HELD_OUT, LEFT_OUT = 0, 1, 2
 FACTS = "facts.json"  # of a shipped model: everything its card says
@@ -135,23 +134,20 @@ def hold_out(store: ResidueStore, share: float, seed: int) -> np.ndarray:
     role = np.full(len(store), TRAIN, dtype=np.int8)
     chosen = np.random.default_rng([seed, 60]).choice(len(store), max(1, round(share * len(store))), replace=False)
     held_out_kmers = np.zeros(len(STANDARD_TOKENS) ** KMER, dtype=bool)
-    for i in chosen:
-        held_out_kmers[_kmers(store.rows(store.accessions[i]))] = True
-    for i, name in enumerate(store.accessions):
-        codes = _kmers(store.rows(name))
-        if len(codes) and held_out_kmers[codes].mean() >= RELATIVE:
-            role[i] = LEFT_OUT
+    held_out_kmers[_kmers(store, chosen)[1]] = True
+    for start in range(0, len(store), AT_ONCE):
+        some = np.arange(start, min(start + AT_ONCE, len(store)))
+        owner, codes = _kmers(store, some)
+        known = np.bincount(owner, weights=held_out_kmers[codes], minlength=len(some))
+        role[some[known / np.bincount(owner, minlength=len(some)).clip(min=1) >= RELATIVE]] = LEFT_OUT
     role[chosen] = HELD_OUT
     return role
 
 
-def _kmers(rows: np.ndarray) -> np.ndarray:
-    """Return the 6-mers of standard residues as integers in base 20, [n] int64, repeats included."""
-    base = len(STANDARD_TOKENS)
-    tokens = rows[:, 0].astype(np.int64) - STANDARD_TOKENS.start
-    if len(tokens) < KMER:
-        return np.empty(0, dtype=np.int64)
-    windows = np.lib.stride_tricks.sliding_window_view(tokens, KMER)
-    if tokens.max() >= base:  # X and the like
-        windows = windows[(windows < base).all(axis=1)]
-    return windows @ (base ** np.arange(KMER, dtype=np.int64))
+def _kmers(store: ResidueStore, proteins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return place among ``proteins`` and code of their 6-mers of standard residues, [n] int64, repeats included."""
+    base, parts = len(STANDARD_TOKENS), [store.rows(store.accessions[i])[:, 0] for i in proteins]
+    values = np.concatenate(parts).astype(np.int64) - STANDARD_TOKENS.start
+    values[(values < 0) | (values >= base)] = -(base**KMER)  # X and the like
+    owner, codes = kmer_windows(values, np.array([len(part) for part in parts]), base)
+    return owner[codes >= 0], codes[codes >= 0]

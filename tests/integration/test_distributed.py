@@ -51,7 +51,7 @@ def test_training_under_torchrun_is_that_of_one_process(tmp_path: Path, monkeypa
     for name, processes, tokens in (("one", 0, 2048), ("two", 2, 1024), ("small", 0, 1024)):
         root = tmp_path / name
         root.mkdir()
-        text = TINY_PROFILE.replace("learning_rate: 3.0e-3, epochs: 2", "learning_rate: 1.0e-2, epochs: 3")
+        text = TINY_PROFILE.replace("learning_rate: 3.0e-3, epochs: 2", "learning_rate: 1.0e-2, epochs: 2")
         text = text.replace("tokens_per_batch: 2048", f"tokens_per_batch: {tokens}")
         compute = f"{{devices: {max(1, processes)}, strategy: {'ddp' if processes else 'auto'}}}"
         (root / "tiny.yaml").write_text(f"{text}compute: {compute}\n")
