@@ -51,7 +51,7 @@ def test_simulation_mixes_up_red_and_green_and_keeps_grey() -> None:
 
 
 def sources() -> dict[str, str]:
-    paths = [*NOTEBOOKS.glob("[0-9]*.py"), *NOTEBOOKS.glob("appendix/A*.py")]
+    paths = [*NOTEBOOKS.glob("[0-9]*.py"), *NOTEBOOKS.glob("*/[0-9A]*.py")]
     return {path.stem: path.read_text(encoding="utf-8") for path in paths}
 
 
