@@ -18,7 +18,7 @@ WINDOW = 9  # residues, about the length of the shortest signals' cores (h-regio
 
 
 class Predictor(Protocol):
-    """What attribution needs of a fine-tuned sequence model: ``commands.predict.LocationPredictor`` has it."""
+    """What attribution needs of a fine-tuned sequence model: ``models.predictor.HaloPredictor`` has it."""
 
     model: nn.Module  # logits [B, K] from tokens [B, T], their mask and, where it reads any, composition [B, 61]
     locations: list[str]
