@@ -65,3 +65,15 @@ def demo_times(folder: Path) -> str:
                 f"The demo's six notebooks took {whole:.0f} s there, {imports:.0f} s of it to import libraries."
             )
     return "\n".join(lines)
+
+
+def memory_of_predict(folder: Path) -> str:
+    """Return the peak memory of ``predict`` by number of proteins, a sentence per machine."""
+    lines = []
+    for path in sorted(folder.glob("bench_*.csv")):
+        table = pd.read_csv(path)
+        rows = table[table["case"] == "predict memory"]
+        parts = [f"{row.value:,.0f} MB for {row.quantity}" for row in rows.itertuples()]
+        if parts:
+            lines.append(f"The peak memory of `predict` was {', '.join(parts)}.")
+    return "\n".join(lines)
