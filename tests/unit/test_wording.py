@@ -39,7 +39,7 @@ def test_sequence_model_of_mini_is_not_the_papers() -> None:
     assert "composition network (128 hidden units)" in text
     assert "binary cross-entropy (focal loss without focusing), with 0.5 of each label's log-odds" in text
     assert "focal loss, gamma" not in text and "halved" not in text and "falls linearly to zero" in text
-    assert "A training step sees 512 tokens of a protein." in text
+    assert "A training step sees 256 tokens of a protein." in text
 
 
 def test_one_is_one() -> None:
