@@ -79,8 +79,8 @@ def test_deviations_list_every_setting_that_is_not_the_papers() -> None:
     assert found["GAT", "gamma of the loss"] == ("2", "1") and found["GAT", "dropout"] == ("0.6", "0.2")
     assert found["sequence model", "backbone"] == ("ESM-2 650M", "halo-mini")
     assert ("sequence model", "tokens read") not in found  # the paper's
-    assert found["sequence model", "epochs"] == ("10", "2")
-    assert found["sequence model", "tokens of a training step"] == ("–", "512")
+    assert found["sequence model", "epochs"] == ("10", "3")
+    assert found["sequence model", "tokens of a training step"] == ("–", "256")
     assert found["sequence model", "units of the composition network"] == ("0", "128")
     assert "hidden 128 → 16" in wording.deviation_sentence(table, "GAT")
     assert wording.deviation_sentence(table, "GAT").count("epochs 50 → 3") == 1
