@@ -50,7 +50,9 @@ def test_notebook_00_as_html_draws_its_trace_without_a_network(tmp_path: Path) -
     pixels, asked, said = show(page, tmp_path, height=3600)
     assert asked == [] and "SyntaxError" not in said and "TypeError" not in said
     (canvas,) = [out.data["text/html"] for cell in book.cells for out in cell.outputs if "data-trace" in str(out)]
-    assert pixels_of(pixels, protein_view.COLOURS["confident"]) > 50 and "<canvas" in canvas
+    decided = set(re.findall(r'class="bar"[^>]*fill="(#[0-9a-f]{6})"', str([cell.outputs for cell in book.cells])))
+    assert decided <= set(protein_view.COLOURS.values()) and len(decided) >= 2
+    assert all(pixels_of(pixels, colour) > 50 for colour in decided) and "<canvas" in canvas
     heat = set(re.findall("#[0-9a-f]{6}", canvas.split("<script>")[0])) - {protein_view.UNKNOWN}
     assert sum(pixels_of(pixels, colour) > 20 for colour in heat) >= 3, "the canvas is blank"
 
