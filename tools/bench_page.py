@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -38,6 +39,12 @@ BENCH_LINES |= {
 }
 
 
+def _machine(measurement: dict[str, Any]) -> str:
+    """Return the name of the machine on which something was measured."""
+    hardware = measurement["hardware"]
+    return hardware["gpu"] or f"{hardware['cores']} cores ({hardware['processor']})"
+
+
 def bench_table(folder: Path) -> str:
     """Return how many times faster each part is than another way, and all that differs, for every measured machine."""
     rows = []
@@ -48,8 +55,8 @@ def bench_table(folder: Path) -> str:
         measured = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         for key, (what, other, measurement) in BENCH_LINES.items():
             if key in table.index:
-                machine, (value, differs) = measured[measurement]["hardware"], table.loc[key, ["value", "note"]]
-                name = machine["gpu"] or f"{machine['cores']} cores ({machine['processor']})"
+                value, differs = table.loc[key, ["value", "note"]]
+                name = _machine(measured[measurement])
                 rows.append([what, other, differs, f"{value:,.{2 if value < 10 else 1}f}", name])
     return markdown(["what", "compared with", "what differs", "times faster", "measured on"], rows)
 
@@ -75,5 +82,7 @@ def memory_of_predict(folder: Path) -> str:
         rows = table[table["case"] == "predict memory"]
         parts = [f"{row.value:,.0f} MB for {row.quantity}" for row in rows.itertuples()]
         if parts:
-            lines.append(f"The peak memory of `predict` was {', '.join(parts)}.")
+            measured = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            machine = _machine(measured["predict memory"])
+            lines.append(f"The peak memory of `predict` was {', '.join(parts)}; {machine}.")
     return "\n".join(lines)

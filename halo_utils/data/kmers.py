@@ -41,7 +41,7 @@ def kmer_matrix(
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
     owner, codes = kmer_windows(values, lengths, BASE)
     keys = np.sort(owner * BASE**KMER + codes)
-    keys = keys[np.diff(keys, prepend=-1) != 0]  # np.unique hashes, which takes fifty times as long for millions
+    keys = keys[np.diff(keys, prepend=-1) != 0]  # np.unique hashes, which is slow for millions
     owner, flat = np.divmod(keys, BASE**KMER)
     sizes = np.bincount(owner, minlength=len(lengths))
     if vocabulary is None:

@@ -64,7 +64,8 @@ def gate_forest(compared: pd.DataFrame, metrics: tuple[str, ...], title: str) ->
     names = list(pd.unique(rows["first"]))
     fig, ax = new_figure(9.5, 0.62 * len(names) + 2.2)
     y = pd.Series(np.arange(len(names))[::-1], index=names)
-    for i, (metric, colour, marker) in enumerate(zip(metrics, (BLUE, ORANGE), "os", strict=False)):
+    looks = ((BLUE, "o"), (ORANGE, "s"))[: len(metrics)]  # a third metric has none
+    for i, (metric, (colour, marker)) in enumerate(zip(metrics, looks, strict=True)):
         own = rows[rows["metric"] == metric]
         look = {"fmt": marker, "color": colour, "capsize": 3, "label": METRIC_TITLES[metric]}
         ax.errorbar(own["value"], y[own["first"]] + 0.16 - 0.32 * i, xerr=error_bars(own), **look)

@@ -186,3 +186,20 @@ def test_one_vocabulary_one_order() -> None:
     assert supported("deeploc2", "test") == DEEPLOC and set(supported("deeploc2", "hpa")) == set(HPA_SUPPORTED)
     assert [p for p in DEEPLOC if p in HPA_SUPPORTED] == list(supported("deeploc2", "hpa"))
     assert canonical("ER") == "Endoplasmic reticulum" and canonical("Nucleus") == "Nucleus"
+
+
+def test_kmers_of_proteins_end_to_end_are_those_of_each() -> None:
+    rng = np.random.default_rng(3)
+    sequences = ["", "MKV", "MKVLAA", "MKVLAAMKVLAA", *("".join(rng.choice(list("AC"), n)) for n in (5, 6, 40, 7))]
+    matrix, vocabulary, sizes = kmers.kmer_matrix(sequences)
+    expected = [{s[i : i + kmers.KMER] for i in range(len(s) - kmers.KMER + 1)} for s in sequences]
+    letters = [[(code // kmers.BASE**place) % kmers.BASE for place in range(kmers.KMER)] for code in vocabulary]
+    words = np.array(["".join(chr(ord("A") + letter) for letter in word) for word in letters])
+    assert [set(words[row.indices]) for row in matrix] == expected
+    assert sizes.tolist() == [len(found) for found in expected]
+
+
+def test_a_kmer_with_an_odd_residue_is_marked() -> None:
+    values = np.array([1, 2, 3, 4, 5, 6, -(20**kmers.KMER), 1, 2, 3, 4, 5, 6])
+    owner, codes = kmers.kmer_windows(values, np.array([7, 6]), 20)
+    assert owner.tolist() == [0, 0, 1] and (codes < 0).tolist() == [False, True, False]
