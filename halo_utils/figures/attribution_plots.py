@@ -111,13 +111,13 @@ def embedding_maps(maps: dict[str, np.ndarray], labels: Sequence[str], axis: str
         ax.set(xlabel=f"{axis} 1", ylabel=f"{axis} 2", title=panel, xticks=[], yticks=[])
     handles = np.atleast_1d(axes)[0].get_legend_handles_labels()
     fig.legend(*handles, loc="outside lower center", ncols=4, fontsize=10)
-    near = {panel: _neighbours_agree(points, labels) for panel, points in maps.items()}
+    near = {panel: neighbours_agree(points, labels) for panel, points in maps.items()}
     found = ", ".join(f"{share:.0%} {panel}" for panel, share in near.items())
     fig.suptitle(f"Nearest neighbours on the map that share a location: {found}\n{title}")
     return fig
 
 
-def _neighbours_agree(points: np.ndarray, labels: Sequence[str]) -> float:
+def neighbours_agree(points: np.ndarray, labels: Sequence[str]) -> float:
     """Return the share of points, [B, 2], whose nearest other point has their label."""
     nearest = KDTree(points).query(points, k=2)[1][:, 1]
     return float(np.mean(np.asarray(labels) == np.asarray(labels)[nearest]))

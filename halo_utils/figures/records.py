@@ -46,7 +46,7 @@ FIGURES = {
     "gvp_systems": Record("09_gvp_ensemble", "gvp_metrics.csv"),
     "gvp_agreement": Record("09_gvp_ensemble", "gvp_agreement.csv"),
     "gwr_edges": Record("10_gwr", "gwr_edges.csv"),
-    "gwr_training": Record("10_gwr", None),
+    "gwr_training": Record("10_gwr", "gwr_training.csv"),
     "gwr_robustness": Record("10_gwr", "gwr_robustness.csv"),
     "gwr_letters": Record("10_gwr", "gwr_letters_metrics.csv"),
     "residue_importance": Record("11_attribution", "residue_importance.csv"),

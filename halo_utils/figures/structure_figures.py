@@ -23,7 +23,10 @@ def system_bars(metrics: pd.DataFrame, published: Mapping[str, float], title: st
         look = {"markersize": 9, "markerfacecolor": "white", "markeredgecolor": VERMILION, "markeredgewidth": 2}
         ax.plot(*zip(*known, strict=True), "D", **look, label="published, other proteins and weights")
     ax.set_yticks(y, rows["system"])
-    ax.set(xlim=(0, 1), xlabel="micro F1", title=title)
+    ax.set(xlim=(0, 1), xlabel="micro F1")
+    top = rows.loc[rows["value"].idxmax()]
+    interval = f"[{top['ci_low']:.2f}, {top['ci_high']:.2f}]"
+    fig.suptitle(f"Highest: {top['system']}, micro F1 {top['value']:.2f} {interval}\n{title}")
     fig.legend(loc="outside lower center", ncols=2, fontsize=10)
     return fig
 
@@ -40,7 +43,10 @@ def who_is_right(counts: pd.DataFrame, first: str, second: str, title: str) -> F
         ax.barh(y, width, 0.7, left=left, color=colour, hatch=hatch, edgecolor="white", label=name)
         left = left + width
     ax.set_yticks(y, [f"{name} ({int(n)})" for name, n in counts[list(CASES)].sum(axis=1).items()])
-    ax.set(xlim=(0, 1), xlabel="share of the labels that are true or predicted by one", title=title)
+    ax.set(xlim=(0, 1), xlabel="share of the labels that are true or predicted by one")
+    total = counts[list(CASES)].sum()
+    only = " and ".join(f"{who} alone on {total[case]:,.0f}" for who, case in ((first, CASES[1]), (second, CASES[2])))
+    fig.suptitle(f"Of {total.sum():,.0f} labels at stake {only} is right\n{title}")
     fig.legend(loc="outside lower center", ncols=4, fontsize=10)
     return fig
 
@@ -67,7 +73,9 @@ def edge_density(table: pd.DataFrame, bars: pd.DataFrame, title: str) -> Figure:
     middle.legend(fontsize=9)
     right.barh(bars["rule"], bars["edges_per_residue"], color=GREEN)
     right.set(xlabel="edges per residue", title="rules")
-    fig.suptitle(title)
+    released = half[half.index <= 0.2]
+    ends = f"{half.iloc[0]:.1f} edges at {half.index[0]:g}, {released.iloc[-1]:.1f} at {released.index[-1]:g}"
+    fig.suptitle(f"A residue of the median protein keeps {ends}\n{title}")
     return fig
 
 
@@ -81,6 +89,9 @@ def robustness(table: pd.DataFrame, title: str) -> Figure:
             look["label"] = system if ax is fig.axes[0] else None
             ax.errorbar(values["amount"], values["value"], error_bars(values), **look)
         ax.set(xlabel=kind, ylabel="micro F1", ylim=(0, 1))
-    fig.suptitle(title)
+    clean = table.groupby(["kind", "system"])["value"].transform("first")
+    worst = table.loc[(table["value"] - clean).idxmin()]
+    loss = f"{worst['value'] - clean[worst.name]:+.2f} micro F1"
+    fig.suptitle(f"Lost most: {worst['system']}, {loss} at {worst['amount']:g} ({worst['kind']})\n{title}")
     fig.legend(loc="outside lower center", ncols=4, fontsize=10)
     return fig

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.model_selection import GroupKFold
 
 from halo_utils.config import Settings
@@ -26,7 +27,7 @@ Answers = list[pd.DataFrame]  # of one system, per fold: accession, split (val o
 
 
 class Size(NamedTuple):
-    """How large a GVP network is and how long it learns."""
+    """How large the networks of notebooks 09 and 10 are and how long they learn."""
 
     nodes: tuple[int, int]
     edges: tuple[int, int]
@@ -35,10 +36,20 @@ class Size(NamedTuple):
     epochs: int
     nodes_per_batch: int
     learning_rate: float
+    lm_epochs: int  # of classifiers on the language model alone
+    channels: int  # of convolutions along residues or on graphs of attention and letters
 
 
-PAPER = Size((100, 16), (32, 1), 3, 30, 60, 2048, 1e-4)  # LM-GVP's; epochs are those of the paper's ablation
-SMALL = Size((16, 4), (16, 1), 1, 6, 2, 1024, 5e-3)  # for the demo: seconds a training on one core
+PAPER = Size((100, 16), (32, 1), 3, 30, 60, 2048, 1e-4, 60, 256)  # LM-GVP's; epochs are those of the paper's ablation
+TWO_CORES = Size((32, 4), (16, 1), 2, 10, 6, 2048, 1e-3, 20, 64)  # for real proteins without a GPU
+SMALL = Size((16, 4), (16, 1), 1, 6, 2, 1024, 5e-3, 6, 32)  # for the demo: seconds a training on one core
+
+
+def size_of(settings: Settings) -> Size:
+    """Return the size that fits the proteins and the machine: the paper's for real ones on a GPU."""
+    if settings.is_synthetic:
+        return SMALL
+    return PAPER if torch.cuda.is_available() else TWO_CORES
 
 
 @dataclass(frozen=True)

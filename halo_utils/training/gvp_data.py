@@ -17,7 +17,7 @@ class GvpData(ProteinData):
 
     ``structures`` are of ``store_structures``; ``embeddings``, a row per residue that the language model reads, add the
     mean vector of every protein. A protein without a structure has nodes and no edges, with ``only_graphs`` it is left
-    out of every split. ``in_memory`` puts every graph together once.
+    out of every split. ``kept``, accession -> graph, puts every graph together once; folds of one table may share it.
     """
 
     def __init__(
@@ -31,13 +31,16 @@ class GvpData(ProteinData):
         nodes_per_batch: int = 2048,
         seed: int = 7,
         only_graphs: bool = False,
-        in_memory: bool = False,
+        kept: dict[str, Data] | None = None,
     ) -> None:
         self.structures, self.features, self.embeddings = structures, features or GvpFeatures(), embeddings
         parts = [structures.content, repr(self.features), only_graphs, embeddings and embeddings.content]
         super().__init__(table, locations, nodes_per_batch, Batch.from_data_list, seed, *parts)
-        self.kept: dict[str, Data] | None = {} if in_memory else None
-        self.only_graphs, self.widths = only_graphs, ((self.features.scalars, VECTORS), (EDGE_SCALARS, 1))
+        self.kept, self.only_graphs, self.widths = (
+            kept,
+            only_graphs,
+            ((self.features.scalars, VECTORS), (EDGE_SCALARS, 1)),
+        )
 
     def dataset(self, rows: np.ndarray) -> GvpDataset:
         """Return the graphs of the proteins at the given positions of the table."""

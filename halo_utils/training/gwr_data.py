@@ -99,12 +99,12 @@ class GwrDataset(Dataset):
 
     def __getitem__(self, i: int) -> Data:
         name, data = self.names[i], self.data
-        if name not in data.kept:
-            graph = data.graph(name, self.sequences[i], self.labels[i])
-            if not data.in_memory:
-                return graph
+        if data.kept is not None and name in data.kept:
+            return data.kept[name]
+        graph = data.graph(name, self.sequences[i], self.labels[i])
+        if data.kept is not None:
             data.kept[name] = graph
-        return data.kept[name]
+        return graph
 
 
 class GwrData(ProteinData):
@@ -113,7 +113,7 @@ class GwrData(ProteinData):
     Node scalars are dihedrals, letters and confidence (not the residue's own letter, which the language model reads),
     node vectors and edges those of ``gvp_graph``. ``letters`` are of ``store_letters``; None computes them from the
     coordinates. ``corrupted`` replaces that share of the letters, ``noise`` moves atoms by a normal deviate of so many
-    angstrom before letters are computed: both for tests.
+    angstrom before letters are computed: both for tests. ``kept`` is that of ``GvpData``.
     """
 
     def __init__(
@@ -131,14 +131,14 @@ class GwrData(ProteinData):
         reading: tuple[int, str] = (1024, "head"),
         nodes_per_batch: int = 2048,
         seed: int = 7,
-        in_memory: bool = False,
+        kept: dict[str, Data] | None = None,
     ) -> None:
         stores = (structures, states, attention, letters)
         parts = [[store and store.content for store in stores], neighbours, corrupted, noise, reading]
         super().__init__(table, locations, nodes_per_batch, Batch.from_data_list, seed, *parts)
         self.structures, self.states, self.attention, self.letters = stores
         self.neighbours, self.corrupted, self.noise, self.reading = neighbours, corrupted, noise, reading
-        self.in_memory, self.kept = in_memory, dict[str, Data]()
+        self.kept = kept
 
     def dataset(self, rows: np.ndarray) -> GwrDataset:
         """Return the graphs of the proteins at the given positions of the table."""

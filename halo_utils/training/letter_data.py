@@ -40,6 +40,7 @@ class LetterData(ProteinData):
 
     Edges of the fold are the protein's ``contacts`` (of ``store_edges``) where it has them, else ``fold_edges``.
     ``alphabets`` are those that are read, the others' columns are 0. ``corrupted`` replaces that share of the letters.
+    ``kept`` is that of ``GvpData``.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class LetterData(ProteinData):
         reading: tuple[int, str] = (1024, "head"),
         nodes_per_batch: int = 2048,
         seed: int = 7,
-        in_memory: bool = False,
+        kept: dict[str, Data] | None = None,
     ) -> None:
         if unknown := [name for name in alphabets if name not in COLUMNS]:
             raise SettingsError(f"alphabet {unknown[0]!r}: use {' or '.join(COLUMNS)}")
@@ -66,7 +67,7 @@ class LetterData(ProteinData):
         self.states, self.attention, self.letters, self.contacts = stores
         self.unread = [columns for name, columns in COLUMNS.items() if name not in alphabets]
         self.corrupted, self.reading = corrupted, reading
-        self.in_memory, self.kept = in_memory, dict[str, Data]()
+        self.kept = kept
 
     def dataset(self, rows: np.ndarray) -> GwrDataset:
         """Return the graphs of the proteins at the given positions of the table."""

@@ -26,7 +26,7 @@
 #
 # **Makes** `gvp_table1.csv`, `gvp_table2.csv`, `gvp_metrics.csv`, `gvp_differences.csv`, `gvp_agreement.csv`, `gvp_claims.csv`, the figures `gvp_systems`, `gvp_agreement`.
 #
-# **Takes** under a minute for `demo`; on real proteins with the paper's sizes, hours on two CPU cores.
+# **Takes** under a minute for `demo`; on real proteins without a GPU smaller networks learn for fewer epochs, three trainings in an hour or two.
 
 # %% [markdown]
 # ## Parameters
@@ -42,7 +42,7 @@ seed: int = -1  # seed of data, weights and resampling
 ground: str = "coordinates"  # coordinates or contacts
 folds: int = 5  # of cross-validation, on real proteins with coordinates
 seeds: int = 1  # trainings of every system with other first weights; three give verdicts
-network_epochs: int = -1  # passes over the training proteins; -1: 60, the paper's, and few on the demo
+network_epochs: int = -1  # of networks on the fold; -1: 60, the paper's, on a GPU, few without one and on the demo
 embeddings: str = "pretrained"  # of the language model, frozen; the fine-tuned ones have seen the run's labels
 
 # %% tags=["set-up"] jupyter={"source_hidden": true} cellView="form"
@@ -60,6 +60,7 @@ from halo_utils.commands.standalone import set_up
 set_up("09_gvp_ensemble", globals())
 
 # %%
+from collections import defaultdict
 from dataclasses import replace
 from functools import cache
 
@@ -97,8 +98,8 @@ table = artifacts.load_table(settings)
 everywhere = list(datasets.DATASETS[settings.data.dataset].locations)
 here = structure_ground.find_ground(settings, table, everywhere, ground, folds)
 states = artifacts.load_embeddings(settings, embeddings)
-size = structure_ground.SMALL if settings.is_synthetic else structure_ground.PAPER
-epochs, lm_epochs = (size.epochs if network_epochs < 0 else network_epochs), 6 if settings.is_synthetic else 60
+size = structure_ground.size_of(settings)
+epochs = size.epochs if network_epochs < 0 else network_epochs
 resamples = min(settings.evaluation.bootstrap, 200 if settings.is_synthetic else 1000)
 K, D = len(here.locations), states.width
 on_contacts = here.kind == "contacts"
@@ -221,7 +222,7 @@ def sibling(data):
 systems = {
     "LM baseline": lambda data: EmbeddingCnn(K),
     "LM again": lambda data: EmbeddingCnn(K),
-    "LM baseline, residues": lambda data: ResidueCnn(D, K, channels=256 if D > 64 else 32),
+    "LM baseline, residues": lambda data: ResidueCnn(D, K, channels=size.channels),
     "GVP alone": sibling,
     "trained together": lambda data: MeanOfBoth(EmbeddingCnn(K), sibling(data)),
     "dense-residual": lambda data: DenseResidual(sibling(data), D, K),
@@ -231,6 +232,9 @@ ablations = {title: replace(features, **{name: False}) for name, title in change
 
 
 # %%
+kept = defaultdict(dict)  # graphs, which the folds share
+
+
 @cache
 def data_of(fold, features, residues=False):
     """Return the proteins of a fold as batches: graphs with their vector, or the states of residues."""
@@ -239,7 +243,7 @@ def data_of(fold, features, residues=False):
         return StateData(proteins, here.locations, states, residues_per_batch=budget, seed=settings.seed)
     if on_contacts:
         return recipe.graph_data(settings, proteins, embeddings, (here.structures, here.edges), only_graphs=True)
-    how = {"nodes_per_batch": budget, "seed": settings.seed, "in_memory": settings.is_synthetic}
+    how = {"nodes_per_batch": budget, "seed": settings.seed, "kept": kept[features]}
     return GvpData(proteins, here.locations, here.structures, features, states, **how)
 
 
@@ -254,7 +258,7 @@ counted = {}
 def answers(system, build, number, features=features):
     """Return a system's probabilities of validation and test proteins, trained with one seed, fold by fold."""
     alone, frames = system.startswith("LM"), []
-    rate, passes = (3e-3 if settings.is_synthetic else 1e-3, lm_epochs) if alone else (size.learning_rate, epochs)
+    rate, passes = (3e-3 if settings.is_synthetic else 1e-3, size.lm_epochs) if alone else (size.learning_rate, epochs)
     for fold in range(len(here.folds)):
         data = data_of(fold, features, system.endswith("residues"))
         L.seed_everything(settings.seed + number, verbose=False)

@@ -24,9 +24,9 @@
 #
 # **Needs** notebooks 01 and 02 of the same profile.
 #
-# **Makes** `gwr_metrics.csv`, `gwr_differences.csv`, `gwr_edges.csv`, `gwr_epochs.csv`, `gwr_robustness.csv`, `gwr_letters_metrics.csv`, `gwr_letters_differences.csv`, `gwr_claims.csv`, the figures `gwr_edges`, `gwr_training`, `gwr_robustness`, `gwr_letters`.
+# **Makes** `gwr_metrics.csv`, `gwr_differences.csv`, `gwr_edges.csv`, `gwr_training.csv`, `gwr_epochs.csv`, `gwr_robustness.csv`, `gwr_letters_metrics.csv`, `gwr_letters_differences.csv`, `gwr_claims.csv`, the figures `gwr_edges`, `gwr_training`, `gwr_robustness`, `gwr_letters`.
 #
-# **Takes** under a minute for `demo`; on real proteins with the document's sizes, hours on two CPU cores.
+# **Takes** under a minute for `demo`; on real proteins without a GPU smaller networks learn for fewer epochs, three trainings in an hour or two.
 
 # %% [markdown]
 # ## Parameters
@@ -39,7 +39,7 @@ max_proteins: int = -1  # size of the stratified subset, 0 for all proteins
 seed: int = -1  # seed of data, weights and resampling
 folds: int = 5  # of cross-validation, on real proteins
 seeds: int = 1  # trainings of every system with other first weights; three give verdicts
-network_epochs: int = -1  # passes over the training proteins; -1: 60, and few on the demo
+network_epochs: int = -1  # passes over the training proteins; -1: 60 on a GPU, few without one and on the demo
 top_k: int = 5  # edges that leave a residue in the attention graph
 
 # %% tags=["set-up"] jupyter={"source_hidden": true} cellView="form"
@@ -57,6 +57,7 @@ from halo_utils.commands.standalone import set_up
 set_up("10_gwr", globals())
 
 # %%
+from collections import defaultdict
 from functools import cache, partial
 from itertools import product
 
@@ -97,10 +98,10 @@ strings = artifacts.load_letters(settings, table)  # of Foldseek and DSSP, where
 known = table if strings is None else table[table["accession"].isin(strings.accessions)]
 here = structure_ground.find_ground(settings, table, everywhere, "coordinates", folds, known["accession"])
 states = artifacts.load_embeddings(settings, "pretrained")
-size = structure_ground.SMALL if settings.is_synthetic else structure_ground.PAPER
+size = structure_ground.size_of(settings)
 size = size._replace(neighbours=min(size.neighbours, 10))  # GwR's
 few = settings.is_synthetic
-epochs, hidden = ((3 if few else size.epochs) if network_epochs < 0 else network_epochs), 32 if few else 128
+epochs, hidden = ((3 if few else size.epochs) if network_epochs < 0 else network_epochs), min(size.channels, 128)
 resamples, K, D = min(settings.evaluation.bootstrap, 200 if few else 1000), len(here.locations), states.width
 made_by = "Foldseek and DSSP" if strings is not None else f"the coordinates, as {coordinate_letters.encoder_name()}"
 print(f"{settings.run_name}: {settings.title}. {here.title}; {len(here.y):,} are tested.")
@@ -241,13 +242,17 @@ for other, least in (("LA-GCN, released graph", attention_graph.RELEASED), ("LA-
 
 
 # %%
+kept = defaultdict(dict)  # graphs, which the folds share
+
+
 @cache
 def data_of(fold, graph="top", only_test=False, corrupted=0.0, noise=0.0):
     """Return the proteins of a fold as batches; for tests of robustness the test proteins alone, changed."""
     proteins = here.of_fold(fold)
     proteins = proteins[proteins["split"] == "test"].reset_index(drop=True) if only_test else proteins
     how = {"neighbours": size.neighbours, "corrupted": corrupted, "noise": noise, "reading": reading}
-    how |= {"nodes_per_batch": size.nodes_per_batch, "seed": settings.seed, "in_memory": settings.is_synthetic}
+    how |= {"nodes_per_batch": size.nodes_per_batch, "seed": settings.seed}
+    how["kept"] = None if only_test else kept[graph]
     return GwrData(proteins, here.locations, here.structures, states, graphs[graph], strings, **how)
 
 
@@ -325,6 +330,7 @@ write_csv(paths.results / "gwr_epochs.csv", needed)
 reached = needed.groupby("system", sort=False)["epochs"].agg(["mean", "min", "max", "count"])
 display(styled(reached, f"Epochs to 99 % of the best of {epochs}", digits=1))
 curves = {s: trained[0][s][0].history for s in ("LA-GCN", "fold branch", "GwR", "SES-Adapter")}
+write_csv(paths.results / "gwr_training.csv", pd.concat([h.assign(system=s) for s, h in curves.items()]))
 fig = plots.training_curves(curves, f"Training ({settings.title})")
 show_figure(fig, paths.figures, "gwr_training", "Loss and validation macro F1 per epoch of four systems")
 
@@ -379,7 +385,7 @@ def letters_of(source=learned, only_test=False, **change):
     """Return the proteins with letters as batches; for tests of robustness the test proteins alone, changed."""
     proteins = wide.of_fold(0)
     proteins = proteins[proteins["split"] == "test"].reset_index(drop=True) if only_test else proteins
-    how = {"reading": reading, "nodes_per_batch": size.nodes_per_batch, "in_memory": settings.is_synthetic}
+    how = {"reading": reading, "nodes_per_batch": size.nodes_per_batch, "kept": {} if few else None}
     return LetterData(
         proteins, wide.locations, states, near, sources[source], wide.edges, seed=settings.seed, **how, **change
     )
