@@ -69,7 +69,7 @@ def came_out(paths: RunPaths) -> str:
             " uncertainty, on a synthetic proteome or on real proteins; and a command that predicts your own.",
             "- **What came out:** on DeepLoc 2.0's test set our small sequence model, fine-tuned on two cores, has a"
             f" micro / macro F1 of {scores}; the paper's, {PAPER_BACKBONE['Fine-tuned ESM']}, {theirs}."
-            f" {statements.gate_sentence(paths)}",
+            f" {' '.join(filter(None, (statements.gate_sentence(paths), statements.ground_sentence(paths))))}",
             "- **What not:** the paper's own backbone was not at hand; nothing here speaks about its absolute values.",
         ]
     )

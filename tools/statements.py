@@ -7,10 +7,12 @@ from halo_utils.core.paths import RunPaths
 from halo_utils.data import same_sequence
 from halo_utils.data.kmers import ALMOST_EQUAL, NEAR_DUPLICATE, identity
 from halo_utils.data.splits import CLEAN
+from halo_utils.evaluation import seeds
 from halo_utils.evaluation.claims import LEAST_ASKED
 from halo_utils.evaluation.published import CROSS_VALIDATED
 from halo_utils.evaluation.scoring import read_metrics
 from halo_utils.evaluation.systems import SYSTEMS, TITLES
+from halo_utils.evaluation.test_sets import WITH_GRAPH
 from halo_utils.runs import provenance, wording
 
 
@@ -85,8 +87,37 @@ def run_facts(paths: RunPaths) -> str:
     machine = hardware["gpu"] or f"{hardware['threads']} of {hardware['cores']} cores ({hardware['processor']})"
     return (
         f"Run `{paths.name}`: {counts['total']:,} proteins of `{profile['data']['dataset']}` ({sizes}), of which"
-        f" {matched.sum():,} have a structure ({matched.get(main_set, 0):,} in {main_set}). Backbone"
+        f" {matched.sum():,} have a structure ({matched.get(main_set, 0):,} in {main_set})"
+        f"{_graphs(paths, main_set)}. Backbone"
         f" {model_sizes(paths)['esm']} parameters. Seed {profile['seed']}, {machine}."
+    )
+
+
+def _graphs(paths: RunPaths, main_set: str) -> str:
+    """Return how many proteins of a run have a graph, of coordinates or a contact map; empty where none was counted."""
+    path = paths.results / "audit_graphs.csv"
+    if not path.is_file():
+        return ""
+    counts = pd.read_csv(path).query("group == 'split'").set_index("name")["with_graph"]
+    return f" and {counts.sum():,} a graph of contacts ({counts.get(main_set, 0):,} in {main_set})"
+
+
+def ground_sentence(paths: RunPaths) -> str:
+    """Return what HALO adds to its sequence model where proteins have a graph, over the seeds run; empty without."""
+    runs = seeds.runs_with_other_seeds(paths)
+    table = seeds.differences_over_seeds(seeds.tables_of_runs(runs, ("hybrid_differences.csv",)))
+    ground = f"{read_metrics(paths.results / 'metrics.csv')['split'].iloc[0]}, {WITH_GRAPH}"
+    rows = (
+        table[table["split"] == ground].query("first == 'halo' and second == 'esm' and label == ''").set_index("metric")
+    )
+    if rows.empty:
+        return ""
+    told = [rows.loc[metric] for metric in ("micro_f1", "macro_f1")]
+    changes = [f"{row['difference']:+.3f} [{row['ci_low']:+.3f}, {row['ci_high']:+.3f}]" for row in told]
+    of_seeds = wording.count(int(told[0]["seeds"]), "seed")
+    return (
+        f"Where test proteins have a graph, HALO minus its sequence model is {changes[0]} in micro and {changes[1]} in"
+        f" macro F1 ({of_seeds})."
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from halo_utils.core.paths import REFERENCE, REPOSITORY, RunPaths
 from halo_utils.evaluation.scoring import read_metrics
+from halo_utils.evaluation.seeds import differences_over_seeds, runs_with_other_seeds, tables_of_runs
 from tools import pairs
 from tools.readme import MAIN_RUN
 
@@ -58,7 +59,15 @@ def counts() -> list[float]:
     graphs = pd.read_csv(RUN.results / "audit_structures.csv")["proteins"]
     splits = pd.read_csv(RUN.results / "audit_labels.csv")
     sizes = [float(v) for v in splits.select_dtypes("number").to_numpy().ravel()]
-    return [*labels, *graphs, *sizes, *recorded()]
+    contacts = pd.read_csv(RUN.results / "audit_graphs.csv").query("group == 'split'")["with_graph"]
+    return [*labels, *graphs, *sizes, *contacts, contacts.sum(), *recorded()]
+
+
+def gains() -> list[float]:
+    """Return what HALO adds to its sequence model where proteins have a graph, over the runs' seeds."""
+    table = differences_over_seeds(tables_of_runs(runs_with_other_seeds(RUN), ("hybrid_differences.csv",)))
+    rows = table.query("first == 'halo' and second == 'esm' and label == '' and split == 'test, with a graph'")
+    return rows[["difference", "ci_low", "ci_high", "seeds"]].abs().to_numpy().ravel().tolist()
 
 
 def missing(text: str, pool: list[float]) -> list[str]:
@@ -81,7 +90,7 @@ def test_scores_of_the_first_screen_are_those_of_the_tables() -> None:
 
 @pytest.mark.parametrize("name", ["came_out", "facts"])
 def test_counts_of_the_first_screen_are_those_of_the_tables(name: str) -> None:
-    pool = [*scores(), *counts()]
+    pool = [*scores(), *counts(), *gains()]
     assert missing(block(name), pool) == []
     assert missing("0.98765 of 987,654 labels", pool) == ["0.98765", "987,654"]
 
