@@ -86,3 +86,23 @@ def memory_of_predict(folder: Path) -> str:
             machine = _machine(measured["predict memory"])
             lines.append(f"The peak memory of `predict` was {', '.join(parts)}; {machine}.")
     return "\n".join(lines)
+
+
+def unirep_checks(folder: Path) -> str:
+    """Return what shows that UniRep's weights are read right, and its speed beside the reference, per machine."""
+    lines = []
+    for path in sorted(folder.glob("bench_*.csv")):
+        table = pd.read_csv(path)
+        table = table[table["case"].str.startswith("UniRep-")].set_index(["case", "quantity"])
+        if table.empty:
+            continue
+        found = table["value"].unstack()
+        worth = [f"{row['perplexity']:.1f} ({case})" for case, row in found.iterrows()]
+        measured = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["UniRep"]
+        note = table.loc[(found.index[0], "perplexity"), "note"]
+        text = f"Perplexity of the next residue, {note}: {', '.join(worth)}."
+        if "ours beside the reference" in found:
+            speeds = [f"{row['ours beside the reference']:.1f} times ({case})" for case, row in found.iterrows()]
+            text += f" Residues per second beside the reference implementation: {', '.join(speeds)}."
+        lines.append(f"{text[:-1]}; {_machine(measured)}.")
+    return "\n".join(lines)

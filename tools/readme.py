@@ -12,7 +12,7 @@ from halo_utils.core.files import write_text
 from halo_utils.core.paths import REPOSITORY, RunPaths, data_dir
 from halo_utils.runs.in_short import confidence_sentence
 from tools import first_screen, ledger, opening, report, statements, structure_page
-from tools.bench_page import bench_table, demo_times, memory_of_predict
+from tools.bench_page import bench_table, demo_times, memory_of_predict, unirep_checks
 from tools.data_card import matches_here, sources_table, structures_summary
 from tools.exit_code import exit_code
 from tools.predict_example import block
@@ -80,8 +80,11 @@ def write_documents() -> None:
     table = ledger.write_ledger()
     fill(REPOSITORY / "data" / "results" / "README.md", blocks | {"ledger": ledger.page_block(table)})
     bench = RunPaths("bench").results
-    bench_parts = (bench_table, demo_times, memory_of_predict)
-    fill(REPOSITORY / "benchmarks" / "README.md", {"bench": "\n\n".join(part(bench) for part in bench_parts)})
+    bench_parts = (bench_table, demo_times, memory_of_predict, unirep_checks)
+    fill(
+        REPOSITORY / "benchmarks" / "README.md",
+        {"bench": "\n\n".join(filter(None, (part(bench) for part in bench_parts)))},
+    )
     first = first_screen.blocks(RunPaths(MAIN_RUN), opening.repository(), table)
     fill(REPOSITORY / "README.md", first | {"predicted": block()})
     card = {"sources": sources_table()}

