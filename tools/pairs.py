@@ -26,6 +26,7 @@ from tools.opening import inputs, kept_metadata, open_source, opening_problems
 TAG, COLLAPSED, CHECKS = "nbval-check-output", "jp-MarkdownHeadingCollapsed", "## Checks"
 MACHINE_PATH = re.compile(r"/(root|home|work|tmp|Users)/\w")
 MAX_BYTES = 1_000_000
+NAMING = ("00", "01", "11")  # notebooks that may name proteins
 EXECUTED = NOTEBOOKS / "executed"  # notebooks of runs on real data, for reading
 
 
@@ -123,13 +124,13 @@ def carry_words(source: Path) -> bool:
 
 
 def collect(run: str) -> list[Path]:
-    """Copy the notebooks that a finished run commits, 02 to 06, cleaned, to ``notebooks/executed/<run>``.
+    """Copy the notebooks that a finished run commits, cleaned, to ``notebooks/executed/<run>``.
 
-    Notebook 01 stays: it may name proteins. Of the others the outputs that name the protein the notebooks follow are
+    Notebooks 01 and 11 stay: they may name proteins. Of the others the outputs that name the protein the notebooks follow are
     left out: real data are not ours to publish.
     """
-    executed = sorted((RunPaths(run).work / "executed").glob("0[2-9]_*.ipynb"))
-    found = [path for path in executed if not path.stem.endswith(".failed")]
+    executed = sorted((RunPaths(run).work / "executed").glob("[01][0-9]_*.ipynb"))
+    found = [path for path in executed if path.name[:2] not in NAMING and not path.stem.endswith(".failed")]
     if not found:
         raise DataError(f"data/runs/{run} holds no executed notebooks: run the profile first")
     followed = example_protein(read_parquet(RunPaths(run).dataset, "run the profile first"))

@@ -64,20 +64,25 @@ def _coins(y: np.ndarray, decision: np.ndarray, seed: int) -> dict[str, float]:
     return {metric: float(values.mean()) for metric, values in veto_scores(y, decision, dropped).items()}
 
 
+def _no_resamples(y: np.ndarray) -> dict[str, np.ndarray]:
+    return {"proteins": np.empty((0, len(y)))}
+
+
 def sweep_confidence(
     said: Opinions,
     cuts: tuple[float, float],
-    drawn: dict[str, np.ndarray],
+    drawn: dict[str, np.ndarray] | None = None,
     confidences: Sequence[float] = CONFIDENCES,
     seed: int = 7,
 ) -> pd.DataFrame:
-    """Return what the gate gains over the sequence model at every confidence, with paired intervals.
+    """Return what the gate gains over the sequence model at every confidence, with paired intervals from ``drawn``.
 
     ``cuts`` are the thresholds of the sequence model and the graph network. The rule stands beside the ``oracle``, a
     graph network that knows the labels: no opinion can gain more in that band. Columns split, confidence, opinion,
     asked, vetoed, true_vetoed, metric, value, gain, ci_low, ci_high, random_gain (of vetoes as large as the rule's).
     """
     y, rows = said.view.y, []
+    drawn = drawn or _no_resamples(y)
     alone = f1_samples(y, said.sequence >= cuts[0], drawn)
     for confident in confidences:
         for opinion, graph in ((RULE, said.graph), (ORACLE, np.where(y > 0, 1.0, -1.0))):
@@ -101,7 +106,7 @@ def sweep_band(
 
     The confidence is threshold + width. Columns threshold, width, asked, micro_f1, macro_f1.
     """
-    rows, nobody = [], {"unit": np.empty((0, len(said.view.y)))}
+    rows, nobody = [], _no_resamples(said.view.y)
     for threshold in thresholds:
         for width in widths:
             result = _gate(said, said.graph, (threshold, gat_cut), threshold + width)

@@ -251,7 +251,7 @@ for run in runs_with_other_seeds(settings.source):
         continue
     other_val, other, other_cuts = said_by(*(pd.read_parquet(path) for path in files))
     weights_of = draw(len(other.view.y), resamples, settings.seed, other.view.families)
-    sweep = sensitivity.sweep_confidence(other_val, tuple(c.value for c in other_cuts), {})
+    sweep = sensitivity.sweep_confidence(other_val, tuple(c.value for c in other_cuts))
     at = {"confident": confident, "step": step, "seed": settings.seed}
     found, _ = learned_gates.all_gates(other_val, other, other_cuts, sensitivity.best_confidence(sweep), **at)
     compared.append(learned_gates.compare_gates(other, found, weights_of))

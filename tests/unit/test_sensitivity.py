@@ -73,6 +73,14 @@ def test_the_oracle_bounds_the_rule_and_a_veto_pays_below_half_of_f(knows: float
         assert (micro["gain"] > micro["random_gain"]).all()
 
 
+def test_without_resamples_the_sweep_has_no_intervals_and_chooses_the_same() -> None:
+    """So notebook 12 reads runs with other seeds."""
+    one = said(80, 1)
+    short, full = sensitivity.sweep_confidence(one, CUTS), sensitivity.sweep_confidence(one, CUTS, drawn_for(one, 5))
+    assert short["ci_low"].isna().all() and full["ci_low"].notna().all()
+    assert sensitivity.best_confidence(short) == sensitivity.best_confidence(full)
+
+
 def test_a_band_of_no_width_is_no_gate_and_of_equal_bands_the_narrow_one_is_taken() -> None:
     one = said(50, 2)
     band = sensitivity.sweep_band(one, 0.5, [0.3, 0.5], [0.0, 0.1, 0.2])
