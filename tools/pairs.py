@@ -126,8 +126,8 @@ def carry_words(source: Path) -> bool:
 def collect(run: str) -> list[Path]:
     """Copy the notebooks that a finished run commits, cleaned, to ``notebooks/executed/<run>``.
 
-    Notebooks 01 and 11 stay: they may name proteins. Of the others the outputs that name the protein the notebooks follow are
-    left out: real data are not ours to publish.
+    Those of ``NAMING`` stay. Of the others the outputs that name the protein the notebooks follow are left out: real
+    data are not ours to publish.
     """
     executed = sorted((RunPaths(run).work / "executed").glob("[01][0-9]_*.ipynb"))
     found = [path for path in executed if path.name[:2] not in NAMING and not path.stem.endswith(".failed")]
