@@ -52,6 +52,13 @@ def size_of(settings: Settings) -> Size:
     return PAPER if torch.cuda.is_available() else TWO_CORES
 
 
+def size_sentence(size: Size) -> str:
+    """Return what of the networks is smaller than the paper's; empty where nothing is."""
+    smaller = [f"{name} {there} → {here}" for name, there, here in zip(Size._fields, PAPER, size, strict=True)
+               if here != there]  # fmt: skip
+    return f"The networks are not of the paper's size (paper → here): {'; '.join(smaller)}." if smaller else ""
+
+
 @dataclass(frozen=True)
 class Ground:
     """The proteins systems are compared on, all with a structure, and the folds in which they are learned and tested.

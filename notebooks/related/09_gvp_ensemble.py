@@ -104,6 +104,7 @@ resamples = min(settings.evaluation.bootstrap, 200 if settings.is_synthetic else
 K, D = len(here.locations), states.width
 on_contacts = here.kind == "contacts"
 print(f"{settings.run_name}: {settings.title}. {here.title}; {len(here.y):,} are tested.")
+print(structure_ground.size_sentence(size._replace(epochs=epochs)))
 if settings.is_synthetic:
     print("Sequences, folds and pLDDT are synthetic, and the language model has random weights.")
 
@@ -419,7 +420,14 @@ text = in_short_structure.in_short_09(
 display(Markdown(text))
 
 # %%
-facts = {"ground": here.kind, "folds": len(here.folds), "trainings": seeds, "epochs": epochs, "parameters": counted}
+facts = {
+    "size": size._asdict(),
+    "ground": here.kind,
+    "folds": len(here.folds),
+    "trainings": seeds,
+    "epochs": epochs,
+    "parameters": counted,
+}
 recorded = provenance.record(settings, "09_gvp_ensemble", splits.fingerprint(here.table), **facts)
 print("provenance written to", recorded.name)
 

@@ -105,6 +105,7 @@ epochs, hidden = ((3 if few else size.epochs) if network_epochs < 0 else network
 resamples, K, D = min(settings.evaluation.bootstrap, 200 if few else 1000), len(here.locations), states.width
 made_by = "Foldseek and DSSP" if strings is not None else f"the coordinates, as {coordinate_letters.encoder_name()}"
 print(f"{settings.run_name}: {settings.title}. {here.title}; {len(here.y):,} are tested.")
+print(structure_ground.size_sentence(size._replace(epochs=epochs)))
 print("Structure letters are of", made_by)
 if settings.is_synthetic:
     print("Sequences and folds are synthetic, and the language model has random weights.")
@@ -476,7 +477,14 @@ text = in_short_structure.in_short_10(settings, here.title, first, gaps, empty, 
 display(Markdown(text))
 
 # %%
-facts = {"folds": len(here.folds), "trainings": seeds, "epochs": epochs, "parameters": counted, "letters": made_by}
+facts = {
+    "size": size._asdict(),
+    "folds": len(here.folds),
+    "trainings": seeds,
+    "epochs": epochs,
+    "parameters": counted,
+    "letters": made_by,
+}
 recorded = provenance.record(settings, "10_gwr", splits.fingerprint(here.table), **facts)
 print("provenance written to", recorded.name)
 

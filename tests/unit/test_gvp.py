@@ -17,6 +17,7 @@ from halo_utils.models import gvp
 from halo_utils.models.coordinate_frame import random_rotations
 from halo_utils.models.gvp import GvpClassifier, GvpConv
 from halo_utils.models.losses import FocalLoss
+from halo_utils.runs import structure_ground
 from halo_utils.structures.gvp_features import GvpFeatures, dihedrals, directions, gvp_graph, neighbour_edges, unit
 from halo_utils.structures.reader import BACKBONE, read_structure
 from halo_utils.training.fit import fit
@@ -233,3 +234,10 @@ def test_it_runs_under_autocast(monkeypatch):
     with torch.autocast("cpu", torch.bfloat16):
         model(batch).float().sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+def test_networks_that_are_not_of_the_papers_size_say_so() -> None:
+    assert structure_ground.size_sentence(structure_ground.PAPER) == ""
+    told = structure_ground.size_sentence(structure_ground.PAPER._replace(epochs=6))
+    assert told == "The networks are not of the paper's size (paper → here): epochs 60 → 6."
+    assert "layers 3 → 2" in structure_ground.size_sentence(structure_ground.TWO_CORES)
