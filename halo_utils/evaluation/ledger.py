@@ -26,6 +26,8 @@ LEVEL = 0.05
 # Committed runs, each with those of other seeds. The demo has a ledger of its own (notebook 06): it is not committed.
 FAMILIES = ("deeploc2-mini", "luo2024-mini")
 HALO = "001 HALO"
+# Tables of notebooks 09 and 10 with verdicts on the rows of another document.
+RELATED = {"gvp": "002 LM and GVP ensemble", "gvp_contacts": "002 LM and GVP ensemble", "gwr": "004 GwR"}
 COLUMNS = ["document", "statement", "where", "metric", "published", "ours", "ci_low", "ci_high", "seeds", "ground"]
 COLUMNS += ["verdict", "p", "p_holm", "after_holm", "reason", "check"]
 SURE = ("reproduced", "contradicted")  # verdicts that a correction can take back
@@ -180,6 +182,16 @@ def homology_rows(run: RunPaths) -> Iterator[Row]:
         }  # fmt: skip
 
 
+def related_rows(run: RunPaths) -> Iterator[Row]:
+    """Yield the rows of documents 002 and 004 that notebooks 09 and 10 of a run have measured, with their verdicts."""
+    for name, document in RELATED.items():
+        file = run.results / f"{name}_claims.csv"
+        table = pd.read_csv(file) if file.is_file() else pd.DataFrame(columns=["seeds"])
+        for row in table[table["seeds"].notna()].to_dict("records"):
+            ground = f"{dataset_of(run)}, {row['ground']}"
+            yield row | {"document": document, "ground": ground, "check": "structure_claims.check_document"}
+
+
 def stated_rows() -> Iterator[Row]:
     """Yield the rows of ``statements.csv``: those that published numbers decide, and those that nothing here can."""
     table = pd.read_csv(REFERENCE / "statements.csv", keep_default_na=False)
@@ -204,8 +216,9 @@ def ledger(families: Sequence[str] = FAMILIES) -> pd.DataFrame:
         if (run.results / "metrics.csv").is_file():
             for part in (claim_rows, table_rows, confidence_rows, homology_rows):
                 rows += ({"document": HALO} | row for row in part(run))
+            rows += related_rows(run)
     table = pd.DataFrame([*rows, *stated_rows()]).reindex(columns=COLUMNS)
-    tested = table["check"].str.startswith("claims.check_") & table["ours"].notna()
+    tested = table["check"].str.contains("claims.check_") & table["ours"].notna()
     tested &= ~table["check"].str.endswith("confidence")
     part = table.loc[tested]
     p = p_of_interval(part["ours"], part["ci_low"], part["ci_high"])

@@ -9,7 +9,7 @@ from halo_utils.evaluation.ledger import stated_rows
 from halo_utils.evaluation.seeds import differences_over_seeds
 
 SCALE = 0.02  # of a claim without published values: the size of the paper's own ablation (0.569 against 0.548)
-COLUMNS = ["statement", "where", "published", "ours", "ci_low", "ci_high", "seeds", "verdict", "reason"]
+COLUMNS = ["statement", "where", "metric", "published", "ours", "ci_low", "ci_high", "seeds", "verdict", "reason"]
 
 
 def check_document(document: str, differences: list[pd.DataFrame], synthetic: bool) -> pd.DataFrame:
@@ -26,7 +26,7 @@ def check_document(document: str, differences: list[pd.DataFrame], synthetic: bo
     rows = []
     for row in table[table["document"] == document].itertuples():
         paper, key = row.published_first - row.published_second, (row.first, row.second, row.metric, row.label)
-        base = {"statement": row.statement, "where": row.where, "published": paper}
+        base = {"statement": row.statement, "where": row.where, "metric": row.metric, "published": paper}
         if key not in found.index:
             rows.append(base | {"verdict": "not measured", "reason": "no such system or location in this run"})
             continue
@@ -40,7 +40,7 @@ def check_document(document: str, differences: list[pd.DataFrame], synthetic: bo
         base |= dict(zip(("ours", "ci_low", "ci_high"), numbers, strict=True))
         rows.append(base | {"seeds": int(values["seeds"]), "verdict": verdict, "reason": reason})
     stated = [
-        {"statement": row["statement"], "where": row["where"], "verdict": row["verdict"], "reason": row["reason"]}
+        {name: row[name] for name in ("statement", "where", "metric", "verdict", "reason")}
         for row in stated_rows()
         if str(row["document"]).startswith(document)
     ]

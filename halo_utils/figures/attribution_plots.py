@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.spatial import KDTree
 
-from halo_utils.figures.style import BLUE, GREEN, GREY, ORANGE, VERMILION, location_colour, new_figure
+from halo_utils.figures.style import BLUE, GREEN, GREY, ORANGE, PALE, VERMILION, location_colour, new_figure
 
 PLANTED = "planted"  # the name of a span that the maker of a synthetic protein put there
-METHOD_COLOURS = (BLUE, ORANGE, GREEN, GREY)
+METHOD_COLOURS = (BLUE, ORANGE, GREEN, PALE)
 PART_COLOURS = (BLUE, (0.82, 0.82, 0.82), VERMILION)
 
 

@@ -110,7 +110,7 @@ def gate_changes(counts: pd.DataFrame, title: str) -> Figure:
     """Draw, per location, the labels the gate was asked about and whether they were true."""
     locations, (fig, ax) = list(pd.unique(counts["location"])), new_figure(10.0, 4.8)
     kinds = {"agreed": "kept, GAT agrees", "no_structure": "kept, no structure", "vetoed": "removed by the GAT"}
-    for i, ((code, name), colour) in enumerate(zip(kinds.items(), (GREEN, GREY, VERMILION), strict=True)):
+    for i, ((code, name), colour) in enumerate(zip(kinds.items(), (GREEN, INK, VERMILION), strict=True)):
         rows = counts[counts["decision"] == code].set_index("location").reindex(locations)
         x, false = np.arange(len(locations)) + (i - 1) * 0.27, rows["labels"] - rows["true"]
         ax.bar(x, rows["true"], 0.25, color=colour, label=f"{name}: true label")

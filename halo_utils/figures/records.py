@@ -45,6 +45,8 @@ FIGURES = {
     "luo_protocols": Record("08_sequence_baselines", "luo_protocols.csv"),
     "gvp_systems": Record("09_gvp_ensemble", "gvp_metrics.csv"),
     "gvp_agreement": Record("09_gvp_ensemble", "gvp_agreement.csv"),
+    "gvp_contacts_systems": Record("09_gvp_ensemble", "gvp_contacts_metrics.csv"),
+    "gvp_contacts_agreement": Record("09_gvp_ensemble", "gvp_contacts_agreement.csv"),
     "gwr_edges": Record("10_gwr", "gwr_edges.csv"),
     "gwr_training": Record("10_gwr", "gwr_training.csv"),
     "gwr_robustness": Record("10_gwr", "gwr_robustness.csv"),

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from halo_utils.evaluation.complementarity import CASES
 from halo_utils.figures.plots import error_bars
-from halo_utils.figures.style import BLUE, COLOURS, GREEN, GREY, ORANGE, VERMILION, new_figure
+from halo_utils.figures.style import BLUE, COLOURS, GREEN, ORANGE, PALE, VERMILION, new_figure
 
 
 def system_bars(metrics: pd.DataFrame, published: Mapping[str, float], title: str) -> Figure:
@@ -38,7 +38,7 @@ def who_is_right(counts: pd.DataFrame, first: str, second: str, title: str) -> F
     names = ["both", f"only {first}", f"only {second}", "neither"]
     fig, ax = new_figure(9.0, 0.45 * len(shares) + 2.2)
     y, left = np.arange(len(shares))[::-1], np.zeros(len(shares))
-    for case, name, colour, hatch in zip(CASES, names, (GREEN, BLUE, ORANGE, GREY), ("", "//", "..", ""), strict=True):
+    for case, name, colour, hatch in zip(CASES, names, (GREEN, BLUE, ORANGE, PALE), ("", "//", "..", ""), strict=True):
         width = shares[case].to_numpy()
         ax.barh(y, width, 0.7, left=left, color=colour, hatch=hatch, edgecolor="white", label=name)
         left = left + width

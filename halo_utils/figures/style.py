@@ -20,6 +20,7 @@ from halo_utils.figures.records import FIGURES
 COLOURS = sns.color_palette("colorblind")
 BLUE, ORANGE, GREEN, VERMILION, GREY = COLOURS[0], COLOURS[1], COLOURS[2], COLOURS[3], (0.55, 0.55, 0.55)
 INK = "#333333"  # of words and arrows
+PALE = (0.83, 0.83, 0.83)  # of bars: who sees no green takes GREY for GREEN
 # A hue per kind of model.
 FAMILIES = {"sequence": BLUE, "graph": GREEN, "joined": ORANGE, "baseline": (0.25, 0.25, 0.25)}
 # Ten colours that stay apart in every kind of colour blindness (Petroff 2021, arXiv:2107.02270), one per location.

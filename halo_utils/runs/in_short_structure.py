@@ -27,10 +27,10 @@ def in_short_09(
     settings: Settings, title: str, metrics: pd.DataFrame, differences: pd.DataFrame, agreed: pd.DataFrame, seeds: int
 ) -> str:
     """Return how the rows of document 002 compare, whether its two models err apart, and what the control says."""
-    q = agreed.set_index("labels").loc["all"]
+    q, alone = agreed.set_index("labels").loc["all"], agreed["second"].iloc[0]
     return _paragraph(
         settings,
-        f"On {title}: micro F1 of the {_value(metrics, 'LM baseline')}, {_value(metrics, 'GVP alone')},"
+        f"On {title}: micro F1 of the {_value(metrics, 'LM baseline')}, {_value(metrics, alone)},"
         f" {_value(metrics, 'mean of both')}.",
         f"{_gap(differences, 'mean of both', 'LM baseline')};"
         f" the control, {_gap(differences, 'mean of two LM', 'LM baseline')}.",

@@ -24,7 +24,7 @@
 #
 # **Needs** notebooks 01 and 02 of the same profile.
 #
-# **Makes** `gvp_table1.csv`, `gvp_table2.csv`, `gvp_metrics.csv`, `gvp_differences.csv`, `gvp_agreement.csv`, `gvp_claims.csv`, the figures `gvp_systems`, `gvp_agreement`.
+# **Makes** `gvp_table1.csv`, `gvp_table2.csv`, `gvp_metrics.csv`, `gvp_differences.csv`, `gvp_agreement.csv`, `gvp_claims.csv`, the figures `gvp_systems`, `gvp_agreement`; where only contacts are known, the same with `gvp_contacts` for `gvp`.
 #
 # **Takes** under a minute for `demo`; on real proteins without a GPU smaller networks learn for fewer epochs, three trainings in an hour or two.
 
@@ -85,6 +85,7 @@ from halo_utils.models.gvp import Gvp, GvpClassifier
 from halo_utils.models.gvp_ensemble import DenseResidual, EmbeddingCnn, MeanOfBoth, ResidueCnn
 from halo_utils.models.losses import FocalLoss
 from halo_utils.runs import artifacts, in_short_structure, provenance, recipe, structure_ground
+from halo_utils.structures.edge_controls import KINDS, control_edges
 from halo_utils.structures.gvp_features import GvpFeatures, gvp_graph
 from halo_utils.training.fit import fit, parameter_counts
 from halo_utils.training.gvp_data import GvpData
@@ -103,6 +104,8 @@ epochs = size.epochs if network_epochs < 0 else network_epochs
 resamples = min(settings.evaluation.bootstrap, 200 if settings.is_synthetic else 1000)
 K, D = len(here.locations), states.width
 on_contacts = here.kind == "contacts"
+alone = "GAT alone" if on_contacts else "GVP alone"  # what reads the structure
+stem = "gvp_contacts" if on_contacts else "gvp"  # of the names of tables and figures
 print(f"{settings.run_name}: {settings.title}. {here.title}; {len(here.y):,} are tested.")
 print(structure_ground.size_sentence(size._replace(epochs=epochs)))
 if settings.is_synthetic:
@@ -224,16 +227,26 @@ systems = {
     "LM baseline": lambda data: EmbeddingCnn(K),
     "LM again": lambda data: EmbeddingCnn(K),
     "LM baseline, residues": lambda data: ResidueCnn(D, K, channels=size.channels),
-    "GVP alone": sibling,
+    alone: sibling,
     "trained together": lambda data: MeanOfBoth(EmbeddingCnn(K), sibling(data)),
     "dense-residual": lambda data: DenseResidual(sibling(data), D, K),
 }
 changed_features = {"position": "GVP without positions", "plddt": "GVP without pLDDT"}
-ablations = {title: replace(features, **{name: False}) for name, title in changed_features.items() if not on_contacts}
+ablations = {title: replace(features, **{name: False}) for name, title in changed_features.items()}
+if on_contacts:  # a graph network without edges, which reads the same residues
+    ablations = {"GAT without edges": "none"}
 
 
 # %%
 kept = defaultdict(dict)  # graphs, which the folds share
+
+
+@cache
+def edges_of(kind):
+    """Return the contacts, or the edges of a control where ``kind`` is one."""
+    lengths = table.set_index("accession")["sequence"].str.len()
+    path, how = work / f"edges_{kind}.npy", {"kind": kind, "seed": settings.seed}
+    return control_edges(path, here.edges, lengths, **how) if kind in KINDS else here.edges
 
 
 @cache
@@ -243,7 +256,9 @@ def data_of(fold, features, residues=False):
     if residues:
         return StateData(proteins, here.locations, states, residues_per_batch=budget, seed=settings.seed)
     if on_contacts:
-        return recipe.graph_data(settings, proteins, embeddings, (here.structures, here.edges), only_graphs=True)
+        return recipe.graph_data(
+            settings, proteins, embeddings, (here.structures, edges_of(features)), only_graphs=True
+        )
     how = {"nodes_per_batch": budget, "seed": settings.seed, "kept": kept[features]}
     return GvpData(proteins, here.locations, here.structures, features, states, **how)
 
@@ -258,8 +273,10 @@ counted = {}
 
 def answers(system, build, number, features=features):
     """Return a system's probabilities of validation and test proteins, trained with one seed, fold by fold."""
-    alone, frames = system.startswith("LM"), []
-    rate, passes = (3e-3 if settings.is_synthetic else 1e-3, size.lm_epochs) if alone else (size.learning_rate, epochs)
+    language, frames = system.startswith("LM"), []
+    rate, passes = (
+        (3e-3 if settings.is_synthetic else 1e-3, size.lm_epochs) if language else (size.learning_rate, epochs)
+    )
     for fold in range(len(here.folds)):
         data = data_of(fold, features, system.endswith("residues"))
         L.seed_everything(settings.seed + number, verbose=False)
@@ -275,10 +292,12 @@ def answers(system, build, number, features=features):
 
 # %%
 pairs = {
-    "mean of both": ("LM baseline", "GVP alone"),
+    "mean of both": ("LM baseline", alone),
     "mean of two LM": ("LM baseline", "LM again"),
     "mean of LM and dense-residual": ("LM baseline", "dense-residual"),
 }
+if on_contacts:
+    pairs["mean of LM and GAT without edges"] = ("LM baseline", "GAT without edges")
 every_seed = []
 for number in range(seeds):
     found = {name: answers(name, build, number + 50 * (name == "LM again")) for name, build in systems.items()}
@@ -296,8 +315,9 @@ print("parameters:", ", ".join(f"{system} {n:,}" for system, n in counted.items(
 # first weights: any second model takes noise out of a mean.
 
 # %%
-order = ["GVP alone", "LM baseline", "LM baseline, residues", "LM again", "mean of both", "mean of two LM"]
+order = [alone, "LM baseline", "LM baseline, residues", "LM again", "mean of both", "mean of two LM"]
 order += ["trained together", "dense-residual", "mean of LM and dense-residual", *ablations]
+order += [name for name in pairs if name not in order]
 decided = [{name: structure_ground.decide(here, found[name]) for name in order} for found in every_seed]
 measured = [
     here.measure(decided[number][name], resamples, system=name, training=number)
@@ -305,7 +325,7 @@ measured = [
     for name in order
 ]
 metrics = pd.concat(measured, ignore_index=True)
-write_csv(paths.results / "gvp_metrics.csv", metrics)
+write_csv(paths.results / f"{stem}_metrics.csv", metrics)
 published = pd.read_csv(REFERENCE / "gvp_ensemble.csv").set_index("row")
 rows_of = {"GVP alone": 1, "LM baseline": 2, "dense-residual": 4, "mean of LM and dense-residual": 5}
 columns = {"precision": "micro_precision", "recall": "micro_recall", "f1": "micro_f1"}
@@ -315,7 +335,7 @@ half = {name: here.measure(structure_ground.decide(here, every_seed[0][name], 0.
 table1["F1 at 0.5"] = [half[name].set_index("metric").loc["micro_f1", "value"] for name in order]
 for short, column in zip(("P", "R", "F1"), columns, strict=True):
     table1[f"{short}, published"] = [published[column].get(rows_of.get(name), np.nan) for name in order]
-write_csv(paths.results / "gvp_table1.csv", table1.reset_index())
+write_csv(paths.results / f"{stem}_table1.csv", table1.reset_index())
 display(styled(table1, f"Table 1, mean of {seeds} training(s): {here.title}"))
 
 # %%
@@ -324,7 +344,7 @@ stated = pd.read_csv(REFERENCE / "structure_claims.csv").set_index("first")["pub
 bars = {name: published["f1"][row] for name, row in rows_of.items()}
 bars["mean of both"] = stated["mean of both"]  # given in the text of section 3.3
 fig = structure_figures.system_bars(first[first["system"].isin(order)], bars, here.title)
-show_figure(fig, paths.figures, "gvp_systems", "Micro F1 of every system with its interval, and published values")
+show_figure(fig, paths.figures, f"{stem}_systems", "Micro F1 of every system with its interval, and published values")
 
 # %% [markdown]
 # ## Table 2: location by location
@@ -333,9 +353,9 @@ show_figure(fig, paths.figures, "gvp_systems", "Micro F1 of every system with it
 # %%
 per_location = metrics[(metrics["metric"] == "f1") & (metrics["training"] == 0)]
 table2 = per_location.pivot(index="label", columns="system", values="value").loc[here.locations]
-table2 = table2[["LM baseline", "GVP alone", "mean of both", "dense-residual"]].rename_axis("location")
+table2 = table2[["LM baseline", alone, "mean of both", "dense-residual"]].rename_axis("location")
 table2["proteins"] = here.y.sum(axis=0)
-write_csv(paths.results / "gvp_table2.csv", table2.reset_index())
+write_csv(paths.results / f"{stem}_table2.csv", table2.reset_index())
 display(styled(table2, f"F1 per location, one training: {here.title}"))
 
 # %% [markdown]
@@ -344,17 +364,18 @@ display(styled(table2, f"F1 per location, one training: {here.title}"))
 # control.
 
 # %%
-compared = [("LM baseline", "GVP alone"), ("mean of both", "LM baseline"), ("mean of two LM", "LM baseline")]
+compared = [("LM baseline", alone), ("mean of both", "LM baseline"), ("mean of two LM", "LM baseline")]
 compared += [("mean of both", "mean of two LM"), ("trained together", "mean of both")]
 compared += [("dense-residual", "LM baseline"), ("dense-residual", "mean of both")]
-compared += [("mean of LM and dense-residual", "dense-residual"), *(("GVP alone", name) for name in ablations)]
+compared += [("mean of LM and dense-residual", "dense-residual"), *((alone, name) for name in ablations)]
+compared += [("mean of both", name) for name in pairs if name.endswith("without edges")]
 per_seed = []
 for number in range(seeds):
     said = decided[number]
     parts = [here.compare(said[a], said[b], resamples).assign(first=a, second=b) for a, b in compared]
     per_seed.append(pd.concat(parts, ignore_index=True).assign(split="test", training=number))
 differences = pd.concat(per_seed, ignore_index=True)
-write_csv(paths.results / "gvp_differences.csv", differences)
+write_csv(paths.results / f"{stem}_differences.csv", differences)
 shown = differences[(differences["metric"] == "micro_f1") & (differences["training"] == 0)]
 columns = ["first", "second", "difference", "ci_low", "ci_high", "resampled"]
 display(styled(shown[columns].reset_index(drop=True), f"Differences in micro F1: {here.title}"))
@@ -374,11 +395,11 @@ print("Q =", (6 * 2 - 2 * 2) / (6 * 2 + 2 * 2), "-", complementarity.q_statistic
 
 # %%
 said = decided[0]
-lm, fold_net = said["LM baseline"][0], said["GVP alone"][0]
+lm, fold_net = said["LM baseline"][0], said[alone][0]
 agreed = complementarity.agreement(here.y, lm, fold_net, here.drawn(resamples))
 control = complementarity.agreement(here.y, lm, said["LM again"][0], here.drawn(resamples))
-agreed = pd.concat([agreed.assign(second="GVP alone"), control.assign(second="LM again (control)")], ignore_index=True)
-write_csv(paths.results / "gvp_agreement.csv", agreed)
+agreed = pd.concat([agreed.assign(second=alone), control.assign(second="LM again (control)")], ignore_index=True)
+write_csv(paths.results / f"{stem}_agreement.csv", agreed)
 display(styled(agreed, "LM baseline and a second model, decision by decision"))
 
 # %% [markdown]
@@ -388,17 +409,17 @@ display(styled(agreed, "LM baseline and a second model, decision by decision"))
 # %%
 best = complementarity.oracle(here.y, lm, fold_net)
 both = complementarity.oracle(here.y, lm, said["LM again"][0])
-bounds = {"oracle of LM and GVP": best, "oracle of two LM (control)": both}
+bounds = {f"oracle of LM and {alone.split()[0]}": best, "oracle of two LM (control)": both}
 rows = [here.measure((pred, pred.astype(float)), resamples, system=name) for name, pred in bounds.items()]
-rows += [first[first["system"] == name] for name in ("LM baseline", "GVP alone", "mean of both", "trained together")]
+rows += [first[first["system"] == name] for name in ("LM baseline", alone, "mean of both", "trained together")]
 reached = pd.concat(rows).query("metric == 'micro_f1'")[["system", "value", "ci_low", "ci_high"]]
 display(styled(reached.reset_index(drop=True), "Micro F1: each, joined, and the bound"))
 
 # %%
 cases = [complementarity.case_counts(here.y[:, [k]], lm[:, [k]], fold_net[:, [k]], True).sum(axis=0) for k in range(K)]
 counts = pd.DataFrame(cases, index=here.locations, columns=list(complementarity.CASES))
-fig = structure_figures.who_is_right(counts, "LM", "GVP", f"Who is right: {here.title}")
-show_figure(fig, paths.figures, "gvp_agreement", "Share of labels that both, one or neither model has right")
+fig = structure_figures.who_is_right(counts, "LM", alone.split()[0], f"Who is right: {here.title}")
+show_figure(fig, paths.figures, f"{stem}_agreement", "Share of labels that both, one or neither model has right")
 
 # %% [markdown]
 # ## What of the document holds here
@@ -407,16 +428,15 @@ show_figure(fig, paths.figures, "gvp_agreement", "Share of labels that both, one
 
 # %%
 claims = structure_claims.check_document("002", per_seed, settings.is_synthetic)
-write_csv(paths.results / "gvp_claims.csv", claims)
-display(styled(claims, "Document 002, row by row"))
+claims["ground"] = f"{here.title}{', the GAT in the place of the GVP' if on_contacts else ''}"
+write_csv(paths.results / f"{stem}_claims.csv", claims)
+display(styled(claims.drop(columns="ground"), "Document 002, row by row"))
 
 # %% [markdown]
 # ## What this run found
 
 # %%
-text = in_short_structure.in_short_09(
-    settings, here.title, first, shown, agreed[agreed["second"] == "GVP alone"], seeds
-)
+text = in_short_structure.in_short_09(settings, here.title, first, shown, agreed[agreed["second"] == alone], seeds)
 display(Markdown(text))
 
 # %%

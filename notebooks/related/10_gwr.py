@@ -462,8 +462,9 @@ display(
 # %%
 joined = [pd.concat(parts, ignore_index=True) for parts in zip(per_seed, per_seed_wide, strict=True)]
 claims = structure_claims.check_document("004", joined, settings.is_synthetic)
+claims["ground"] = f"{here.title}; without coordinates, {wide.title}"
 write_csv(paths.results / "gwr_claims.csv", claims)
-display(styled(claims, "Document 004, row by row"))
+display(styled(claims.drop(columns="ground"), "Document 004, row by row"))
 
 # %% [markdown]
 # ## What this run found
