@@ -104,7 +104,7 @@ epochs = size.epochs if network_epochs < 0 else network_epochs
 resamples = min(settings.evaluation.bootstrap, 200 if settings.is_synthetic else 1000)
 K, D = len(here.locations), states.width
 on_contacts = here.kind == "contacts"
-alone = "GAT alone" if on_contacts else "GVP alone"  # what reads the structure
+fold_only = "GAT alone" if on_contacts else "GVP alone"  # what reads the structure
 stem = "gvp_contacts" if on_contacts else "gvp"  # of the names of tables and figures
 print(f"{settings.run_name}: {settings.title}. {here.title}; {len(here.y):,} are tested.")
 print(structure_ground.size_sentence(size._replace(epochs=epochs)))
@@ -227,7 +227,7 @@ systems = {
     "LM baseline": lambda data: EmbeddingCnn(K),
     "LM again": lambda data: EmbeddingCnn(K),
     "LM baseline, residues": lambda data: ResidueCnn(D, K, channels=size.channels),
-    alone: sibling,
+    fold_only: sibling,
     "trained together": lambda data: MeanOfBoth(EmbeddingCnn(K), sibling(data)),
     "dense-residual": lambda data: DenseResidual(sibling(data), D, K),
 }
@@ -292,7 +292,7 @@ def answers(system, build, number, features=features):
 
 # %%
 pairs = {
-    "mean of both": ("LM baseline", alone),
+    "mean of both": ("LM baseline", fold_only),
     "mean of two LM": ("LM baseline", "LM again"),
     "mean of LM and dense-residual": ("LM baseline", "dense-residual"),
 }
@@ -315,7 +315,7 @@ print("parameters:", ", ".join(f"{system} {n:,}" for system, n in counted.items(
 # first weights: any second model takes noise out of a mean.
 
 # %%
-order = [alone, "LM baseline", "LM baseline, residues", "LM again", "mean of both", "mean of two LM"]
+order = [fold_only, "LM baseline", "LM baseline, residues", "LM again", "mean of both", "mean of two LM"]
 order += ["trained together", "dense-residual", "mean of LM and dense-residual", *ablations]
 order += [name for name in pairs if name not in order]
 decided = [{name: structure_ground.decide(here, found[name]) for name in order} for found in every_seed]
@@ -353,7 +353,7 @@ show_figure(fig, paths.figures, f"{stem}_systems", "Micro F1 of every system wit
 # %%
 per_location = metrics[(metrics["metric"] == "f1") & (metrics["training"] == 0)]
 table2 = per_location.pivot(index="label", columns="system", values="value").loc[here.locations]
-table2 = table2[["LM baseline", alone, "mean of both", "dense-residual"]].rename_axis("location")
+table2 = table2[["LM baseline", fold_only, "mean of both", "dense-residual"]].rename_axis("location")
 table2["proteins"] = here.y.sum(axis=0)
 write_csv(paths.results / f"{stem}_table2.csv", table2.reset_index())
 display(styled(table2, f"F1 per location, one training: {here.title}"))
@@ -364,10 +364,10 @@ display(styled(table2, f"F1 per location, one training: {here.title}"))
 # control.
 
 # %%
-compared = [("LM baseline", alone), ("mean of both", "LM baseline"), ("mean of two LM", "LM baseline")]
+compared = [("LM baseline", fold_only), ("mean of both", "LM baseline"), ("mean of two LM", "LM baseline")]
 compared += [("mean of both", "mean of two LM"), ("trained together", "mean of both")]
 compared += [("dense-residual", "LM baseline"), ("dense-residual", "mean of both")]
-compared += [("mean of LM and dense-residual", "dense-residual"), *((alone, name) for name in ablations)]
+compared += [("mean of LM and dense-residual", "dense-residual"), *((fold_only, name) for name in ablations)]
 compared += [("mean of both", name) for name in pairs if name.endswith("without edges")]
 per_seed = []
 for number in range(seeds):
@@ -395,10 +395,10 @@ print("Q =", (6 * 2 - 2 * 2) / (6 * 2 + 2 * 2), "-", complementarity.q_statistic
 
 # %%
 said = decided[0]
-lm, fold_net = said["LM baseline"][0], said[alone][0]
+lm, fold_net = said["LM baseline"][0], said[fold_only][0]
 agreed = complementarity.agreement(here.y, lm, fold_net, here.drawn(resamples))
 control = complementarity.agreement(here.y, lm, said["LM again"][0], here.drawn(resamples))
-agreed = pd.concat([agreed.assign(second=alone), control.assign(second="LM again (control)")], ignore_index=True)
+agreed = pd.concat([agreed.assign(second=fold_only), control.assign(second="LM again (control)")], ignore_index=True)
 write_csv(paths.results / f"{stem}_agreement.csv", agreed)
 display(styled(agreed, "LM baseline and a second model, decision by decision"))
 
@@ -409,16 +409,16 @@ display(styled(agreed, "LM baseline and a second model, decision by decision"))
 # %%
 best = complementarity.oracle(here.y, lm, fold_net)
 both = complementarity.oracle(here.y, lm, said["LM again"][0])
-bounds = {f"oracle of LM and {alone.split()[0]}": best, "oracle of two LM (control)": both}
+bounds = {f"oracle of LM and {fold_only.split()[0]}": best, "oracle of two LM (control)": both}
 rows = [here.measure((pred, pred.astype(float)), resamples, system=name) for name, pred in bounds.items()]
-rows += [first[first["system"] == name] for name in ("LM baseline", alone, "mean of both", "trained together")]
+rows += [first[first["system"] == name] for name in ("LM baseline", fold_only, "mean of both", "trained together")]
 reached = pd.concat(rows).query("metric == 'micro_f1'")[["system", "value", "ci_low", "ci_high"]]
 display(styled(reached.reset_index(drop=True), "Micro F1: each, joined, and the bound"))
 
 # %%
 cases = [complementarity.case_counts(here.y[:, [k]], lm[:, [k]], fold_net[:, [k]], True).sum(axis=0) for k in range(K)]
 counts = pd.DataFrame(cases, index=here.locations, columns=list(complementarity.CASES))
-fig = structure_figures.who_is_right(counts, "LM", alone.split()[0], f"Who is right: {here.title}")
+fig = structure_figures.who_is_right(counts, "LM", fold_only.split()[0], f"Who is right: {here.title}")
 show_figure(fig, paths.figures, f"{stem}_agreement", "Share of labels that both, one or neither model has right")
 
 # %% [markdown]
@@ -436,7 +436,7 @@ display(styled(claims.drop(columns="ground"), "Document 002, row by row"))
 # ## What this run found
 
 # %%
-text = in_short_structure.in_short_09(settings, here.title, first, shown, agreed[agreed["second"] == alone], seeds)
+text = in_short_structure.in_short_09(settings, here.title, first, shown, agreed[agreed["second"] == fold_only], seeds)
 display(Markdown(text))
 
 # %%
