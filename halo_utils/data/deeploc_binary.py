@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from halo_utils.core.errors import DataError
@@ -98,13 +99,17 @@ def leave_out(training: pd.DataFrame, official: pd.DataFrame) -> tuple[pd.DataFr
     sequences. A copy has the accession or the sequence of an official protein; a near duplicate is no copy and shares
     half of the 6-mers of the shorter of both. Counts are set, proteins, training, exact_copies, near_duplicates, left.
     """
+    copies, similar = {}, {}
+    for split, members in official.groupby("split"):
+        same_name = training["accession"].isin(members["accession"])
+        copies[split] = (same_name | training["sequence"].isin(members["sequence"])).to_numpy()
+        similar[split] = near_any(list(training["sequence"]), list(members["sequence"]), NEAR_DUPLICATE)
     rows, kept = [], training
     for name, splits in {"validation": ["val"], "test": ["test"], "both": ["val", "test"]}.items():
-        members = official[official["split"].isin(splits)]
-        copy = training["accession"].isin(members["accession"]) | training["sequence"].isin(members["sequence"])
-        near = ~copy & near_any(list(training["sequence"]), list(members["sequence"]), NEAR_DUPLICATE)
+        copy = np.any([copies[split] for split in splits], axis=0)
+        near = np.any([similar[split] for split in splits], axis=0) & ~copy
         kept = training[~copy & ~near].reset_index(drop=True)
-        row = {"set": name, "proteins": members["accession"].nunique(), "training": len(training)}
-        row |= {"exact_copies": int(copy.sum()), "near_duplicates": int(near.sum()), "left": len(kept)}
-        rows.append(row)
+        row = {"set": name, "proteins": official.loc[official["split"].isin(splits), "accession"].nunique()}
+        row |= {"training": len(training), "exact_copies": int(copy.sum()), "near_duplicates": int(near.sum())}
+        rows.append(row | {"left": len(kept)})
     return kept, pd.DataFrame(rows)
