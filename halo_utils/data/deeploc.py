@@ -35,6 +35,13 @@ def read_deeploc2(path: Path) -> Read:
     return _finish(table, DEEPLOC, path.name)
 
 
+def read_membrane(path: Path) -> pd.Series:
+    """Return column Membrane of the same file, 0 or 1 by accession, which HALO does not learn; DataError if absent."""
+    raw = read_csv(path, ["ACC", "Membrane"], optional=None)
+    labels = _binary(path, raw, ["Membrane"], raw["ACC"])["Membrane"].set_axis(raw["ACC"])
+    return labels[~labels.index.duplicated()]
+
+
 def read_hpa(path: Path) -> Read:
     """Read ``hpa_testset.csv`` as split ``hpa``; proteins in none of ``HPA_SUPPORTED`` are dropped."""
     raw = read_csv(path, ["sid", *HPA, "fasta"], optional=("", "Lengths"))

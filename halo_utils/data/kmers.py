@@ -80,6 +80,16 @@ def kmer_containment(queries: Sequence[str], targets: Iterable[str]) -> np.ndarr
     return most_similar(queries, targets, jaccard=False)[0]
 
 
+def near_any(queries: Sequence[str], targets: Sequence[str], cut: float) -> np.ndarray:
+    """Return whether a query shares ``cut`` of the distinct k-mers of the smaller of both with any target, [B] bool."""
+    matrix, vocabulary, sizes = kmer_matrix(queries)
+    other, _, other_sizes = kmer_matrix(targets, vocabulary)
+    pairs = (matrix @ other.T).tocoo()
+    near = np.zeros(len(sizes), dtype=bool)
+    near[pairs.row[pairs.data >= cut * np.minimum(sizes[pairs.row], other_sizes[pairs.col])]] = True
+    return near
+
+
 def families(table: pd.DataFrame, cut: float = FAMILY) -> np.ndarray:
     """Return the family of every protein, [B] int64: the connected components of each split.
 

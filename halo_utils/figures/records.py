@@ -51,6 +51,7 @@ FIGURES = {
     "gwr_training": Record("10_gwr", "gwr_training.csv"),
     "gwr_robustness": Record("10_gwr", "gwr_robustness.csv"),
     "gwr_letters": Record("10_gwr", "gwr_letters_metrics.csv"),
+    "gwr_binary": Record("10_gwr", "gwr_binary_metrics.csv"),
     "residue_importance": Record("11_attribution", "residue_importance.csv"),
     "planted_shares": Record("11_attribution", "planted_shares.csv"),
     "importance_by_part": Record("11_attribution", "importance_by_part.csv"),

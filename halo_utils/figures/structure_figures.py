@@ -11,9 +11,14 @@ from halo_utils.figures.plots import error_bars
 from halo_utils.figures.style import BLUE, COLOURS, GREEN, ORANGE, PALE, VERMILION, new_figure
 
 
-def system_bars(metrics: pd.DataFrame, published: Mapping[str, float], title: str) -> Figure:
-    """Draw the micro F1 of every system with its interval, and an open diamond where a paper has a value."""
-    rows = metrics[(metrics["metric"] == "micro_f1") & (metrics["label"] == "")]
+def system_bars(
+    metrics: pd.DataFrame, published: Mapping[str, float], title: str, metric: str = "micro F1", note: str = ""
+) -> Figure:
+    """Draw a metric of every system with its interval, and an open diamond where a paper has a value.
+
+    ``note`` says in what the published values differ, other proteins and weights by default.
+    """
+    rows = metrics[(metrics["metric"] == metric.lower().replace(" ", "_")) & (metrics["label"] == "")]
     y = np.arange(len(rows))[::-1]
     fig, ax = new_figure(9.0, 0.5 * len(rows) + 2.0)
     ax.barh(y, rows["value"], 0.6, color=BLUE, label="ours, 95 % interval")
@@ -21,12 +26,12 @@ def system_bars(metrics: pd.DataFrame, published: Mapping[str, float], title: st
     known = [(published[name], at) for name, at in zip(rows["system"], y, strict=True) if name in published]
     if known:
         look = {"markersize": 9, "markerfacecolor": "white", "markeredgecolor": VERMILION, "markeredgewidth": 2}
-        ax.plot(*zip(*known, strict=True), "D", **look, label="published, other proteins and weights")
+        ax.plot(*zip(*known, strict=True), "D", **look, label=f"published, {note or 'other proteins and weights'}")
     ax.set_yticks(y, rows["system"])
-    ax.set(xlim=(0, 1), xlabel="micro F1")
+    ax.set(xlim=(0, 1), xlabel=metric)
     top = rows.loc[rows["value"].idxmax()]
     interval = f"[{top['ci_low']:.2f}, {top['ci_high']:.2f}]"
-    fig.suptitle(f"Highest: {top['system']}, micro F1 {top['value']:.2f} {interval}\n{title}")
+    fig.suptitle(f"Highest: {top['system']}, {metric} {top['value']:.2f} {interval}\n{title}")
     fig.legend(loc="outside lower center", ncols=2, fontsize=10)
     return fig
 

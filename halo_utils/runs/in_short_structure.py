@@ -8,8 +8,8 @@ from halo_utils.runs.in_short import _paragraph
 from halo_utils.runs.wording import count
 
 
-def _value(metrics: pd.DataFrame, system: str) -> str:
-    rows = metrics[(metrics["system"] == system) & (metrics["metric"] == "micro_f1")]
+def _value(metrics: pd.DataFrame, system: str, metric: str = "micro_f1") -> str:
+    rows = metrics[(metrics["system"] == system) & (metrics["metric"] == metric)]
     return f"{system} {{value:.3f}} [{{ci_low:.3f}}, {{ci_high:.3f}}]".format(**rows.iloc[0])
 
 
@@ -55,11 +55,12 @@ def in_short_10(
     density: tuple[float, float],
     swapped: pd.DataFrame,
     seeds: int,
+    official: pd.DataFrame | None = None,
 ) -> str:
     """Return how GwR compares with its parts and its peer, how dense its graphs are, and what corruption costs.
 
     ``density`` are the edges per residue of the released threshold and of the fix; ``swapped`` is the table of
-    corrupted letters.
+    corrupted letters; ``official`` are metrics on the official DeepLoc-Binary test set, where it is at hand.
     """
     of = swapped[swapped["system"] == "GwR"].sort_values("amount")
     return _paragraph(
@@ -71,5 +72,12 @@ def in_short_10(
         f" {density[1]:.1f}.",
         f"With every second letter replaced, GwR's micro F1 goes from {of['value'].iloc[0]:.3f} to"
         f" {of['value'].iloc[-1]:.3f}.",
+        "" if official is None else _official(official),
         _seeds(seeds),
     )
+
+
+def _official(metrics: pd.DataFrame) -> str:
+    systems = list(dict.fromkeys(metrics["system"]))
+    values = ", ".join(_value(metrics, system, "accuracy") for system in systems)
+    return f"On the official DeepLoc-Binary test set: accuracy of {values}."

@@ -182,16 +182,19 @@ def mean_of_folds(first: Answers, second: Answers) -> Answers:
     return [mean_of(a, b) for a, b in zip(first, second, strict=True)]
 
 
-def micro_threshold(y: np.ndarray, prob: np.ndarray) -> Threshold:
-    """Return the threshold of highest micro F1 on validation, the metric of document 002; of equals the lowest."""
+def val_threshold(y: np.ndarray, prob: np.ndarray, by: str = "micro_f1") -> Threshold:
+    """Return the threshold of the highest value on validation, document 002's metric by default; of equals the lowest.
+
+    ``by`` is another one of ``threshold_sweep``.
+    """
     sweep = threshold_sweep(y, prob)
-    return Threshold(float(sweep.loc[sweep["micro_f1"].idxmax(), "threshold"]), "val")
+    return Threshold(float(sweep.loc[sweep[by].idxmax(), "threshold"]), "val")
 
 
-def decide(ground: Ground, answers: Answers, fixed: float | None = None) -> Decided:
+def decide(ground: Ground, answers: Answers, fixed: float | None = None, by: str = "micro_f1") -> Decided:
     """Return labels and probabilities, [B, K], of the tested proteins: each fold at its own validation's threshold.
 
-    ``fixed`` is a threshold for all folds instead.
+    ``fixed`` is a threshold for all folds instead, ``by`` what is highest at the chosen one.
     """
     parts = []
     for number, frame in enumerate(answers):
@@ -199,9 +202,8 @@ def decide(ground: Ground, answers: Answers, fixed: float | None = None) -> Deci
         val, test = (
             frame[frame["split"] == split].set_index("accession")[ground.locations] for split in ("val", "test")
         )
-        cut = (
-            Threshold(fixed, "published") if fixed else micro_threshold(table.loc[val.index].to_numpy(), val.to_numpy())
-        )
+        known = table.loc[val.index].to_numpy()
+        cut = Threshold(fixed, "published") if fixed else val_threshold(known, val.to_numpy(), by)
         parts.append(pd.concat({"pred": (test >= cut.on("test")).astype(int), "prob": test}, axis=1))
     joined = pd.concat(parts).loc[ground.tested["accession"]]
     return joined["pred"].to_numpy(), joined["prob"].to_numpy()

@@ -13,8 +13,8 @@ from halo_utils.commands.predict import locate_proteins
 from halo_utils.config import load_settings
 from halo_utils.core.paths import REPOSITORY
 from halo_utils.core.residue_store import write_store
-from halo_utils.data import audit, kmers, splits
-from halo_utils.data.deeploc import read_deeploc2, read_hpa
+from halo_utils.data import audit, deeploc_binary, kmers, splits
+from halo_utils.data.deeploc import read_deeploc2, read_hpa, read_membrane
 from halo_utils.data.locations import DEEPLOC, HPA_SUPPORTED
 from halo_utils.data.luo2024 import LUO
 from halo_utils.data.same_sequence import uniprot_names
@@ -58,6 +58,27 @@ def test_hpa_counts(real_data: Path) -> None:
     assert set(DEEPLOC) <= set(table.columns) and (table[list(HPA_SUPPORTED)].sum(axis=1) > 0).all()
     luo, _ = LUO.read([real_data / name for name in LUO.files])
     assert (uniprot_names(table, luo) != "").sum() == 244
+
+
+def test_official_deeploc_binary_sets_and_what_training_leaves_out(real_data: Path, deeploc: pd.DataFrame) -> None:
+    paths = deeploc_binary.files_at_hand("AlphaFold2")
+    if paths is None:
+        pytest.skip("the official sets of DeepLoc-Binary are not at hand")
+    official = deeploc_binary.read_sets(paths)
+    assert official.groupby("split")[deeploc_binary.SOLUBLE].agg(["size", "sum"]).to_numpy().tolist() == [
+        [1728, 992], [1009, 590]
+    ]  # fmt: skip
+    membrane = read_membrane(real_data / "deeploc2" / "Swissprot_Train_Validation_dataset.csv")
+    assert membrane.value_counts().to_dict() == {0: 19710, 1: 8593}
+    shared = official[official["accession"].isin(membrane.index)]
+    same = shared["accession"].map(membrane) == 1 - shared[deeploc_binary.SOLUBLE]
+    assert (len(shared), int((~same).sum())) == (2553, 55)  # in a few, the two annotations differ
+    kept, counts = deeploc_binary.leave_out(deeploc[deeploc["split"] == "train"].head(300), official)
+    row = counts.set_index("set").loc["both"]
+    assert row["training"] == 300 and row["left"] == len(kept) == 300 - row["exact_copies"] - row["near_duplicates"]
+    assert not kept["sequence"].isin(official["sequence"]).any()
+    near = kmers.kmer_containment(list(official["sequence"]), list(kept["sequence"]))
+    assert near.max() < kmers.NEAR_DUPLICATE
 
 
 def test_luo_counts_and_leak(real_data: Path) -> None:
