@@ -80,6 +80,18 @@ def kmer_containment(queries: Sequence[str], targets: Iterable[str]) -> np.ndarr
     return most_similar(queries, targets, jaccard=False)[0]
 
 
+def kmer_overlap(queries: Sequence[str], targets: Sequence[str]) -> np.ndarray:
+    """Return every query's largest share of k-mers in common with one target, [B] float64; 0 if short.
+
+    The share is of the distinct k-mers of whichever has fewer, as in ``families``: a fragment shares all of its own.
+    """
+    matrix, vocabulary, sizes = kmer_matrix(targets)
+    own, _, own_sizes = kmer_matrix(queries, vocabulary)
+    pairs, best = (own @ matrix.T).tocoo(), np.zeros(len(queries))
+    np.maximum.at(best, pairs.row, pairs.data / np.minimum(own_sizes[pairs.row], sizes[pairs.col]))
+    return best
+
+
 def families(table: pd.DataFrame, cut: float = FAMILY) -> np.ndarray:
     """Return the family of every protein, [B] int64: the connected components of each split.
 
