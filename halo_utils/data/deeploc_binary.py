@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from halo_utils.core.errors import DataError
-from halo_utils.data.kmers import NEAR_DUPLICATE, near_any
+from halo_utils.data.kmers import NEAR_DUPLICATE, kmer_overlap
 from halo_utils.data.registry import local_copy
 from halo_utils.data.tables import AGAIN, check_protein, open_text
 
@@ -103,7 +103,7 @@ def leave_out(training: pd.DataFrame, official: pd.DataFrame) -> tuple[pd.DataFr
     for split, members in official.groupby("split"):
         same_name = training["accession"].isin(members["accession"])
         copies[split] = (same_name | training["sequence"].isin(members["sequence"])).to_numpy()
-        similar[split] = near_any(list(training["sequence"]), list(members["sequence"]), NEAR_DUPLICATE)
+        similar[split] = kmer_overlap(list(training["sequence"]), list(members["sequence"])) >= NEAR_DUPLICATE
     rows, kept = [], training
     for name, splits in {"validation": ["val"], "test": ["test"], "both": ["val", "test"]}.items():
         copy = np.any([copies[split] for split in splits], axis=0)

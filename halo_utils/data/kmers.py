@@ -80,14 +80,16 @@ def kmer_containment(queries: Sequence[str], targets: Iterable[str]) -> np.ndarr
     return most_similar(queries, targets, jaccard=False)[0]
 
 
-def near_any(queries: Sequence[str], targets: Sequence[str], cut: float) -> np.ndarray:
-    """Return whether a query shares ``cut`` of the distinct k-mers of the smaller of both with any target, [B] bool."""
-    matrix, vocabulary, sizes = kmer_matrix(queries)
-    other, _, other_sizes = kmer_matrix(targets, vocabulary)
-    pairs = (matrix @ other.T).tocoo()
-    near = np.zeros(len(sizes), dtype=bool)
-    near[pairs.row[pairs.data >= cut * np.minimum(sizes[pairs.row], other_sizes[pairs.col])]] = True
-    return near
+def kmer_overlap(queries: Sequence[str], targets: Sequence[str]) -> np.ndarray:
+    """Return every query's largest share of k-mers in common with one target, [B] float64; 0 if short.
+
+    The share is of the distinct k-mers of whichever has fewer, as in ``families``: a fragment shares all of its own.
+    """
+    matrix, vocabulary, sizes = kmer_matrix(targets)
+    own, _, own_sizes = kmer_matrix(queries, vocabulary)
+    pairs, best = (own @ matrix.T).tocoo(), np.zeros(len(queries))
+    np.maximum.at(best, pairs.row, pairs.data / np.minimum(own_sizes[pairs.row], sizes[pairs.col]))
+    return best
 
 
 def families(table: pd.DataFrame, cut: float = FAMILY) -> np.ndarray:

@@ -22,6 +22,7 @@ from halo_utils.runs.embedder_comparison import states_of
 from halo_utils.training.fit import Fit, fit
 from halo_utils.training.predict import predict
 from halo_utils.training.state_data import StateData
+from halo_utils.training.state_store import StateStore
 
 NEAREST = "nearest neighbour"
 MOST = 32.0  # largest weight of positives, that of DeepLoc 2.0's rarest location
@@ -60,13 +61,18 @@ HEADS = (
 
 
 def nearest_labels(
-    settings: Settings, embedder: Embedder, table: pd.DataFrame, locations: Sequence[str]
+    settings: Settings,
+    embedder: Embedder,
+    table: pd.DataFrame,
+    locations: Sequence[str],
+    states: StateStore | None = None,
 ) -> pd.DataFrame:
     """Return annotation transfer in the form of predictions: labels of the nearest training protein, 0 or 1.
 
-    Columns ``source`` and ``distance`` name it and say how far away it is.
+    Columns ``source`` and ``distance`` name it and say how far away it is; ``states`` are as in ``fit_head``.
     """
-    means = states_of(settings, embedder, table, pooled=False).means(list(table["accession"]))
+    states = states or states_of(settings, embedder, table, pooled=False)
+    means = states.means(list(table["accession"]))
     learns = (table["split"] == "train").to_numpy()
     train, asked = table[learns], table.loc[~learns, ["accession", "split"]].reset_index(drop=True)
     labels = label_matrix(train, locations)
@@ -83,12 +89,14 @@ def fit_head(
     epochs: int,
     residues_per_batch: int,
     seed: int,
+    states: StateStore | None = None,
 ) -> tuple[Fit, pd.DataFrame]:
     """Train a head on an embedder's states, and return it with its predictions of every protein outside train.
 
-    What was trained before with the same values is read back. States are those of a store that all heads share.
+    What was trained before with the same values is read back. States are those of a store that all heads share, unless
+    ``states`` is another one with all proteins of the table.
     """
-    states = states_of(settings, embedder, table, pooled=False)
+    states = states or states_of(settings, embedder, table, pooled=False)
     budget = 64 if states.pooled else residues_per_batch  # where the disk holds means alone, each counts as one
     data = StateData(table, locations, states, residues_per_batch=budget, seed=seed)
     L.seed_everything(seed, verbose=False)

@@ -15,8 +15,10 @@ from halo_utils.core.paths import REPOSITORY
 from halo_utils.core.residue_store import write_store
 from halo_utils.data import audit, deeploc_binary, kmers, splits
 from halo_utils.data.deeploc import read_deeploc2, read_hpa, read_membrane
+from halo_utils.data.deeploc1 import FILES, read_deeploc1
 from halo_utils.data.locations import DEEPLOC, HPA_SUPPORTED
 from halo_utils.data.luo2024 import LUO
+from halo_utils.data.overlap import closeness, count_left_out
 from halo_utils.data.same_sequence import uniprot_names
 from halo_utils.runs import prepare
 from halo_utils.structures import reader, store
@@ -79,6 +81,25 @@ def test_official_deeploc_binary_sets_and_what_training_leaves_out(real_data: Pa
     assert not kept["sequence"].isin(official["sequence"]).any()
     near = kmers.kmer_containment(list(official["sequence"]), list(kept["sequence"]))
     assert near.max() < kmers.NEAR_DUPLICATE
+
+
+def test_deeploc1_counts_and_what_training_has_of_it(real_data: Path, deeploc: pd.DataFrame) -> None:
+    sets = {name: read_deeploc1(real_data / file, name) for name, file in FILES.items()}
+    assert [len(table) for table, _ in sets.values()] == [2768, 490] and all(left.empty for _, left in sets.values())
+    # The shares are the published accuracies of always naming the largest location, 29 % and 24 %.
+    largest = {"setDeepLoc": ("Nucleus", 806, 0.29), "setHARD": ("Cytoplasm", 117, 0.24)}
+    for name, (location, number, share) in largest.items():
+        totals = sets[name][0][list(DEEPLOC)].sum()
+        assert (totals.idxmax(), totals.max(), round(totals.max() / totals.sum(), 2)) == (location, number, share)
+    known = {name: table["sequence"].isin(deeploc["sequence"]).sum() for name, (table, _) in sets.items()}
+    assert known == {"setDeepLoc": 2621, "setHARD": 434}
+    train = deeploc[deeploc["split"] == "train"].reset_index(drop=True)
+    levels = {name: closeness(train["sequence"], table["sequence"]) for name, (table, _) in sets.items()}
+    counts = count_left_out(train["split"], pd.DataFrame(levels)).set_index("set").drop(columns="split")
+    assert counts.loc["setDeepLoc"].tolist() == [17145, 1579, 97, 709, 14760]
+    assert counts.loc["setHARD"].tolist() == [17145, 258, 39, 104, 16744]
+    validation, left_out = read_deeploc1(real_data / "deeploc1" / "deeploc_our_val_set.fasta.xz", "val")
+    assert (len(validation), left_out["reason"].tolist()) == (1655, ["two locations"] * 23)
 
 
 def test_luo_counts_and_leak(real_data: Path) -> None:
