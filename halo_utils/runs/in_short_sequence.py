@@ -4,6 +4,7 @@ import pandas as pd
 
 from halo_utils.config import Settings
 from halo_utils.evaluation.seeds import MINIMUM
+from halo_utils.runs.frozen_hybrid import NAMES
 from halo_utils.runs.in_short import _paragraph
 from halo_utils.runs.wording import count, percent
 
@@ -47,10 +48,12 @@ def in_short_08(
     protocols: pd.DataFrame,
     both: pd.DataFrame,
     definitions: pd.DataFrame,
+    hybrid: pd.DataFrame | None = None,
 ) -> str:
-    """Return how the heads compare, what the leak promises and what Table 4 says in one definition of accuracy.
+    """Return how the heads compare, what the leak promises, what Table 4 says, and whether structure helps the best.
 
-    ``both`` is from ``arithmetic.both_accuracies``, the others are the notebook's tables.
+    ``both`` is from ``arithmetic.both_accuracies``, ``hybrid`` are differences in micro F1 on the proteins with a graph
+    (None: there are too few), the others are the notebook's tables.
     """
     micro = scores[scores["metric"] == "micro_f1"].sort_values("value", ascending=False)
     best, n = micro.iloc[0], micro["embedder"].nunique()
@@ -71,4 +74,12 @@ def in_short_08(
         f" cross-validation by {leak:+.3f}; on test proteins it has {first['test']:.3f}.",
         f"As subset accuracy the published values on S are {subsets}; ours differ between the two definitions by up to"
         f" {(definitions['accuracy_one_vs_rest'] - definitions['accuracy']).max():.2f}.",
+        "" if hybrid is None else f"On proteins with a graph, in micro F1: {_structure(hybrid)}.",
     )
+
+
+def _structure(differences: pd.DataFrame) -> str:
+    text = "the {first} minus the {second} {difference:+.3f} [{ci_low:+.3f}, {ci_high:+.3f}]"
+    asked = (("halo_graphs", "esm"), ("esm_gat_mean", "esm"), ("gat_finetuned_graphs", "gat_no_edges"))
+    pairs = differences.set_index(["first", "second"], drop=False)
+    return "; ".join(text.format(**pairs.loc[NAMES[first], NAMES[second]]) for first, second in asked)

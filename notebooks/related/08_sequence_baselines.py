@@ -20,11 +20,11 @@
 #
 # All notebooks: [00](../00_your_proteins.ipynb) · [01](../01_data_preparation.ipynb) · [02](../02_esm_finetuning.ipynb) · [03](../03_confidence_analysis.ipynb) · [04](../04_gat_weighting.ipynb) · [05](../05_halo_ensemble.ipynb) · [06](../06_benchmark_comparison.ipynb) · [11](../11_attribution.ipynb) · [A1](../appendix/A1_pretrain_backbone.ipynb) · [what each one answers](../../README.md#the-notebooks)
 #
-# **Does** put the heads of five papers on the same frozen states: annotation transfer, a network on the mean, HALO's attention pooling, the attention of DeepLoc 2.0, Light Attention. Then the features and classifiers of Luo et al. 2024, with and without a leak in how minority classes are filled up, and the two meanings of accuracy in HALO's Table 4. At last Light Attention where it was published.
+# **Does** put the heads of five papers on the same frozen states: annotation transfer, a network on the mean, HALO's attention pooling, the attention of DeepLoc 2.0, Light Attention. Then the features and classifiers of Luo et al. 2024, with and without a leak in how minority classes are filled up, and the two meanings of accuracy in HALO's Table 4. Then Light Attention where it was published, and at last HALO's own question for the best head: does a graph network beside it help?
 #
-# **Needs** notebook 01 of the same profile.
+# **Needs** notebooks 01 and 02 of the same profile.
 #
-# **Makes** `head_scores.csv`, `head_differences.csv`, `luo_strategies.csv`, `luo_protocols.csv`, `accuracy_definitions.csv`, `hard_sets.csv` and `hard_accuracy.csv` where DeepLoc 1.0's test sets are at hand, predictions of every head, figures of the same names, `attention_profiles` and `smote`.
+# **Makes** `head_scores.csv`, `head_differences.csv`, `luo_strategies.csv`, `luo_protocols.csv`, `accuracy_definitions.csv`, `hard_sets.csv` and `hard_accuracy.csv` where DeepLoc 1.0's test sets are at hand, `frozen_hybrid_metrics.csv`, `frozen_hybrid_differences.csv`, `frozen_hybrid_opinions.csv`, predictions of every head, figures of the same names, `attention_profiles` and `smote`.
 #
 # **Takes** under a minute for `demo`; for real proteins an hour on two CPU cores with halo-mini.
 
@@ -73,12 +73,20 @@ from halo_utils.data import kmers, splits
 from halo_utils.data.datasets import DATASETS
 from halo_utils.embeddings.feature_strategies import ends_of, segment_means, strategies
 from halo_utils.embeddings.truncation import seen_sequences
-from halo_utils.evaluation import arithmetic, class_scores, metrics, published, scoring, seeds, test_sets
+from halo_utils.evaluation import arithmetic, class_scores, hybrid_ground, metrics, published, scoring, seeds, test_sets
 from halo_utils.figures import embedder_figures
 from halo_utils.figures.style import show_figure
 from halo_utils.figures.tables import styled
 from halo_utils.models.light_attention import LightAttention
-from halo_utils.runs import artifacts, embedder_comparison, hard_sets, in_short_sequence, provenance, sequence_baselines
+from halo_utils.runs import (
+    artifacts,
+    embedder_comparison,
+    frozen_hybrid,
+    hard_sets,
+    in_short_sequence,
+    provenance,
+    sequence_baselines,
+)
 from halo_utils.training import luo_classifiers
 from halo_utils.training.fit import parameter_counts
 
@@ -427,10 +435,76 @@ if asked is not None:
 # counted above remain. And an embedder may have read any of these sequences, without locations, in its own training.
 
 # %% [markdown]
+# ## Does structure help the best of them?
+# HALO puts a graph network beside its own fine-tuned model (notebook 05). Here the head and the embedder that
+# validation prefers are the sequence model, and the nodes of the graphs are the same frozen states. A graph network
+# wants few channels, so a residue's state $h_i$ is brought to its principal components (of training residues), which
+# lose no more than they must and are divided by one number, so that their mean square is 1:
+#
+# $$ c_i = A^\top (h_i - \bar h)\, /\, s, \qquad A \in \mathbb{R}^{D \times C}, \quad C = \min(D, 256) $$
+#
+# All is measured on test proteins with a graph, with thresholds from validation proteins with one. The networks without
+# edges, or with other ones, are the controls of notebook 05.
+
+# %%
+best_head, best_embedder = max(runs, key=lambda pair: runs[pair].history["val_macro_f1"].max())
+embedder = next(e for e in found if e.title == best_embedder)
+on_graphs = hybrid_ground.ground_views(table, source)
+reads = seen_sequences(list(everything["sequence"]), settings.backbone.max_tokens, settings.backbone.truncation)
+with_graph = everything.assign(sequence=reads)[everything["graph"]].reset_index(drop=True)
+if on_graphs:
+    states = frozen_hybrid.graph_states(settings, embedder, with_graph)
+    nodes = frozen_hybrid.node_states(settings, states, with_graph)
+    print(f"{best_head} on {best_embedder}; {len(nodes):,} proteins with a graph, {nodes.width} numbers per residue")
+else:
+    print(f"Fewer than {hybrid_ground.LEAST_PROTEINS} test or validation proteins with a graph: nothing is measured.")
+
+# %%
+tables = []
+for repeat in range(repeats if on_graphs else 0):
+    said = {"esm": answers[best_head, best_embedder, repeat]}
+    said |= {"composition": artifacts.load_predictions(settings, "composition")}
+    said |= frozen_hybrid.train_networks(settings, everything, settings.seed + repeat)
+    said = hybrid_ground.with_mean(said, locations)
+    cuts = hybrid_ground.tune_on_graphs(table, said, source, step)
+    for ground in on_graphs.values():
+        parts = frozen_hybrid.measure(ground, said, cuts, settings.gate.confident, **bootstrap)
+        tables.append([part.assign(repeat=repeat) for part in parts])
+
+# %%
+on_ground = pd.DataFrame()
+if tables:
+    on_ground, gaps, asked = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
+    gaps = seeds.differences_over_seeds([part for _, part in gaps.groupby("repeat")])
+    write_csv(paths.results / "frozen_hybrid_metrics.csv", on_ground)
+    write_csv(paths.results / "frozen_hybrid_differences.csv", gaps)
+    write_csv(paths.results / "frozen_hybrid_opinions.csv", asked)
+    name = next(iter(on_graphs.values())).name
+    here = on_ground[(on_ground["split"] == name) & (on_ground["label"] == "")]
+    means = here.groupby(["system", "metric"], sort=False)["value"].mean().unstack()[["micro_f1", "macro_f1"]]
+    display(
+        styled(means, f"Mean of {repeats} training(s) on {name}, {here['n'].iloc[0]:,} proteins ({settings.title})")
+    )
+    micro_gaps = gaps[(gaps["split"] == name) & (gaps["metric"] == "micro_f1")]
+    display(styled(micro_gaps[columns].reset_index(drop=True), f"Differences in micro F1, {name}", digits=4))
+
+# %% [markdown]
+# The first rows of differences ask whether anything beside the head helps; those between networks ask whether contacts
+# do. The gate's gain only counts where it is above what a random veto of its size gains:
+
+# %%
+if tables:
+    shown_opinions = asked[(asked["metric"] == "micro_f1") & (asked["repeat"] == 0) & (asked["ground"] == name)]
+    wanted = ["opinion", "asked", "vetoed", "value", "gain", "ci_low", "ci_high", "random_gain", "random_high"]
+    display(styled(shown_opinions[wanted].reset_index(drop=True), f"Second opinions in the gate, {name}", digits=4))
+
+# %% [markdown]
 # ## What this run found
 
 # %%
-text = in_short_sequence.in_short_08(settings, averaged, differences, protocols, both, definitions)
+text = in_short_sequence.in_short_08(
+    settings, averaged, differences, protocols, both, definitions, micro_gaps if tables else None
+)
 display(Markdown(text))
 
 # %%
