@@ -74,10 +74,27 @@ def states_beside(settings: Settings, embedder: Embedder, table: pd.DataFrame, a
 def unweighted(prob: np.ndarray, weights: np.ndarray | float) -> np.ndarray:
     """Return probabilities [B, K] without the weights of positives [K] in the cross-entropy they were learned with.
 
-    Where positives count w-fold, the loss is least at w times the odds; with weights that rise with rarity the most
-    probable location would be a rare one too often.
+    Where positives count w-fold, the loss is least at w times the odds.
     """
     return prob / (prob + weights * (1 - prob))
+
+
+def decided_on_validation(hard: pd.DataFrame, found: pd.DataFrame, weights: np.ndarray | None) -> pd.DataFrame:
+    """Return predictions as they are, or ``unweighted`` if more validation proteins of one location are right then.
+
+    Weights favour rare locations, no weights those that many proteins have beside another one: which of the two makes
+    the better choice of one location is not known before. Without weights, or where both are right as often, nothing
+    changes.
+    """
+    if weights is None:
+        return found
+    names = list(DEEPLOC)
+    single = hard[(hard["split"] == "val") & (hard[names].sum(axis=1) == 1)]
+    other = found.assign(**dict(zip(names, unweighted(found[names].to_numpy(), weights).T, strict=True)))
+    truth = label_matrix(single, names).argmax(axis=1)
+    said = (t.set_index("accession").loc[single["accession"], names].to_numpy() for t in (found, other))
+    as_is, undone = ((prob.argmax(axis=1) == truth).sum() for prob in said)
+    return other if undone > as_is else found
 
 
 def ask_heads(
@@ -103,8 +120,8 @@ def ask_heads(
             how = {"epochs": epochs, "residues_per_batch": residues_per_batch, "seed": settings.seed + repeat}
             run, found = fit_head(settings, head, embedder, hard, names, states=states, **how)
             weights = getattr(run.loss, "positive_weights", None)
-            found[names] = unweighted(found[names].to_numpy(), 1.0 if weights is None else weights.numpy())
-            said[head.title, repeat] = found
+            weights = None if weights is None else weights.numpy()
+            said[head.title, repeat] = decided_on_validation(hard, found, weights)
     return said
 
 

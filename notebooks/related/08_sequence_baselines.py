@@ -416,8 +416,9 @@ else:
 
 # %% [markdown]
 # Then two heads and the nearest neighbour learn anew from what is left, proteins with several locations included, and
-# are asked for one: the most probable. Positives count more in the loss of the network on the mean, the rarer the more,
-# which is undone before the most probable one is taken. Kept is the best epoch on validation, as above.
+# are asked for one: the most probable. In the loss of the network on the mean positives count more, the rarer the more;
+# validation proteins of one location decide whether its answers are taken as they are or with these weights undone.
+# Kept is the best epoch on validation, as above.
 
 # %%
 if asked is not None:

@@ -107,6 +107,21 @@ def test_weights_of_positives_are_undone() -> None:
     assert weighted.argmax() == 2 and hard_sets.unweighted(weighted, weights).argmax() == 1
 
 
+def test_validation_decides_whether_weights_are_undone() -> None:
+    hard = dataset("abcdef").assign(split=["val", "val", "val", "val", "setHARD", "setHARD"])
+    hard[list(DEEPLOC)] = np.eye(10, dtype=np.int8)[[0, 0, 1, 0, 1, 1]]
+    hard.loc[3, "Nucleus"] = 1  # of two locations, which decides nothing
+    prob, weights = np.full((6, 10), 0.01), np.ones(10)
+    prob[:, 0], prob[:, 1], weights[1] = 0.6, 0.8, 4.0  # Nucleus as it is, Cytoplasm without its weight
+    found = hard[["accession", "split"]].join(pd.DataFrame(prob, columns=list(DEEPLOC)))
+    undone = hard_sets.decided_on_validation(hard, found, weights)
+    np.testing.assert_allclose(undone[list(DEEPLOC)], hard_sets.unweighted(prob, weights))
+    assert undone["accession"].tolist() == list("abcdef")
+    hard.loc[1, ["Cytoplasm", "Nucleus"]] = [0, 1]
+    assert hard_sets.decided_on_validation(hard, found, weights) is found
+    assert hard_sets.decided_on_validation(hard, found, None) is found
+
+
 @pytest.fixture
 def at_hand(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Both files with made-up proteins, in the folder that HALO_DATA_DIR names."""
