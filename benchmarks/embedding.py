@@ -21,6 +21,7 @@ from benchmarks.cases import SHAPES, Row, backbone, batches, draw_lengths, draw_
 from benchmarks.released import PAD_TOKEN, padded_batches
 from halo_utils.core.devices import autocast, has_bf16_units
 from halo_utils.core.errors import HaloError, SettingsError
+from halo_utils.core.machine import hardware
 from halo_utils.embeddings.esm2 import esm2_config
 from halo_utils.embeddings.packed_encoder import PackedEncoder
 from halo_utils.training.batching import ProteinBatch
@@ -127,6 +128,8 @@ def matrix_rate(device: torch.device, kind: str, size: int = 2048) -> float:
 def esm_cpp(python: str, shape: str = "8M", proteins: int = 64, budget: int = 8192, rounds: int = 2) -> list[Row]:
     """Residues per second beside esm.cpp, a C++ engine for CPUs that packs too and adds the head of its model.
 
+    It is written for AVX-512 and crawls without, so the case names the instructions: rows of both kinds stay.
+
     Args:
         python: interpreter of an environment with the wheel ``esm-cpp``; it wants another numpy than ours.
         shape: name in ``SHAPES``.
@@ -138,7 +141,7 @@ def esm_cpp(python: str, shape: str = "8M", proteins: int = 64, budget: int = 81
         SettingsError: if the interpreter cannot run it.
         HaloError: if its float32 numbers are not ours.
     """
-    cpu, lengths, case = torch.device("cpu"), draw_lengths(proteins, 2), f"esm.cpp {shape}"
+    cpu, lengths, case = torch.device("cpu"), draw_lengths(proteins, 2), f"esm.cpp {shape} {hardware()['instructions']}"
     tokens = draw_tokens(lengths, 2)
     torch.manual_seed(0)
     model = EsmForMaskedLM(esm2_config(*SHAPES[shape])).eval()

@@ -135,7 +135,9 @@ def run(only: list[str], pythons: dict[str, str] | None = None) -> pd.DataFrame:
     write_csv(path, table, decimals=4)
     note = path.with_suffix(".json")
     before = json.loads(note.read_text(encoding="utf-8")) if only and note.is_file() else {}
-    write_json(note, {**before, **{name: {"commit": commit(), "hardware": hardware()} for name in only or known}})
+    here = hardware()
+    names = [f"{name} {here['instructions']}" if name == "esm.cpp" else name for name in only or known]  # as its case
+    write_json(note, {**before, **{name: {"commit": commit(), "hardware": here} for name in names}})
     return table
 
 

@@ -34,8 +34,22 @@ BENCH_LINES |= {
     )
 }
 BENCH_LINES |= {
-    ("esm.cpp 8M", f"{own} beside esm.cpp FP32"): (f"embedding proteins, {own}", "esm.cpp, packed, fp32", "esm.cpp")
+    (f"esm.cpp 8M {kind}", f"{own} beside esm.cpp FP32"): (
+        f"embedding proteins with {kind}, {own}",
+        "esm.cpp, packed, fp32",
+        f"esm.cpp {kind}",
+    )
+    for kind in ("AVX512", "AVX2")
     for own in ("fp32", "bf16")
+}
+BENCH_LINES |= {
+    ("predict", f"locate {kind} beside {other} {kind}"): (
+        f"predicting 256 proteins, {kind}",
+        f"the backbone alone in Hugging Face, {other} attention, unsorted, {kind}",
+        "predict",
+    )
+    for kind in ("fp32", "bf16")
+    for other in ("SDPA", "eager")
 }
 
 

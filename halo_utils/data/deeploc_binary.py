@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from halo_utils.core.errors import DataError
-from halo_utils.data.kmers import NEAR_DUPLICATE, kmer_overlap
+from halo_utils.data.overlap import COPY, NEAR, closeness, count_left_out
 from halo_utils.data.registry import local_copy
 from halo_utils.data.tables import AGAIN, check_protein, open_text
 
@@ -95,21 +95,15 @@ def read_sets(paths: list[Path]) -> pd.DataFrame:
 def leave_out(training: pd.DataFrame, official: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the training proteins that are far from every official one, and how many were left out, per set.
 
-    ``training`` has accession and sequence, ``official`` a split as well; a protein may stand in it twice, with two
-    sequences. A copy has the accession or the sequence of an official protein; a near duplicate is no copy and shares
-    half of the 6-mers of the shorter of both. Counts are set, proteins, training, exact_copies, near_duplicates, left.
+    ``training`` has accession, sequence and split, ``official`` a split, val or test; a protein may stand in it twice,
+    with two sequences. A copy has the accession or the sequence of an official protein. Counts are
+    ``overlap.count_left_out``'s; relatives stay.
     """
-    copies, similar = {}, {}
-    for split, members in official.groupby("split"):
+    levels = {}
+    for name, split in (("validation", "val"), ("test", "test")):
+        members = official[official["split"] == split]
         same_name = training["accession"].isin(members["accession"])
-        copies[split] = (same_name | training["sequence"].isin(members["sequence"])).to_numpy()
-        similar[split] = kmer_overlap(list(training["sequence"]), list(members["sequence"])) >= NEAR_DUPLICATE
-    rows, kept = [], training
-    for name, splits in {"validation": ["val"], "test": ["test"], "both": ["val", "test"]}.items():
-        copy = np.any([copies[split] for split in splits], axis=0)
-        near = np.any([similar[split] for split in splits], axis=0) & ~copy
-        kept = training[~copy & ~near].reset_index(drop=True)
-        row = {"set": name, "proteins": official.loc[official["split"].isin(splits), "accession"].nunique()}
-        row |= {"training": len(training), "exact_copies": int(copy.sum()), "near_duplicates": int(near.sum())}
-        rows.append(row | {"left": len(kept)})
-    return kept, pd.DataFrame(rows)
+        levels[name] = np.where(same_name, COPY, closeness(list(training["sequence"]), list(members["sequence"])))
+    near = pd.DataFrame(levels, index=training.index)
+    kept = training[(near < NEAR).all(axis=1)].reset_index(drop=True)
+    return kept, count_left_out(training["split"], near, NEAR)

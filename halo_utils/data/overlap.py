@@ -22,17 +22,18 @@ def closeness(sequences: Sequence[str], asked: Sequence[str]) -> np.ndarray:
     return np.where(np.isin(list(sequences), list(asked)), COPY, levels)
 
 
-def count_left_out(split: pd.Series, levels: pd.DataFrame) -> pd.DataFrame:
+def count_left_out(split: pd.Series, levels: pd.DataFrame, least: int = RELATIVE) -> pd.DataFrame:
     """Return how many proteins leave for every test set and for all of them together, per split to learn from.
 
-    ``split`` [B] is train or val, ``levels`` [B, sets] the ``closeness`` to each set. Columns set, split, before,
-    exact_copies, near_duplicates, relatives, left; a protein close to several sets counts as its closest together.
+    ``split`` [B] is train or val, ``levels`` [B, sets] the ``closeness`` to each set, ``least`` that from which on a
+    protein leaves. Columns set, split, before, exact_copies, near_duplicates, relatives (if they leave), left; a
+    protein close to several sets counts as its closest together.
     """
     together = {" and ".join(levels): levels.max(axis=1)} if levels.shape[1] > 1 else {}
     rows = []
     for name, level in {**levels, **together}.items():
         for part in pd.unique(split):
             here = level[split == part]
-            found = {column: int((here == value).sum()) for column, value in (COUNTED | {"left": APART}).items()}
-            rows.append({"set": name, "split": part, "before": len(here)} | found)
+            found = {column: int((here == value).sum()) for column, value in COUNTED.items() if value >= least}
+            rows.append({"set": name, "split": part, "before": len(here)} | found | {"left": int((here < least).sum())})
     return pd.DataFrame(rows)

@@ -54,21 +54,29 @@ PAIR = ["split", "first", "second", "metric", "label"]
 def differences_over_seeds(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return the mean of paired differences over seeds, from one table of ``scoring.compare`` per seed.
 
-    Columns ``PAIR``, difference, ci_low, ci_high, lowest, highest, seeds. Two things are uncertain: which proteins are
-    in the test set, the same for every seed, so that the mean of the intervals bounds it; and which seeds were run,
-    a t interval of their mean. The interval holds both (their half widths added in squares).
+    Columns ``PAIR``, difference, ci_low, ci_high, lowest, highest, seeds.
     """
     columns = dict.fromkeys(["difference", "ci_low", "ci_high", "lowest", "highest", "seeds"], float)
     if not tables:
         return pd.DataFrame(columns=[*PAIR, *columns]).astype(columns)
     values = pd.concat([table.drop_duplicates(PAIR) for table in tables], ignore_index=True)
-    groups = values.assign(label=values["label"].fillna("")).groupby(PAIR, sort=False)
-    found = groups[["difference", "ci_low", "ci_high"]].mean()
-    drawn = groups["difference"].agg(lowest="min", highest="max", seeds="count", sd="std")
+    return over_seeds(values.assign(label=values["label"].fillna("")), PAIR, "difference")
+
+
+def over_seeds(rows: pd.DataFrame, groups: list[str], value: str) -> pd.DataFrame:
+    """Return the mean of a column with interval over seeds, per group; columns as in ``differences_over_seeds``.
+
+    Two things are uncertain: which proteins are in the test set, the same for every seed, so that the mean of the
+    intervals bounds it; and which seeds were run, a t interval of their mean. The interval holds both (their half
+    widths added in squares).
+    """
+    grouped = rows.groupby(groups, sort=False)
+    found = grouped[[value, "ci_low", "ci_high"]].mean()
+    drawn = grouped[value].agg(lowest="min", highest="max", seeds="count", sd="std")
     of_seeds = half_width(drawn.pop("sd"), drawn["seeds"])
-    below, above = found["difference"] - found["ci_low"], found["ci_high"] - found["difference"]
-    found["ci_low"] = found["difference"] - np.hypot(below, of_seeds)
-    found["ci_high"] = found["difference"] + np.hypot(above, of_seeds)
+    below, above = found[value] - found["ci_low"], found["ci_high"] - found[value]
+    found["ci_low"] = found[value] - np.hypot(below, of_seeds)
+    found["ci_high"] = found[value] + np.hypot(above, of_seeds)
     return found.join(drawn).reset_index()
 
 

@@ -75,6 +75,7 @@ class Gwr(nn.Module):
         fusion: str = "concat",
         heads: int = 8,
         dropout: float = 0.1,
+        attention_dropout: float = 0.1,
     ) -> None:
         super().__init__()
         branches = [branch for branch in (sequence, fold) if branch is not None]
@@ -86,7 +87,7 @@ class Gwr(nn.Module):
         if fusion == "cross_attention" and len(branches) == 2:
             width = heads * -(-max(b.width for b in branches) // heads)
             self.to_common = nn.ModuleList(nn.Linear(b.width, width) for b in branches)
-            self.cross = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
+            self.cross = nn.MultiheadAttention(width, heads, attention_dropout, batch_first=True)
         self.pooling = AttentionPooling(width)
         self.head = nn.Sequential(
             nn.Linear(width, width), nn.Dropout(dropout), nn.ReLU(), nn.Linear(width, n_locations)
@@ -106,16 +107,21 @@ class Gwr(nn.Module):
 
 
 class AdapterOnGwr(nn.Module):
-    """SES-Adapter on the batches of GwR: it reads their states and letters and no edge."""
+    """SES-Adapter on the batches of GwR: it reads their states and letters and no edge.
 
-    def __init__(self, width: int, n_locations: int = 10, **options: int) -> None:
+    As published it attends at the language model's ``width``; a smaller ``hidden`` projects the states to it first.
+    """
+
+    def __init__(self, width: int, n_locations: int = 10, hidden: int | None = None, **options: float) -> None:
         super().__init__()
-        self.adapter = SesAdapter((COORDINATES, width, 4, 28), n_locations, **options)
+        hidden = min(width, hidden or width)
+        self.project = nn.Linear(width, hidden) if hidden < width else nn.Identity()
+        self.adapter = SesAdapter((COORDINATES, hidden, 4, 28), n_locations, **options)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return logits, [B, K]."""
         zeros = batch.states.new_zeros(len(batch.states), COORDINATES + 4)
-        x = torch.cat([zeros[:, :COORDINATES], batch.states, zeros[:, COORDINATES:], batch.letters], dim=1)
-        view = Batch(x=x, batch=batch.batch)
+        parts = [zeros[:, :COORDINATES], self.project(batch.states), zeros[:, COORDINATES:], batch.letters]
+        view = Batch(x=torch.cat(parts, dim=1), batch=batch.batch)
         view._num_graphs = batch.num_graphs
         return self.adapter(view)

@@ -15,7 +15,7 @@ from halo_utils.data.splits import check_splits, label_matrix
 from halo_utils.embeddings.embedder import Embedder
 from halo_utils.embeddings.truncation import seen_sequences
 from halo_utils.evaluation.metrics import Resampled, draw, values
-from halo_utils.evaluation.seeds import half_width
+from halo_utils.evaluation.seeds import over_seeds
 from halo_utils.runs.embedder_comparison import states_of
 from halo_utils.runs.sequence_baselines import HEADS, NEAREST, fit_head, nearest_labels
 from halo_utils.training.state_store import StateStore, store_states
@@ -141,23 +141,15 @@ def accuracies(hard: pd.DataFrame, said: Answers, embedder: str, *, resamples: i
             samples = {unit: {ACCURACY: w @ right / w.sum(axis=1)} for unit, w in drawn.items()}
             row = values(Resampled({ACCURACY: float(right.mean())}, samples)).iloc[0]
             rows.append({"set": name, "head": head, "repeat": repeat, "n": len(asked)} | row.to_dict())
-    table = _over_repeats(pd.DataFrame(rows)).assign(embedder=embedder)
+    rows = pd.DataFrame(rows)
+    table = (
+        over_seeds(rows, ["set", "head", "n"], "value").assign(embedder=embedder).rename(columns={"seeds": "repeats"})
+    )
+    table[["ci_low", "ci_high"]] = table[["ci_low", "ci_high"]].clip(0, 1)
     published = pd.read_csv(REFERENCE / "light_attention.csv").set_index(["embedder", "head"])
     theirs = [published.loc[(PUBLISHED_EMBEDDER, PUBLISHED_HEADS[r.head]), r.set] / 100 for r in table.itertuples()]
     columns = ["set", "embedder", "head", "value", "ci_low", "ci_high", "lowest", "highest", "repeats", "n"]
     return table[columns].assign(published=theirs)
-
-
-def _over_repeats(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean over repeats, with half widths of resampled proteins and of first weights added in squares."""
-    groups = rows.groupby(["set", "head"], sort=False)
-    found = groups[["value", "ci_low", "ci_high"]].mean()
-    drawn = groups["value"].agg(lowest="min", highest="max", repeats="count", sd="std")
-    of_weights = half_width(drawn.pop("sd"), drawn["repeats"])
-    below, above = found["value"] - found["ci_low"], found["ci_high"] - found["value"]
-    found["ci_low"] = (found["value"] - np.hypot(below, of_weights)).clip(lower=0)
-    found["ci_high"] = (found["value"] + np.hypot(above, of_weights)).clip(upper=1)
-    return found.join(drawn).join(groups["n"].first()).reset_index()
 
 
 def beside_published(table: pd.DataFrame) -> pd.DataFrame:

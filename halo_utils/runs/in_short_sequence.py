@@ -49,11 +49,13 @@ def in_short_08(
     both: pd.DataFrame,
     definitions: pd.DataFrame,
     hybrid: pd.DataFrame | None = None,
+    hard: pd.DataFrame | None = None,
 ) -> str:
     """Return how the heads compare, what the leak promises, what Table 4 says, and whether structure helps the best.
 
     ``both`` is from ``arithmetic.both_accuracies``, ``hybrid`` are differences in micro F1 on the proteins with a graph
-    (None: there are too few), the others are the notebook's tables.
+    (None: there are too few), ``hard`` is from ``hard_sets.accuracies`` (None: not at hand), the others are the
+    notebook's tables.
     """
     micro = scores[scores["metric"] == "micro_f1"].sort_values("value", ascending=False)
     best, n = micro.iloc[0], micro["embedder"].nunique()
@@ -74,6 +76,7 @@ def in_short_08(
         f" cross-validation by {leak:+.3f}; on test proteins it has {first['test']:.3f}.",
         f"As subset accuracy the published values on S are {subsets}; ours differ between the two definitions by up to"
         f" {(definitions['accuracy_one_vs_rest'] - definitions['accuracy']).max():.2f}.",
+        "" if hard is None else f"Learned from proteins far from them, {_hard(hard)}.",
         "" if hybrid is None else f"On proteins with a graph, in micro F1: {_structure(hybrid)}.",
     )
 
@@ -83,3 +86,9 @@ def _structure(differences: pd.DataFrame) -> str:
     asked = (("halo_graphs", "esm"), ("esm_gat_mean", "esm"), ("gat_finetuned_graphs", "gat_no_edges"))
     pairs = differences.set_index(["first", "second"], drop=False)
     return "; ".join(text.format(**pairs.loc[NAMES[first], NAMES[second]]) for first, second in asked)
+
+
+def _hard(accuracies: pd.DataFrame) -> str:
+    text = "on {set} {head} is right in {value:.2f} [{ci_low:.2f}, {ci_high:.2f}] of {n:,} (published {published:.2f})"
+    best = accuracies.loc[accuracies.groupby("set", sort=False)["value"].idxmax()]
+    return "; ".join(text.format(**row) for row in best.to_dict("records"))

@@ -38,11 +38,15 @@ class Size(NamedTuple):
     learning_rate: float
     lm_epochs: int  # of classifiers on the language model alone
     channels: int  # of convolutions along residues or on graphs of attention and letters
+    adapter: int  # width at which SES-Adapter attends, at most that of the language model
+    heads: int  # of attention between residues
+    attention_dropout: float  # CPUs have a fast kernel of attention for 0 alone
 
 
-PAPER = Size((100, 16), (32, 1), 3, 30, 60, 2048, 1e-4, 60, 256)  # LM-GVP's; epochs are those of the paper's ablation
-TWO_CORES = Size((32, 4), (16, 1), 2, 10, 6, 2048, 1e-3, 20, 64)  # for real proteins without a GPU
-SMALL = Size((16, 4), (16, 1), 1, 6, 2, 1024, 5e-3, 6, 32)  # for the demo: seconds a training on one core
+# LM-GVP's; epochs are those of the paper's ablation, SES-Adapter's width that of ESM-2 650M
+PAPER = Size((100, 16), (32, 1), 3, 30, 60, 2048, 1e-4, 60, 256, 1280, 8, 0.1)
+TWO_CORES = Size((32, 4), (16, 1), 2, 10, 6, 2048, 1e-3, 20, 64, 64, 2, 0.0)  # for real proteins without a GPU
+SMALL = Size((16, 4), (16, 1), 1, 6, 2, 1024, 5e-3, 6, 32, 32, 2, 0.0)  # for the demo: seconds a training on one core
 
 
 def size_of(settings: Settings) -> Size:

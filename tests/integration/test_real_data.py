@@ -76,8 +76,8 @@ def test_official_deeploc_binary_sets_and_what_training_leaves_out(real_data: Pa
     same = shared["accession"].map(membrane) == 1 - shared[deeploc_binary.SOLUBLE]
     assert (len(shared), int((~same).sum())) == (2553, 55)  # in a few, the two annotations differ
     kept, counts = deeploc_binary.leave_out(deeploc[deeploc["split"] == "train"].head(300), official)
-    row = counts.set_index("set").loc["both"]
-    assert row["training"] == 300 and row["left"] == len(kept) == 300 - row["exact_copies"] - row["near_duplicates"]
+    row = counts.set_index("set").loc["validation and test"]
+    assert row["before"] == 300 and row["left"] == len(kept) == 300 - row["exact_copies"] - row["near_duplicates"]
     assert not kept["sequence"].isin(official["sequence"]).any()
     near = kmers.kmer_containment(list(official["sequence"]), list(kept["sequence"]))
     assert near.max() < kmers.NEAR_DUPLICATE

@@ -95,15 +95,15 @@ def test_copies_and_near_duplicates_are_left_out_and_counted_by_set() -> None:
         "far": drawn(150, 7),
         "tiny": "MKVL",
     }
-    table = pd.DataFrame({"accession": list(training), "sequence": list(training.values())})
+    table = pd.DataFrame({"accession": list(training), "sequence": list(training.values()), "split": "train"})
     official = pd.DataFrame({"accession": ["V1", "T1"], "sequence": [val, test], "split": ["val", "test"]})
     kept, counts = leave_out(table, official)
     assert kept["accession"].tolist() == ["relative", "far", "tiny"]
-    columns = ["set", "proteins", "training", "exact_copies", "near_duplicates", "left"]
-    assert counts[columns].to_numpy().tolist() == [
-        ["validation", 1, 8, 2, 0, 6],
-        ["test", 1, 8, 0, 3, 5],
-        ["both", 2, 8, 2, 3, 3],
+    columns = ["set", "split", "before", "exact_copies", "near_duplicates", "left"]
+    assert list(counts) == columns and counts.to_numpy().tolist() == [
+        ["validation", "train", 8, 2, 0, 6],
+        ["test", "train", 8, 0, 3, 5],
+        ["validation and test", "train", 8, 2, 3, 3],
     ]
 
 

@@ -86,6 +86,8 @@ def test_gwr_reads_letters_states_and_attention_edges_and_its_peer_no_edges(tmp_
     after = model(Batch.from_data_list(parts))
     assert not torch.allclose(after[0], before[0], atol=1e-4) and torch.allclose(after[1:], before[1:], atol=1e-5)
     assert torch.equal(adapter(Batch.from_data_list(parts)), said)
+    widths = {"as wide": adapter.adapter, "narrower": AdapterOnGwr(D, K, D // 2, heads=4).adapter}
+    assert [a.norm.normalized_shape[0] for a in widths.values()] == [D, D // 2]
     with pytest.raises(SettingsError, match="fusion 'sum' of 1 branches"):
         Gwr(LaGcn(D), None, K, "sum")
 

@@ -14,7 +14,7 @@ from halo_utils.data.deeploc import DEEPLOC
 from halo_utils.data.deeploc1 import FILES, read_deeploc1
 from halo_utils.data.kmers import kmer_overlap
 from halo_utils.embeddings.embedder import EMBEDDERS
-from halo_utils.runs import hard_sets
+from halo_utils.runs import hard_sets, in_short_sequence
 
 RNG = np.random.default_rng(5)
 FIRST, SECOND, THIRD, FOURTH = ("".join(RNG.choice(list("ACDEFGHIKLMNPQRSTVWY"), 60)) for _ in range(4))
@@ -175,6 +175,8 @@ def test_what_is_close_leaves_before_heads_learn(at_hand: Path) -> None:
     assert (found["ci_low"] <= found["value"]).all() and (found["repeats"] == 1).all()
     assert found.loc[found["head"] == "Light Attention", "published"].tolist() == [0.71, 0.55]
     assert hard_sets.beside_published(found)["setHARD, published"].tolist() == ["43", "49", "55"]
+    best = found[found["set"] == "setHARD"]["value"].max()
+    assert f"is right in {best:.2f} [" in (told := in_short_sequence._hard(found)) and "setHARD" in told
 
 
 def test_repeats_widen_the_interval() -> None:
