@@ -18,6 +18,9 @@ PICTURES = {
     "residue_importance": 1000,
     "c_alpha_trace": 480,
     "planted_shares": 480,
+    "embedder_sizes": 480,
+    "head_scores": 480,
+    "gwr_edges": 480,
     "pretraining": 480,
 }  # name -> pixels
 

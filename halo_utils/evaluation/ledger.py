@@ -183,18 +183,12 @@ def homology_rows(run: RunPaths) -> Iterator[Row]:
 
 
 def related_rows(run: RunPaths) -> Iterator[Row]:
-    """Yield the rows of documents 002 and 004 that notebooks 09 and 10 of a run have measured, with their verdicts.
-
-    Where HALO's graph network stood in for the GVP network, the verdict is on another system than the document's.
-    """
+    """Yield the rows of documents 002 and 004 that notebooks 09 and 10 of a run have measured, with their verdicts."""
     for name, document in RELATED.items():
         file = run.results / f"{name}_claims.csv"
         table = pd.read_csv(file) if file.is_file() else pd.DataFrame(columns=["seeds"])
         for row in table[table["seeds"].notna()].to_dict("records"):
             ground = f"{dataset_of(run)}, {row['ground']}"
-            if name == "gvp_contacts":
-                row["reason"] = f"with it: {row['verdict']}; {row['reason']}"
-                row["verdict"] = "not comparable (GAT in the place of the GVP)"
             yield row | {"document": document, "ground": ground, "check": "structure_claims.check_document"}
 
 

@@ -12,13 +12,14 @@ SCALE = 0.02  # of a claim without published values: the size of the paper's own
 COLUMNS = ["statement", "where", "metric", "published", "ours", "ci_low", "ci_high", "seeds", "verdict", "reason"]
 
 
-def check_document(document: str, differences: list[pd.DataFrame], synthetic: bool) -> pd.DataFrame:
+def check_document(document: str, differences: list[pd.DataFrame], synthetic: bool, stand_in: str = "") -> pd.DataFrame:
     """Return every statement of a document with its verdict, as ``COLUMNS``.
 
     ``differences`` holds a table of ``paired_difference`` per seed, with columns first, second and split. The rules are
     those of ``claims.check_claims``: ``MINIMUM`` seeds, an interval, a share of the published difference. On
-    ``synthetic`` proteins a comparison is a rehearsal, which no row can pass. Statements about data or weights that are
-    not at hand, and those that published numbers decide, follow from ``statements.csv``.
+    ``synthetic`` proteins a comparison is a rehearsal, which no row can pass; with a ``stand_in`` for one of the
+    document's systems it is on another system, and says what came out with it. Statements about data or weights that
+    are not at hand, and those that published numbers decide, follow from ``statements.csv``.
     """
     found = differences_over_seeds(differences)
     found = found.set_index(["first", "second", "metric", "label"])
@@ -35,6 +36,8 @@ def check_document(document: str, differences: list[pd.DataFrame], synthetic: bo
         scale = SCALE if np.isnan(paper) else paper
         claim = Claim(row.statement, row.metric, (row.first, row.second), greater=bool(np.isnan(paper) or paper > 0))
         verdict, reason = _over_seeds(*_compared(claim, scale, *numbers), int(values["seeds"]))
+        if stand_in:
+            verdict, reason = f"not comparable ({stand_in})", f"with it: {verdict}; {reason}"
         if synthetic:
             verdict, reason = "rehearsal: synthetic proteins", f"{verdict}; {reason}"
         base |= dict(zip(("ours", "ci_low", "ci_high"), numbers, strict=True))

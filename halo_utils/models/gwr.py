@@ -13,6 +13,7 @@ from torch_geometric.utils import to_dense_batch
 
 from halo_utils.core.errors import SettingsError
 from halo_utils.models.esm_classifier import AttentionPooling
+from halo_utils.models.graph_convolution import Adjacency, convolve
 from halo_utils.models.gvp import GvpClassifier, Sizes
 from halo_utils.models.ses_adapter import COORDINATES, SesAdapter
 
@@ -37,8 +38,9 @@ class LaGcn(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Return [N, hidden] from nodes [N, width] and edges [2, E] of the batch."""
         x, edges, outputs = batch[self.nodes], batch[self.edges], []
+        adjacency = Adjacency.of(edges, len(x)) if x.device.type == "cpu" else None
         for layer in self.layers:
-            x = layer(x, edges).relu()
+            x = (layer(x, edges) if adjacency is None else convolve(layer, x, adjacency)).relu()
             outputs.append(x)
         return torch.stack(outputs).mean(dim=0)
 

@@ -32,14 +32,19 @@ class LetterAttention(nn.Module):
         self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
         self.heads, self.dropout = heads, dropout
 
-    def forward(self, letters: Tensor, states: Tensor, residue_mask: Tensor) -> Tensor:
-        """Return [B, L, D] from one-hot ``letters`` [B, L, S], ``states`` [B, L, D] and their mask [B, L] bool."""
+    def forward(self, letters: Tensor, states: Tensor, lengths: list[int]) -> Tensor:
+        """Return [N, D] from one-hot ``letters`` [N, S] and ``states`` [N, D] of B proteins of these ``lengths``.
+
+        Proteins attend one by one: nothing is padded, so no mask keeps the fast kernels away.
+        """
         parts = (self.query(self.letter(letters)), self.key(states), self.value(states))
-        query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in parts)  # [B, H, L, C]
+        heads = (part.unflatten(1, (self.heads, -1)).transpose(0, 1)[None] for part in parts)  # [1, H, N, C]
         dropout = self.dropout if self.training else 0.0
-        mask = residue_mask[:, None, None]
-        mixed = F.scaled_dot_product_attention(rotate(query), rotate(key), value, mask, dropout)
-        return mixed.transpose(1, 2).flatten(2)
+        mixed = [
+            F.scaled_dot_product_attention(rotate(query), rotate(key), value, dropout_p=dropout)
+            for query, key, value in zip(*(part.split(lengths, dim=2) for part in heads), strict=True)
+        ]
+        return torch.cat(mixed, dim=2)[0].transpose(0, 1).flatten(1)
 
 
 class SesAdapter(nn.Module):
@@ -71,9 +76,11 @@ class SesAdapter(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return logits, [B, K], of graphs with x [N, 3 + D + 4 + 28]."""
-        x, mask = to_dense_batch(batch.x, batch.batch, batch_size=batch.num_graphs)  # [B, L, ...], [B, L]
-        states = x[..., COORDINATES : COORDINATES + self.widths[1]]
-        for attention, letters in zip((self.di, self.ss8), x[..., -sum(STATES) :].split(STATES, dim=2), strict=True):
+        lengths = torch.bincount(batch.batch, minlength=batch.num_graphs).tolist()
+        states = batch.x[:, COORDINATES : COORDINATES + self.widths[1]]
+        for attention, letters in zip(
+            (self.di, self.ss8), batch.x[:, -sum(STATES) :].split(STATES, dim=1), strict=True
+        ):
             if attention is not None:
-                states = self.norm(states + attention(letters, states, mask))
-        return self.head(self.pooling(states, mask))
+                states = self.norm(states + attention(letters, states, lengths))
+        return self.head(self.pooling(*to_dense_batch(states, batch.batch, batch_size=batch.num_graphs)))

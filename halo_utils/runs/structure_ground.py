@@ -160,9 +160,9 @@ def find_ground(
             f"no protein with {kind} in {', '.join(sorted(missing))}: use another ground or more proteins"
         )
     used = list(np.array(locations)[label_matrix(chosen, locations).any(axis=0)])
-    how = f"{folds}-fold cross-validation" if crossed else main_set
-    source = "synthetic " if settings.is_synthetic else ""
-    title = f"{len(chosen):,} {source}proteins with {kind}, {how}"
+    how = f"{folds}-fold cross-validation" if crossed else f"{main_set} of {len(chosen):,}"
+    tested = sum(int((fold == "test").sum()) for fold in splits)
+    title = f"{tested:,} {'synthetic ' if settings.is_synthetic else ''}proteins with {kind}, {how}"
     return Ground(kind, title, chosen, splits, structures, edges, used, settings.seed)
 
 

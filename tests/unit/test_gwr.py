@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from torch_geometric.data import Batch, Data
+from torch_geometric.nn import GCNConv
 
 from halo_utils.core.errors import SettingsError
 from halo_utils.core.residue_store import ResidueStore, write_store
@@ -17,6 +18,7 @@ from halo_utils.evaluation import structure_claims
 from halo_utils.evaluation.complementarity import agreement, case_counts, oracle, q_statistic
 from halo_utils.evaluation.metrics import draw
 from halo_utils.models.gat import GatClassifier
+from halo_utils.models.graph_convolution import Adjacency, convolve
 from halo_utils.models.graph_sibling import GraphEncoder, WithProteinVector
 from halo_utils.models.gvp import GvpClassifier
 from halo_utils.models.gvp_ensemble import DenseResidual, EmbeddingCnn, ResidueCnn
@@ -72,6 +74,19 @@ def test_gwr_answers_alone_as_in_a_batch_and_a_turned_protein_as_before(tmp_path
     turned, mirror = (graphs(data_of(tmp_path, matrix)) for matrix in (turn, np.diag([-1.0, 1, 1])))
     same, other = ((model(Batch.from_data_list(parts)) - alone).abs().max() for parts in (turned, mirror))
     assert same < 1e-4 and other > 20 * same
+
+
+def test_convolutions_by_sparse_products_are_those_of_pyg() -> None:
+    rng, n = np.random.default_rng(0), 30
+    edges = torch.from_numpy(np.unique(rng.integers(0, n - 1, (2, 90)), axis=1))  # directed, with loops; a node alone
+    assert (edges[0] == edges[1]).any()
+    layer, x = GCNConv(6, 5), torch.randn(n, 6, requires_grad=True)
+    found = []
+    for mixed in (layer(x, edges), convolve(layer, x, Adjacency.of(edges, n))):
+        gradients = torch.autograd.grad(mixed.square().sum(), [x, *layer.parameters()])
+        found.append([mixed, *gradients])
+    for theirs, ours in zip(*found, strict=True):
+        assert torch.allclose(theirs, ours, atol=1e-5)
 
 
 def test_gwr_reads_letters_states_and_attention_edges_and_its_peer_no_edges(tmp_path: Path) -> None:
@@ -177,12 +192,13 @@ def test_folds_keep_families_together_and_answers_use_their_own_validation(tmp_p
 def test_rows_of_a_document_have_verdicts_only_with_three_seeds_on_real_proteins() -> None:
     row = {"first": "mean of both", "second": "LM baseline", "metric": "micro_f1", "label": "", "split": "test"}
     one = pd.DataFrame([row | {"difference": 0.05, "ci_low": 0.04, "ci_high": 0.06}])
-    for seeds, synthetic, expected in (
-        (3, False, "reproduced"),
-        (1, False, "one seed: not sure"),
-        (3, True, "rehearsal"),
+    for seeds, synthetic, stand_in, expected in (
+        (3, False, "", "reproduced"),
+        (1, False, "", "one seed: not sure"),
+        (3, True, "", "rehearsal"),
+        (3, False, "a GAT", "not comparable (a GAT)"),
     ):
-        found = structure_claims.check_document("002", [one] * seeds, synthetic).set_index("statement")
-        verdict = found.loc["The mean of two separate models beats the language model", "verdict"]
-        assert verdict.startswith(expected)
+        found = structure_claims.check_document("002", [one] * seeds, synthetic, stand_in).set_index("statement")
+        row = found.loc["The mean of two separate models beats the language model"]
+        assert row["verdict"].startswith(expected) and row["reason"].startswith("with it: reproduced") == bool(stand_in)
     assert found["verdict"].notna().all() and (found["verdict"] == "not testable here").any()
