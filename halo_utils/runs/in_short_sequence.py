@@ -59,8 +59,8 @@ def in_short_08(
     """
     micro = scores[scores["metric"] == "micro_f1"].sort_values("value", ascending=False)
     best, n = micro.iloc[0], micro["embedder"].nunique()
-    pairs = differences[(differences["metric"] == "micro_f1") & differences["second"].str.startswith("FFN")]
-    pairs = pairs[~pairs["first"].str.startswith("FFN")]
+    pairs = differences[(differences["metric"] == "micro_f1") & differences["second"].str.startswith("FFN on")]
+    pairs = pairs[~pairs["first"].str.startswith("FFN on")]
     better, worse = (pairs["ci_low"] > 0).sum(), (pairs["ci_high"] < 0).sum()
     leak = (protocols["released_code"] - protocols["inside the fold"]).iloc[0]
     subset = both.set_index("system")["accuracy"]

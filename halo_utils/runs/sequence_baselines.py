@@ -17,7 +17,7 @@ from halo_utils.models.deeploc2 import POSITIVE_WEIGHTS, Deeploc2Head
 from halo_utils.models.esm_classifier import AttentionHead
 from halo_utils.models.light_attention import LightAttention
 from halo_utils.models.losses import BalancedFocalLoss, FocalLoss
-from halo_utils.models.mean_network import MeanNetwork
+from halo_utils.models.mean_network import EndsNetwork, MeanNetwork
 from halo_utils.runs.embedder_comparison import states_of
 from halo_utils.training.fit import Fit, fit
 from halo_utils.training.predict import predict
@@ -54,6 +54,7 @@ class Head:
 
 HEADS = (
     Head("FFN on the mean", MeanNetwork, lambda y, names: BalancedFocalLoss(odds_against(y), 0.0), 3e-3),
+    Head("FFN with both ends", EndsNetwork, lambda y, names: BalancedFocalLoss(odds_against(y), 0.0), 1e-3),
     Head("HALO's attention", AttentionHead, lambda y, names: FocalLoss(2.0), 3e-3),
     Head("DeepLoc 2 attention", Deeploc2Head, lambda y, names: BalancedFocalLoss(deeploc2_weights(y, names)), 1e-3),
     Head("Light Attention", LightAttention, lambda y, names: FocalLoss(0.0), 1e-3),

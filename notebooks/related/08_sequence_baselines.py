@@ -87,8 +87,7 @@ from halo_utils.runs import (
     provenance,
     sequence_baselines,
 )
-from halo_utils.training import luo_classifiers
-from halo_utils.training.fit import parameter_counts
+from halo_utils.training import fit, luo_classifiers
 
 # %%
 settings = load_settings(profile, dataset=dataset, max_proteins=max_proteins, seed=seed)
@@ -110,7 +109,7 @@ if len(missing):
     display(styled(missing, "Not at hand"))
 
 # %% [markdown]
-# ## From states to a location: five heads
+# ## From states to a location: six heads
 # An embedder gives every residue a state $h_i$ of $D$ numbers, and no head changes them. What a head must do is come
 # from $L$ states, however many, to one answer. Three residues with two channels, to follow by hand:
 
@@ -135,6 +134,7 @@ print(
 # | --- | --- | --- |
 # | nearest neighbour | the mean, and the labels of the training protein whose mean is nearest (L1) | Stärk et al. 2021, "AT" |
 # | FFN on the mean | $\bar h$, one hidden layer | embedder report, notebook 07 |
+# | FFN with both ends | $[\bar h\,;\ \bar h_{1..60}\,;\ \bar h_{L-59..L}]$, one hidden layer | ours |
 # | HALO's attention | $\sum_i a_i h_i$, $a = \mathrm{softmax}(w^\top h_i + b)$ | HALO, section 2.1 |
 # | DeepLoc 2 attention | 256 channels, $a$ smoothed by a Gaussian along the protein | Thumuluri et al. 2022 |
 # | Light Attention | $[\sum_i v_i\, \mathrm{softmax}_i(s_i)\,;\ \max_i v_i]$ per channel, $v$ and $s$ convolutions of 9 residues | Stärk et al. 2021 |
@@ -152,7 +152,7 @@ with torch.no_grad():
     alone, beside = light(h, mask), light(padded, long_mask)
 print("logits alone and beside a longer protein differ by at most", f"{(alone - beside).abs().max():.0e}")
 width = found[-1].width
-sizes = {head.title: parameter_counts(head.make(width, len(locations)))[0] for head in sequence_baselines.HEADS}
+sizes = {head.title: fit.parameter_counts(head.make(width, len(locations)))[0] for head in sequence_baselines.HEADS}
 display(styled(pd.Series(sizes, name="parameters").to_frame(), f"Parameters of the heads at D = {width}"))
 
 # %% [markdown]
@@ -421,6 +421,7 @@ else:
 # Kept is the best epoch on validation, as above.
 
 # %%
+accuracies = None
 if asked is not None:
     states = hard_sets.states_beside(settings, found[-1], table, hard[hard["split"].isin(asked["split"])])
     how = {"epochs": network_epochs, "residues_per_batch": batch, "repeats": repeats}
@@ -503,8 +504,9 @@ if tables:
 # ## What this run found
 
 # %%
+structure = micro_gaps if tables else None
 text = in_short_sequence.in_short_08(
-    settings, averaged, differences, protocols, both, definitions, micro_gaps if tables else None
+    settings, averaged, differences, protocols, both, definitions, structure, accuracies
 )
 display(Markdown(text))
 

@@ -17,13 +17,13 @@ from halo_utils.models.deeploc2 import POSITIVE_WEIGHTS, Deeploc2Head, roughness
 from halo_utils.models.esm_classifier import AttentionHead
 from halo_utils.models.light_attention import LightAttention
 from halo_utils.models.losses import BalancedFocalLoss, FocalLoss
-from halo_utils.models.mean_network import MeanNetwork
+from halo_utils.models.mean_network import END, EndsNetwork, MeanNetwork
 from halo_utils.training.fit import fit
 from halo_utils.training.predict import predict
 from halo_utils.training.state_data import StateData
 from halo_utils.training.state_store import store_states
 
-HEADS = (MeanNetwork, LightAttention, Deeploc2Head, AttentionHead)
+HEADS = (MeanNetwork, EndsNetwork, LightAttention, Deeploc2Head, AttentionHead)
 LENGTHS = (1, 12, 7)
 
 
@@ -52,6 +52,12 @@ def test_padding_changes_no_logit_and_gets_no_gradient(head: type[nn.Module]) ->
     states = batch(20, 3.0)[0].requires_grad_()
     model(states, batch(20, 3.0)[1]).sum().backward()
     assert states.grad[~batch(20, 0.0)[1]].abs().max() == 0 and states.grad[0, 0].abs().max() > 0
+
+
+def test_ends_are_means_of_the_first_and_the_last_residues() -> None:
+    model, states = EndsNetwork(6, 4).eval(), torch.randn(1, END + 30, 6)
+    means = torch.cat([states[0].mean(0), states[0, :END].mean(0), states[0, -END:].mean(0)])
+    torch.testing.assert_close(model(states, torch.ones(1, END + 30, dtype=torch.bool))[0], model.head(means))
 
 
 def test_light_attention_is_its_equation() -> None:
