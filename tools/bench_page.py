@@ -82,8 +82,9 @@ def demo_times(folder: Path) -> str:
         table = pd.read_csv(path)
         whole, imports = (table.loc[table["case"] == case, "value"].sum() for case in ("demo", "imports"))
         if whole and imports:
+            machine = _machine(json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["start-up"])
             lines.append(
-                f"The demo's six notebooks took {whole:.0f} s there, {imports:.0f} s of it to import libraries."
+                f"The demo's six notebooks took {whole:.0f} s, {imports:.0f} s to import libraries; {machine}."
             )
     return "\n".join(lines)
 

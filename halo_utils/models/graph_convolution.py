@@ -44,7 +44,7 @@ class _Product(torch.autograd.Function):
     @torch.autocast("cpu", enabled=False)  # sparse products know no bfloat16
     def forward(ctx: Any, x: Tensor, adjacency: Adjacency) -> Tensor:
         ctx.adjacency = adjacency
-        return adjacency.forth @ x.float()
+        return adjacency.forth @ x
 
     @staticmethod
     @torch.autocast("cpu", enabled=False)
@@ -54,4 +54,4 @@ class _Product(torch.autograd.Function):
 
 def convolve(layer: GCNConv, x: Tensor, adjacency: Adjacency) -> Tensor:
     """Return what ``layer`` makes of nodes [N, D] on the graph of ``adjacency``, [N, C]."""
-    return _Product.apply(layer.lin(x), adjacency) + layer.bias
+    return _Product.apply(layer.lin(x).float(), adjacency) + layer.bias

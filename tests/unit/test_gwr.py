@@ -87,6 +87,10 @@ def test_convolutions_by_sparse_products_are_those_of_pyg() -> None:
         found.append([mixed, *gradients])
     for theirs, ours in zip(*found, strict=True):
         assert torch.allclose(theirs, ours, atol=1e-5)
+    with torch.autocast("cpu", torch.bfloat16):  # as a processor with units for it computes
+        half = convolve(layer, x, Adjacency.of(edges, n))
+    (gradient,) = torch.autograd.grad(half.square().sum(), x)
+    assert torch.allclose(half, found[1][0], atol=0.05) and torch.allclose(gradient, found[1][1], atol=0.3)
 
 
 def test_gwr_reads_letters_states_and_attention_edges_and_its_peer_no_edges(tmp_path: Path) -> None:
@@ -101,8 +105,11 @@ def test_gwr_reads_letters_states_and_attention_edges_and_its_peer_no_edges(tmp_
     after = model(Batch.from_data_list(parts))
     assert not torch.allclose(after[0], before[0], atol=1e-4) and torch.allclose(after[1:], before[1:], atol=1e-5)
     assert torch.equal(adapter(Batch.from_data_list(parts)), said)
-    widths = {"as wide": adapter.adapter, "narrower": AdapterOnGwr(D, K, D // 2, heads=4).adapter}
-    assert [a.norm.normalized_shape[0] for a in widths.values()] == [D, D // 2]
+    narrow = AdapterOnGwr(D, K, D // 2, heads=4).eval()
+    assert (adapter.adapter.widths[1], narrow.adapter.widths[1]) == (D, D // 2)
+    for model in (adapter, narrow):
+        with torch.autocast("cpu", torch.bfloat16):
+            assert model(Batch.from_data_list(parts)).shape == (3, K)
     with pytest.raises(SettingsError, match="fusion 'sum' of 1 branches"):
         Gwr(LaGcn(D), None, K, "sum")
 
