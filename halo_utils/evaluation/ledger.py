@@ -40,12 +40,16 @@ LEAKED = 0.05  # share of near duplicates of training proteins from which a test
 Row = dict[str, Any]
 
 
-def p_of_interval(difference: pd.Series, low: pd.Series, high: pd.Series) -> np.ndarray:
-    """Return two-sided p values, [N], of differences from the sides of their 95 % intervals that face zero (normal)."""
-    gap = np.where(difference > 0, difference - low, high - difference).astype(float)
-    error = gap / norm.ppf(0.975)
-    size = difference.abs().to_numpy(dtype=float)
-    return np.where(error > 0, 2 * norm.sf(size / np.where(error > 0, error, 1)), 1.0)
+def p_of_interval(
+    difference: pd.Series, low: pd.Series, high: pd.Series, margin: pd.Series | float = 0.0
+) -> np.ndarray:
+    """Return two-sided p values, [N], from the sides of 95 % intervals that face the limit in question (normal).
+
+    The limit is zero; for a row that says "within ``margin`` of zero" it is the nearer end of that range.
+    """
+    size, lower_side = difference.abs() - margin, (difference > 0) == (difference.abs() >= margin)
+    error = np.where(lower_side, difference - low, high - difference).astype(float) / norm.ppf(0.975)
+    return np.where(error > 0, 2 * norm.sf(size.abs().to_numpy(dtype=float) / np.where(error > 0, error, 1)), 1.0)
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -217,11 +221,13 @@ def ledger(families: Sequence[str] = FAMILIES) -> pd.DataFrame:
             for part in (claim_rows, table_rows, confidence_rows, homology_rows):
                 rows += ({"document": HALO} | row for row in part(run))
             rows += related_rows(run)
-    table = pd.DataFrame([*rows, *stated_rows()]).reindex(columns=COLUMNS)
+    everything = pd.DataFrame([*rows, *stated_rows()])
+    table = everything.reindex(columns=COLUMNS)
     tested = table["check"].str.contains("claims.check_") & table["ours"].notna()
     tested &= ~table["check"].str.endswith("confidence")
     part = table.loc[tested]
-    p = p_of_interval(part["ours"], part["ci_low"], part["ci_high"])
+    margin = everything.reindex(columns=["margin"])["margin"].astype(float).fillna(0.0)
+    p = p_of_interval(part["ours"], part["ci_low"], part["ci_high"], margin[tested])
     table.loc[tested, "p"] = p
     family = tested & (table["seeds"] >= seeds.MINIMUM).fillna(False).astype(bool)  # with fewer there is no verdict
     table.loc[family, "p_holm"] = holm(table.loc[family, "p"].to_numpy(dtype=float))

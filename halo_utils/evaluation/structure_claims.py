@@ -9,7 +9,23 @@ from halo_utils.evaluation.ledger import stated_rows
 from halo_utils.evaluation.seeds import differences_over_seeds
 
 SCALE = 0.02  # of a claim without published values: the size of the paper's own ablation (0.569 against 0.548)
-COLUMNS = ["statement", "where", "metric", "published", "ours", "ci_low", "ci_high", "seeds", "verdict", "reason"]
+COLUMNS = ["statement", "where", "metric", "published", "ours", "ci_low", "ci_high", "margin", "seeds"]
+COLUMNS += ["verdict", "reason"]
+
+
+def _as_good(difference: float, low: float, high: float, control: pd.Series) -> tuple[str, str]:
+    """Return the verdict on "as good", the interval within ``SCALE`` of zero, and the reason.
+
+    ``control`` is a change that must be seen, by an interval without zero: what a model does not read, it cannot miss.
+    """
+    seen = f"{control['difference']:+.3f} ({control['ci_low']:+.3f} to {control['ci_high']:+.3f})"
+    if control["ci_low"] <= 0 <= control["ci_high"]:
+        return "not testable here: the model hardly reads it", f"the control makes {seen}"
+    if -SCALE < low and high < SCALE:
+        return "reproduced", f"less than {SCALE:g} either way; the control makes {seen}"
+    if high < -SCALE or low > SCALE:
+        return "contradicted", f"more than {SCALE:g}; the control makes {seen}"
+    return f"{difference:+.3f}, not sure", f"the interval does not lie within {SCALE:g} of 0; the control makes {seen}"
 
 
 def check_document(document: str, differences: list[pd.DataFrame], synthetic: bool, stand_in: str = "") -> pd.DataFrame:
@@ -18,24 +34,29 @@ def check_document(document: str, differences: list[pd.DataFrame], synthetic: bo
     ``differences`` holds a table of ``paired_difference`` per seed, with columns first, second and split. The rules are
     those of ``claims.check_claims``: ``MINIMUM`` seeds, an interval, a share of the published difference. On
     ``synthetic`` proteins a comparison is a rehearsal, which no row can pass; with a ``stand_in`` for one of the
-    document's systems it is on another system, and says what came out with it. Statements about data or weights that
-    are not at hand, and those that published numbers decide, follow from ``statements.csv``.
+    document's systems it is on another system, and says what came out with it. Rows with a control say that a change
+    costs nothing, within ``margin``: see ``_as_good``. Statements about data or weights that are not at hand, and
+    those that published numbers decide, follow from ``statements.csv``.
     """
-    found = differences_over_seeds(differences)
-    found = found.set_index(["first", "second", "metric", "label"])
-    table = pd.read_csv(REFERENCE / "structure_claims.csv", dtype={"document": str}).fillna({"label": ""})
+    found = differences_over_seeds(differences).set_index(["first", "second", "metric", "label"])
+    texts = dict.fromkeys(["label", "control_first", "control_second"], "")
+    table = pd.read_csv(REFERENCE / "structure_claims.csv", dtype={"document": str} | dict.fromkeys(texts, str))
     rows = []
-    for row in table[table["document"] == document].itertuples():
+    for row in table[table["document"] == document].fillna(texts).itertuples():
         paper, key = row.published_first - row.published_second, (row.first, row.second, row.metric, row.label)
         base = {"statement": row.statement, "where": row.where, "metric": row.metric, "published": paper}
-        if key not in found.index:
+        control = (row.control_first, row.control_second, row.metric, row.label)
+        if key not in found.index or (row.control_first and control not in found.index):
             rows.append(base | {"verdict": "not measured", "reason": "no such system or location in this run"})
             continue
         values = found.loc[key]
         numbers = [float(values[name]) for name in ("difference", "ci_low", "ci_high")]
-        scale = SCALE if np.isnan(paper) else paper
-        claim = Claim(row.statement, row.metric, (row.first, row.second), greater=bool(np.isnan(paper) or paper > 0))
-        verdict, reason = _over_seeds(*_compared(claim, scale, *numbers), int(values["seeds"]))
+        if row.control_first:
+            judged, base["margin"] = _as_good(*numbers, found.loc[control]), SCALE
+        else:
+            claim = Claim(row.statement, row.metric, key[:2], greater=bool(np.isnan(paper) or paper > 0))
+            judged = _compared(claim, SCALE if np.isnan(paper) else paper, *numbers)
+        verdict, reason = _over_seeds(*judged, int(values["seeds"]))
         if stand_in:
             verdict, reason = f"not comparable ({stand_in})", f"with it: {verdict}; {reason}"
         if synthetic:

@@ -4,6 +4,8 @@ A state is a pair: scalars [M, n], which stay when the protein turns, and vector
 and z come before the channels, so that mixing channels is one matrix product. M counts nodes (N) or edges (E).
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +16,7 @@ from torch_geometric.nn import global_mean_pool
 Sizes = tuple[int, int]  # channels of scalars and of vectors, (n, v)
 State = tuple[Tensor, Tensor]
 EDGES_AT_ONCE = 2**16  # whose messages are held in memory; more are computed in turns, and again for the gradient
+FIRST_PROBABILITY = 0.1  # of a label, before training
 TINY = 1e-8  # below a root, whose gradient at 0 is infinite
 
 
@@ -172,6 +175,9 @@ class GvpClassifier(nn.Module):
         self.width = nodes[0]  # of the vector of a protein
         hidden = nn.Sequential(nn.Linear(self.width, 2 * self.width), nn.ReLU(), nn.Dropout(dropout))
         self.head = nn.Sequential(*hidden, nn.Linear(2 * self.width, n_locations))
+        # Labels start rare, as in Lin et al. 2017, section 4.1: from one half, the first steps only learn that they
+        # are, through the states, which end up alike for every protein.
+        nn.init.constant_(self.head[-1].bias, math.log(FIRST_PROBABILITY / (1 - FIRST_PROBABILITY)))
 
     def residues(self, batch: Batch) -> State:
         """Return the state of every node, [N, n] and [N, 3, v], from what ``gvp_graph`` makes."""

@@ -229,6 +229,11 @@ def test_it_trains_with_the_call_of_every_network_and_tells_helices_from_strands
     assert (answers["accession"].tolist(), len(answers)) == (data.predicted["accession"].tolist(), 5)
 
 
+def test_labels_start_rare():
+    first = logits([graph(60), graph(75, 1)]).sigmoid()
+    assert torch.allclose(first, torch.full_like(first, gvp.FIRST_PROBABILITY), atol=0.1)
+
+
 def test_it_runs_under_autocast(monkeypatch):
     model, batch = network().train(), Batch.from_data_list([graph(40)])
     with torch.autocast("cpu", torch.bfloat16):

@@ -209,3 +209,26 @@ def test_rows_of_a_document_have_verdicts_only_with_three_seeds_on_real_proteins
         row = found.loc["The mean of two separate models beats the language model"]
         assert row["verdict"].startswith(expected) and row["reason"].startswith("with it: reproduced") == bool(stand_in)
     assert found["verdict"].notna().all() and (found["verdict"] == "not testable here").any()
+
+
+@pytest.mark.parametrize(
+    ("change", "control", "expected"),
+    [
+        ((-0.005, -0.015, 0.005), (-0.10, -0.12, -0.08), "reproduced"),
+        ((-0.005, -0.025, 0.005), (-0.10, -0.12, -0.08), "-0.005, not sure"),
+        ((-0.050, -0.060, -0.03), (-0.10, -0.12, -0.08), "contradicted"),
+        ((0.000, -0.001, 0.001), (-0.001, -0.01, 0.01), "not testable here"),
+    ],
+)
+def test_as_good_asks_for_an_interval_near_zero_and_for_a_control_that_is_seen(change, control, expected) -> None:
+    plain = "GwR without coordinates"
+    rows = [
+        {"first": f"{plain}, {name}", "second": plain, "metric": "micro_f1", "label": "", "split": "test"}
+        | dict(zip(("difference", "ci_low", "ci_high"), numbers, strict=True))
+        for name, numbers in (("letters of ESMFold", change), ("50 % false", control))
+    ]
+    found = structure_claims.check_document("004", [pd.DataFrame(rows)] * 3, synthetic=False).set_index("statement")
+    row = found.loc["Letters of ESMFold do as well as those of AlphaFold2, without coordinates"]
+    assert row["verdict"].startswith(expected) and f"{control[0]:+.3f}" in row["reason"]
+    alone = structure_claims.check_document("004", [pd.DataFrame(rows[:1])] * 3, False).set_index("statement")
+    assert alone.loc[row.name, "verdict"] == "not measured"

@@ -117,6 +117,11 @@ def test_holm_and_p_values() -> None:
     assert holm(np.array([0.01, 0.04, 0.03])).tolist() == pytest.approx([0.03, 0.06, 0.06])
     d, low, high = (pd.Series(v) for v in ([0.2, -0.2, 0.1], [0.0, -0.4, 0.1], [0.3, 0.0, 0.1]))
     assert p_of_interval(d, low, high).tolist() == pytest.approx([0.05, 0.05, 1.0])
+    # Of "within 0.02 of zero": the interval ends at a limit, within and beyond; then at both.
+    d, low, high = (
+        pd.Series(v) for v in ([0.01, -0.01, -0.05, 0.0], [-0.02, -0.02, -0.1, -0.02], [0.02, 0, -0.02, 0.02])
+    )
+    assert p_of_interval(d, low, high, 0.02).tolist() == pytest.approx([0.05] * 4)
 
 
 def test_the_interval_over_seeds_holds_proteins_and_seeds() -> None:
