@@ -7,6 +7,9 @@ from halo_utils.evaluation.seeds import MINIMUM
 from halo_utils.runs.in_short import _paragraph
 from halo_utils.runs.wording import count
 
+PLAIN = "GwR without coordinates"
+SWAPPED = (f"{PLAIN}, ", "SES-Adapter on letters, ")  # the same systems with other letters in the test proteins
+
 
 def _value(metrics: pd.DataFrame, system: str, metric: str = "micro_f1") -> str:
     rows = metrics[(metrics["system"] == system) & (metrics["metric"] == metric)]
@@ -49,35 +52,35 @@ def _apart(q: pd.Series) -> str:
 
 def in_short_10(
     settings: Settings,
-    title: str,
+    titles: tuple[str, str],
     metrics: pd.DataFrame,
     differences: pd.DataFrame,
     density: tuple[float, float],
-    swapped: pd.DataFrame,
-    seeds: int,
     official: pd.DataFrame | None = None,
 ) -> str:
-    """Return how GwR compares with its parts and its peer, how dense its graphs are, and what corruption costs.
+    """Return how GwR compares with its parts and its peer, what letters add, and how dense its graphs are.
 
-    ``density`` are the edges per residue of the released threshold and of the fix; ``swapped`` is the table of
-    corrupted letters; ``official`` are metrics on the official DeepLoc-Binary test set, where it is at hand.
+    ``titles`` are of the grounds with coordinates and with letters; ``differences`` are paired ones on both, over
+    seeds; ``density`` are the edges per residue of the released threshold and of the fix; ``official`` are
+    metrics on the official DeepLoc-Binary test set, where it is at hand.
     """
-    of = swapped[swapped["system"] == "GwR"].sort_values("amount")
+    swaps = [first for first in dict.fromkeys(differences["first"]) if first.startswith(f"{PLAIN}, letters of ")]
     return _paragraph(
         settings,
-        f"On {title}: micro F1 of {_value(metrics, 'LA-GCN')}, {_value(metrics, 'GwR')},"
+        f"On {titles[0]}: micro F1 of {_value(metrics, 'LA-GCN')}, {_value(metrics, 'GwR')},"
         f" {_value(metrics, 'SES-Adapter')}.",
         f"{_gap(differences, 'GwR', 'LA-GCN')}; {_gap(differences, 'GwR', 'SES-Adapter')}.",
+        f"On {titles[1]}: {_gap(differences, PLAIN, 'its sequence branch')},"
+        f" {_gap(differences, PLAIN, 'SES-Adapter on letters')};"
+        f" {', '.join(_gap(differences, first, PLAIN) for first in (*swaps, f'{PLAIN}, 50 % false'))}.",
         f"The released threshold leaves {density[0]:.2f} edges per residue in the attention graph, top-k"
         f" {density[1]:.1f}.",
-        f"With every second letter replaced, GwR's micro F1 goes from {of['value'].iloc[0]:.3f} to"
-        f" {of['value'].iloc[-1]:.3f}.",
         "" if official is None else _official(official),
-        _seeds(seeds),
+        _seeds(int(differences["seeds"].max())),
     )
 
 
 def _official(metrics: pd.DataFrame) -> str:
-    systems = list(dict.fromkeys(metrics["system"]))
+    systems = (system for system in dict.fromkeys(metrics["system"]) if not system.startswith(SWAPPED))
     values = ", ".join(_value(metrics, system, "accuracy") for system in systems)
     return f"On the official DeepLoc-Binary test set: accuracy of {values}."

@@ -74,6 +74,7 @@ from halo_utils.data import datasets, splits
 from halo_utils.embeddings import attention_graph
 from halo_utils.embeddings.esm2 import load_esm2
 from halo_utils.evaluation import structure_claims
+from halo_utils.evaluation.seeds import differences_over_seeds
 from halo_utils.figures import plots, structure_figures
 from halo_utils.figures.style import show_figure
 from halo_utils.figures.tables import styled
@@ -365,7 +366,7 @@ for kind, change, amount in changes:
         rows.append(measured.assign(system=system, kind=kind, amount=amount))
 swapped = pd.concat(rows, ignore_index=True)
 write_csv(paths.results / "gwr_robustness.csv", swapped)
-fig = structure_figures.robustness(swapped, f"Structures changed at test time ({settings.title})")
+fig = structure_figures.robustness(swapped, f"Structures changed at test time: {here.title}")
 show_figure(fig, paths.figures, "gwr_robustness", "Micro F1 against replaced letters and against noise of coordinates")
 
 # %% [markdown]
@@ -559,14 +560,16 @@ if official is not None:
 # ## What of the document holds here
 
 # %%
-all_rows = [*per_seed, letters_differences]
+all_differences = pd.concat([differences, letters_differences], ignore_index=True)
+joined = [rows for _, rows in all_differences.groupby("training")]
+over_trainings = differences_over_seeds(joined)
 if official is not None:  # the same systems as on letters, on another task
     names = {c: differences_binary[c] + ", DeepLoc-Binary" for c in ("first", "second")}
-    all_rows.append(differences_binary.assign(**names))
-joined = [rows for _, rows in pd.concat(all_rows, ignore_index=True).groupby("training")]
+    all_differences = pd.concat([all_differences, differences_binary.assign(**names)], ignore_index=True)
+    joined = [rows for _, rows in all_differences.groupby("training")]
 claims = structure_claims.check_document("004", joined, settings.is_synthetic)
-also = "; networks smaller than published" if smaller else ""
-claims["ground"] = f"{here.title}; without coordinates, {wide.title}{also}"
+grounds = [here.title, f"without coordinates, {wide.title}", *([official.ground.title] if official is not None else [])]
+claims["ground"] = "; ".join(grounds + ["networks smaller than published"] * bool(smaller))
 write_csv(paths.results / "gwr_claims.csv", claims)
 display(styled(claims.drop(columns="ground"), "Document 004, row by row"))
 
@@ -577,8 +580,8 @@ display(styled(claims.drop(columns="ground"), "Document 004, row by row"))
 first = metrics[metrics["training"] == 0]
 edges_per_residue = rules.set_index("rule")["edges_per_residue"]
 empty = float(edges_per_residue["released, 0.2"]), float(edges_per_residue["top k"])
-letters_only = swapped[swapped["kind"] == changes[0][0]]
-text = in_short_structure.in_short_10(settings, here.title, first, gaps, empty, letters_only, seeds, metrics_binary)
+titles = here.title, wide.title
+text = in_short_structure.in_short_10(settings, titles, first, over_trainings, empty, metrics_binary)
 display(Markdown(text))
 
 # %%
