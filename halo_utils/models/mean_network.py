@@ -1,9 +1,6 @@
-"""The classifier of embedder comparisons: the mean of residue states, one hidden layer, logits; and one with ends."""
+"""The classifier of embedder comparisons, one hidden layer on the mean of residue states; and one with both ends."""
 
-import torch
 from torch import Tensor, nn
-
-END = 60  # residues from either end: signal peptides, transit peptides and tails lie within
 
 
 class MeanNetwork(nn.Module):
@@ -21,18 +18,13 @@ class MeanNetwork(nn.Module):
 
 
 class EndsNetwork(nn.Module):
-    """``MeanNetwork``'s layers on three means side by side: of the whole protein, of its first and last ``END``."""
+    """``MeanNetwork``'s layers on three means side by side: of the whole protein, of its first and of its last part."""
 
     def __init__(self, width: int, n_locations: int, hidden: int = 256, dropout: float = 0.4) -> None:
         super().__init__()
         first = nn.Sequential(nn.LayerNorm(3 * width), nn.Dropout(dropout), nn.Linear(3 * width, hidden), nn.ReLU())
         self.head = nn.Sequential(*first, nn.Dropout(dropout), nn.Linear(hidden, n_locations))
 
-    def forward(self, states: Tensor, residue_mask: Tensor) -> Tensor:
-        """Return logits, [B, K], from ``states`` [B, L, D] and ``residue_mask`` [B, L] bool; L may be 1."""
-        position = residue_mask.cumsum(dim=1)  # of residues, from 1
-        from_end = residue_mask.sum(dim=1, keepdim=True) - position
-        parts = torch.stack([residue_mask, residue_mask & (position <= END), residue_mask & (from_end < END)], dim=1)
-        weights = parts / parts.sum(dim=2, keepdim=True)  # [B, 3, L]
-        means = torch.bmm(weights.to(states.dtype), states.masked_fill(~residue_mask[..., None], 0.0))
+    def forward(self, means: Tensor, mask: Tensor) -> Tensor:
+        """Return logits, [B, K], from ``means`` [B, 3, D], see ``state_store.three_means``; all of ``mask`` is true."""
         return self.head(means.flatten(1))

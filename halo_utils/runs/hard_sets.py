@@ -112,7 +112,7 @@ def ask_heads(
     Of several labels of a nearest neighbour the one most frequent in training counts most.
     """
     names = list(DEEPLOC)
-    nearest = nearest_labels(settings, embedder, hard, names, states)
+    nearest = nearest_labels(hard, names, states)
     nearest[names] = nearest[names] * hard.loc[hard["split"] == "train", names].mean()
     said = {(NEAREST, 0): nearest}
     for head in (head for head in HEADS if head.title in PUBLISHED_HEADS):

@@ -18,13 +18,13 @@ from halo_utils.models.esm_classifier import AttentionHead
 from halo_utils.models.light_attention import LightAttention
 from halo_utils.models.losses import BalancedFocalLoss, FocalLoss
 from halo_utils.models.mean_network import EndsNetwork, MeanNetwork
-from halo_utils.runs.embedder_comparison import states_of
 from halo_utils.training.fit import Fit, fit
 from halo_utils.training.predict import predict
 from halo_utils.training.state_data import StateData
 from halo_utils.training.state_store import StateStore
 
 NEAREST = "nearest neighbour"
+RESIDUES_OF_A_MEAN = 64  # that a mean counts for in the size of a batch
 MOST = 32.0  # largest weight of positives, that of DeepLoc 2.0's rarest location
 
 
@@ -40,7 +40,7 @@ def deeploc2_weights(y: np.ndarray, locations: Sequence[str]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Head:
-    """A head, its loss from labels [B, K] and locations, and its learning rate.
+    """A head, its loss from labels [B, K] and locations, its learning rate, and what it ``reads`` (``StateData``).
 
     Rates are those that few epochs ask for: the published ones of Light Attention and HALO (5e-5, 1e-5) go with
     hundreds of epochs or a whole network.
@@ -50,29 +50,23 @@ class Head:
     make: Callable[[int, int], nn.Module]
     loss: Callable[[np.ndarray, Sequence[str]], FocalLoss]
     learning_rate: float
+    reads: str = "residues"
 
 
 HEADS = (
-    Head("FFN on the mean", MeanNetwork, lambda y, names: BalancedFocalLoss(odds_against(y), 0.0), 3e-3),
-    Head("FFN with both ends", EndsNetwork, lambda y, names: BalancedFocalLoss(odds_against(y), 0.0), 1e-3),
+    Head("FFN on the mean", MeanNetwork, lambda y, names: BalancedFocalLoss(odds_against(y), 0.0), 3e-3, "mean"),
+    Head("FFN with both ends", EndsNetwork, lambda y, names: BalancedFocalLoss(odds_against(y), 0.0), 1e-3, "ends"),
     Head("HALO's attention", AttentionHead, lambda y, names: FocalLoss(2.0), 3e-3),
     Head("DeepLoc 2 attention", Deeploc2Head, lambda y, names: BalancedFocalLoss(deeploc2_weights(y, names)), 1e-3),
     Head("Light Attention", LightAttention, lambda y, names: FocalLoss(0.0), 1e-3),
 )
 
 
-def nearest_labels(
-    settings: Settings,
-    embedder: Embedder,
-    table: pd.DataFrame,
-    locations: Sequence[str],
-    states: StateStore | None = None,
-) -> pd.DataFrame:
+def nearest_labels(table: pd.DataFrame, locations: Sequence[str], states: StateStore) -> pd.DataFrame:
     """Return annotation transfer in the form of predictions: labels of the nearest training protein, 0 or 1.
 
-    Columns ``source`` and ``distance`` name it and say how far away it is; ``states`` are as in ``fit_head``.
+    Columns ``source`` and ``distance`` name it and say how far away it is.
     """
-    states = states or states_of(settings, embedder, table, pooled=False)
     means = states.means(list(table["accession"]))
     learns = (table["split"] == "train").to_numpy()
     train, asked = table[learns], table.loc[~learns, ["accession", "split"]].reset_index(drop=True)
@@ -88,18 +82,17 @@ def fit_head(
     locations: Sequence[str],
     *,
     epochs: int,
+    states: StateStore,
     residues_per_batch: int,
     seed: int,
-    states: StateStore | None = None,
 ) -> tuple[Fit, pd.DataFrame]:
     """Train a head on an embedder's states, and return it with its predictions of every protein outside train.
 
-    What was trained before with the same values is read back. States are those of a store that all heads share, unless
-    ``states`` is another one with all proteins of the table.
+    What was trained before with the same values is read back. ``states`` is of all proteins of the table.
     """
-    states = states or states_of(settings, embedder, table, pooled=False)
-    budget = 64 if states.pooled else residues_per_batch  # where the disk holds means alone, each counts as one
-    data = StateData(table, locations, states, residues_per_batch=budget, seed=seed)
+    rows = {"mean": 1, "ends": 3}.get(head.reads, 1 if states.pooled else RESIDUES_OF_A_MEAN)
+    budget = residues_per_batch * rows // RESIDUES_OF_A_MEAN
+    data = StateData(table, locations, states, residues_per_batch=budget, seed=seed, reads=head.reads)
     L.seed_everything(seed, verbose=False)
     model = head.make(embedder.width, len(locations))
     loss = head.loss(label_matrix(table[table["split"] == "train"], locations), locations)

@@ -1,6 +1,7 @@
 """Proteins for a head on frozen states, of whatever embedder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,30 @@ from halo_utils.training.batching import ProteinData
 from halo_utils.training.sequence_data import ProteinDataset, collate_proteins
 from halo_utils.training.state_store import StateStore
 
+READS: dict[str, Callable[[StateStore, str], np.ndarray]] = {
+    "residues": StateStore.rows,
+    "mean": lambda states, accession: states.summary(accession)[:1],
+    "ends": StateStore.summary,
+}
+
+
+@dataclass(frozen=True)
+class _View:
+    """A store of what a head reads of every protein."""
+
+    states: StateStore
+    reads: str
+
+    def rows(self, accession: str) -> np.ndarray:
+        return READS[self.reads](self.states, accession)
+
 
 class StateData(ProteinData):
-    """The proteins of a table as batches of stored states, [B, L, D] and their mask; L is 1 where means are stored."""
+    """The proteins of a table as batches of stored states, [B, L, D] and their mask.
+
+    A head ``reads`` all residues, the mean (L is 1) or the means of protein and ends (L is 3); where the store has
+    means alone, L is 1 for residues, too.
+    """
 
     def __init__(
         self,
@@ -22,9 +44,10 @@ class StateData(ProteinData):
         *,
         residues_per_batch: int = 8192,
         seed: int = 7,
+        reads: str = "residues",
     ) -> None:
-        super().__init__(table, locations, residues_per_batch, collate_proteins, seed, states.content)
-        self.states = states
+        super().__init__(table, locations, residues_per_batch, collate_proteins, seed, states.content, reads)
+        self.states = _View(states, reads)
 
     def dataset(self, rows: np.ndarray) -> ProteinDataset:
         """Return the proteins at the given positions of the table."""

@@ -16,12 +16,18 @@ from halo_utils.training.embed import DISK_RESERVE
 from halo_utils.training.fit import weights_digest
 
 CACHE_VERSION = 1  # of stored states; raised by hand when a change of code changes numbers
+END = 60  # residues from either end: signal peptides, transit peptides and tails lie within
 PART_RESIDUES = 250_000  # what is lost at most when a pass is interrupted
+
+
+def three_means(states: np.ndarray) -> np.ndarray:
+    """Return the means of a whole protein, of its first and of its last ``END`` residues, [3, D], from [L, D]."""
+    return np.stack([part.mean(axis=0, dtype=np.float32) for part in (states, states[:END], states[-END:])])
 
 
 @dataclass(frozen=True)
 class StateStore:
-    """States of all proteins of a table, one store per part; where ``pooled``, each has one row, the mean of its own.
+    """States of all proteins of a table, one store per part; where ``pooled``, no more than ``three_means`` of each.
 
     It is read as a ``ResidueStore`` is.
     """
@@ -41,7 +47,20 @@ class StateStore:
 
     def rows(self, accession: str) -> np.ndarray:
         """Return the states of a protein, [L, D] float16, or their mean, [1, D] float32; DataError if it has none."""
-        return self._part_of.get(accession, self.parts[0]).rows(accession)
+        rows = self._part_of.get(accession, self.parts[0]).rows(accession)
+        return rows[:1] if self.pooled else rows
+
+    def summary(self, accession: str) -> np.ndarray:
+        """Return the ``three_means`` of a protein, [3, D] float32; DataError if it has none."""
+        if self.pooled:
+            return self._part_of.get(accession, self.parts[0]).rows(accession)
+        if accession not in self._summaries:
+            self._summaries[accession] = three_means(self.rows(accession))
+        return self._summaries[accession]
+
+    @cached_property
+    def _summaries(self) -> dict[str, np.ndarray]:
+        return {}
 
     def means(self, accessions: Sequence[str]) -> np.ndarray:
         """Return the mean state of every protein, [B, D] float32."""
@@ -60,8 +79,8 @@ def store_states(
 ) -> StateStore:
     """Return what ``embedder`` makes of B proteins, computed once; parts that ``folder`` already has are taken as are.
 
-    ``pooled`` keeps mean states alone; so does a disk too small for all of them, which is said. The keys hold names,
-    sequences, weights and precision.
+    ``pooled`` keeps ``three_means`` alone; so does a disk too small for all of them, which is said. The keys hold
+    names, sequences, weights and precision.
     """
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
     parts, weights = list(_parts(lengths, part_residues)), weights_digest(embedder.network)
@@ -76,7 +95,8 @@ def store_states(
     stores = []
     for number, part in enumerate(parts):
         names, chosen = [accessions[i] for i in part], [sequences[i] for i in part]
-        key = digest(embedder.name, weights, names, chosen, pooled, resolve("auto"), CACHE_VERSION)
+        kept = "three means" if pooled else False
+        key = digest(embedder.name, weights, names, chosen, kept, resolve("auto"), CACHE_VERSION)
         path = folder / f"{'means' if pooled else 'residues'}-{number:04}.npy"
         stores.append(open_if_current(path, key) or _write(embedder, path, key, names, chosen, pooled))
     return StateStore(tuple(stores), pooled, embedder.width)
@@ -95,6 +115,6 @@ def _write(
     """Compute and write one part."""
     states = embedder.stream(sequences)
     if pooled:
-        means = ((i, rows.mean(axis=0, keepdims=True)) for i, rows in states)
-        return write_store(path, key, names, [1] * len(names), embedder.width, means, "float32")
+        means = ((i, three_means(rows)) for i, rows in states)
+        return write_store(path, key, names, [3] * len(names), embedder.width, means, "float32")
     return write_store(path, key, names, [len(s) for s in sequences], embedder.width, states)

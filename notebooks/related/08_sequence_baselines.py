@@ -157,17 +157,22 @@ display(styled(pd.Series(sizes, name="parameters").to_frame(), f"Parameters of t
 
 # %% [markdown]
 # ## Training
-# One store of states per embedder, read by every head. AdamW, the same epochs for all; kept is the epoch with the best
+# One store of states per embedder, read by every head; where the disk cannot hold the states of all residues, it holds
+# means, and only heads that read means are trained. AdamW, the same epochs for all; kept is the epoch with the best
 # macro F1 on validation, where the threshold is chosen too. Nothing is chosen on a test set.
 
 # %%
 answers, runs = {}, {}  # (head, embedder, repeat) -> probabilities; (head, embedder) -> the trained head
+stores = {e.title: embedder_comparison.states_of(settings, e, table, pooled=False) for e in found}
+whole = [e for e in found if not stores[e.title].pooled][-1]  # the last whose residues the disk holds
 for embedder in found:
-    key = (sequence_baselines.NEAREST, embedder.title)
-    answers[*key, 0] = sequence_baselines.nearest_labels(settings, embedder, table, locations)
-    for head in sequence_baselines.HEADS:
+    key, states = (sequence_baselines.NEAREST, embedder.title), stores[embedder.title]
+    answers[*key, 0] = sequence_baselines.nearest_labels(table, locations, states)
+    of_means = [head for head in sequence_baselines.HEADS if head.reads != "residues"]
+    for head in of_means if states.pooled else sequence_baselines.HEADS:
         for repeat in range(repeats):
-            how = {"epochs": network_epochs, "residues_per_batch": batch, "seed": settings.seed + repeat}
+            how = {"states": states, "residues_per_batch": batch, "seed": settings.seed + repeat}
+            how["epochs"] = network_epochs
             trained, said = sequence_baselines.fit_head(settings, head, embedder, table, locations, **how)
             runs.setdefault((head.title, embedder.title), trained)
             answers[head.title, embedder.title, repeat] = said
@@ -244,11 +249,9 @@ for name in ("setDeepLoc", "setHARD"):
 # mean.
 
 # %%
-states = torch.tensor(
-    embedder_comparison.states_of(settings, found[-1], table, pooled=False).rows(followed)[None]
-).float()
+states = torch.tensor(stores[whole.title].rows(followed)[None]).float()
 seen = torch.ones(states.shape[:2], dtype=torch.bool)
-heads = {title: runs[title, found[-1].title].model for title in [head.title for head in sequence_baselines.HEADS[1:]]}
+heads = {title: runs[title, whole.title].model for title in [head.title for head in sequence_baselines.HEADS[1:]]}
 with torch.no_grad():
     profiles = {
         "HALO's attention": heads["HALO's attention"].pooling.weights(states, seen),
@@ -256,7 +259,7 @@ with torch.no_grad():
         "Light Attention": heads["Light Attention"].weights(states, seen).mean(dim=1),
     }
 profiles = {title: weights[0].numpy() for title, weights in profiles.items()}
-fig = embedder_figures.attention_profiles(profiles, f"{followed} on {found[-1].title} ({settings.title})")
+fig = embedder_figures.attention_profiles(profiles, f"{followed} on {whole.title} ({settings.title})")
 show_figure(fig, paths.figures, "attention_profiles", f"Attention of three heads along {followed}")
 
 # %% [markdown]
@@ -287,8 +290,7 @@ classes_of = table[locations].sum(axis=1) == 1
 single = table[classes_of & table["split"].isin(["train", "val", main_set])].reset_index(drop=True)
 classes = single[locations].to_numpy().argmax(axis=1)
 learns, chooses, tested = ((single["split"] == split).to_numpy() for split in ("train", "val", main_set))
-embedder, names = found[-1], list(single["accession"])
-store = embedder_comparison.states_of(settings, embedder, table, pooled=False)
+embedder, names, store = whole, list(single["accession"]), stores[whole.title]
 segments = np.stack([segment_means(store.rows(name)) for name in names])  # [B, 10, D]
 vectors = strategies(ends_of(embedder, list(single["sequence"])), store.means(names), segments)
 print(f"{embedder.title}, {len(single)} proteins with one location:", {name: x.shape for name, x in vectors.items()})
@@ -423,12 +425,12 @@ else:
 # %%
 accuracies = None
 if asked is not None:
-    states = hard_sets.states_beside(settings, found[-1], table, hard[hard["split"].isin(asked["split"])])
+    states = hard_sets.states_beside(settings, whole, table, hard[hard["split"].isin(asked["split"])])
     how = {"epochs": network_epochs, "residues_per_batch": batch, "repeats": repeats}
-    said = hard_sets.ask_heads(settings, found[-1], hard, states, **how)
-    accuracies = hard_sets.accuracies(hard, said, found[-1].title, **bootstrap)
+    said = hard_sets.ask_heads(settings, whole, hard, states, **how)
+    accuracies = hard_sets.accuracies(hard, said, whole.title, **bootstrap)
     write_csv(paths.results / "hard_accuracy.csv", accuracies)
-    caption = f"Accuracy in percent, {found[-1].title} here and {hard_sets.PUBLISHED_EMBEDDER} published"
+    caption = f"Accuracy in percent, {whole.title} here and {hard_sets.PUBLISHED_EMBEDDER} published"
     display(styled(hard_sets.beside_published(accuracies), f"{caption} ({settings.title})"))
 
 # %% [markdown]

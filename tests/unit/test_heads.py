@@ -17,13 +17,13 @@ from halo_utils.models.deeploc2 import POSITIVE_WEIGHTS, Deeploc2Head, roughness
 from halo_utils.models.esm_classifier import AttentionHead
 from halo_utils.models.light_attention import LightAttention
 from halo_utils.models.losses import BalancedFocalLoss, FocalLoss
-from halo_utils.models.mean_network import END, EndsNetwork, MeanNetwork
+from halo_utils.models.mean_network import EndsNetwork, MeanNetwork
 from halo_utils.training.fit import fit
 from halo_utils.training.predict import predict
 from halo_utils.training.state_data import StateData
-from halo_utils.training.state_store import store_states
+from halo_utils.training.state_store import END, store_states, three_means
 
-HEADS = (MeanNetwork, EndsNetwork, LightAttention, Deeploc2Head, AttentionHead)
+HEADS = (MeanNetwork, LightAttention, Deeploc2Head, AttentionHead)
 LENGTHS = (1, 12, 7)
 
 
@@ -55,9 +55,12 @@ def test_padding_changes_no_logit_and_gets_no_gradient(head: type[nn.Module]) ->
 
 
 def test_ends_are_means_of_the_first_and_the_last_residues() -> None:
-    model, states = EndsNetwork(6, 4).eval(), torch.randn(1, END + 30, 6)
-    means = torch.cat([states[0].mean(0), states[0, :END].mean(0), states[0, -END:].mean(0)])
-    torch.testing.assert_close(model(states, torch.ones(1, END + 30, dtype=torch.bool))[0], model.head(means))
+    model, states = EndsNetwork(6, 4).eval(), torch.randn(END + 30, 6)
+    means = torch.cat([states.mean(0), states[:END].mean(0), states[-END:].mean(0)])
+    read = torch.from_numpy(three_means(states.numpy()))[None]
+    torch.testing.assert_close(model(read, torch.ones(1, 3, dtype=torch.bool))[0], model.head(means))
+    short = three_means(states[:7].numpy())
+    np.testing.assert_allclose(short, short[:1].repeat(3, axis=0))
 
 
 def test_light_attention_is_its_equation() -> None:
@@ -128,6 +131,12 @@ def test_a_head_is_trained_on_stored_states(five_proteins: pd.DataFrame, tmp_pat
         batch = next(iter(data.loader(np.array([4, 3]))))
         lengths = dict(zip(batch.accessions, batch.token_mask.sum(dim=1).tolist(), strict=True))
         assert lengths == ({"P4": 1, "P5": 1} if pooled else {"P4": 2, "P5": 9}) and batch.tokens.shape[2] == 20
+        for reads, n in (("mean", 1), ("ends", 3)):
+            means = StateData(five_proteins, DEEPLOC, states, residues_per_batch=20, reads=reads)
+            batch = next(iter(means.loader(np.array([4, 3]))))
+            assert batch.tokens.shape == (2, n, 20) and batch.token_mask.all() and means.key != data.key
+            stored = states.means(batch.accessions)
+            np.testing.assert_allclose(batch.tokens[:, 0], stored, atol=1e-3)
     torch.manual_seed(0)
     run = fit(MeanNetwork(20, 10, 8), BalancedFocalLoss(np.ones(10)), data, tmp_path, epochs=1, learning_rate=1e-2)
     assert predict(run, data)["accession"].tolist() == ["P3", "P4", "P5"]
