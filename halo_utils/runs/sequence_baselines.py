@@ -91,7 +91,7 @@ def fit_head(
     What was trained before with the same values is read back. ``states`` is of all proteins of the table.
     """
     rows = {"mean": 1, "ends": 3}.get(head.reads, 1 if states.pooled else RESIDUES_OF_A_MEAN)
-    budget = residues_per_batch * rows // RESIDUES_OF_A_MEAN
+    budget = max(rows, residues_per_batch * rows // RESIDUES_OF_A_MEAN)  # at least one protein
     data = StateData(table, locations, states, residues_per_batch=budget, seed=seed, reads=head.reads)
     L.seed_everything(seed, verbose=False)
     model = head.make(embedder.width, len(locations))
