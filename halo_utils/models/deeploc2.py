@@ -1,6 +1,7 @@
 """The head of DeepLoc 2.0 (Thumuluri et al. 2022) on frozen states, and the weights of its loss.
 
-The released model also learns to attend to annotated sorting signals; those annotations are not at hand.
+Left out of the loss: attention to annotated sorting signals, which are not at hand, and the small penalty on attention
+that changes fast along the protein.
 """
 
 import torch
@@ -8,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SMOOTHING = (2, 2.0)  # residues on either side, standard deviation of the Gaussian in residues
-WAVE, SOFTNESS, PROLONGED = 6, 0.2, 8  # of the penalty on attention that changes fast
 # For ``BalancedFocalLoss`` with gamma 1: the ten locations in DeepLoc 2.0's order; its membrane column has 1.
 POSITIVE_WEIGHTS = (1.0, 1.0, 3.0, 2.3, 4.0, 9.5, 4.5, 6.6, 7.7, 32.0)
 
@@ -45,22 +45,3 @@ class Deeploc2Head(nn.Module):
         position = torch.arange(-reach, scores.shape[1] + reach, device=scores.device)[None]  # [1, L + 4]
         extended = scores.gather(1, torch.minimum(position.clamp(min=0), last))
         return F.conv1d(extended[:, None], self.taps[None, None])[:, 0]
-
-
-def roughness(attention: Tensor, residue_mask: Tensor) -> Tensor:
-    """Return how fast attention changes along the protein, a scalar in [0, 1]; DeepLoc 2.0's loss has a tenth of it.
-
-    ``attention`` is [B, L] of sum 1. One less the share of its cosine transform's magnitude at frequencies 1 to L / 6;
-    x above that a frequency still counts by 1 / (1 + x^0.2). The ends are prolonged by 8 residues.
-    """
-    shares = []
-    for row, mask in zip(attention, residue_mask, strict=True):
-        values = row[mask]
-        values = torch.cat([values[:1].expand(PROLONGED), values, values[-1:].expand(PROLONGED)])
-        k = torch.arange(len(values), device=row.device)
-        turned = torch.fft.rfft(torch.cat([values, values.flip(0)]))[:-1] * torch.exp(-0.5j * torch.pi / len(k) * k)
-        size = turned.real.abs() / torch.where(k == 0, 2**0.5, 1.0)  # of the orthonormal transform, but for a factor
-        above = (k - int(mask.sum()) // WAVE).clamp(min=0).float()
-        share = torch.where(above > 0, 1 / (1 + above**SOFTNESS), 1.0)
-        shares.append((size[1:] * share[1:]).sum() / size.sum())
-    return 1 - torch.stack(shares).mean()

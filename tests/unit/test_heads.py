@@ -7,13 +7,12 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
-from scipy.fft import dct
 from torch import Tensor, nn
 
 from halo_utils.data.locations import DEEPLOC
 from halo_utils.embeddings.embedder import EMBEDDERS
 from halo_utils.models.annotation_transfer import nearest, transfer
-from halo_utils.models.deeploc2 import POSITIVE_WEIGHTS, Deeploc2Head, roughness
+from halo_utils.models.deeploc2 import POSITIVE_WEIGHTS, Deeploc2Head
 from halo_utils.models.esm_classifier import AttentionHead
 from halo_utils.models.light_attention import LightAttention
 from halo_utils.models.losses import BalancedFocalLoss, FocalLoss
@@ -95,19 +94,6 @@ def test_balanced_loss_weighs_positives_and_is_focal() -> None:
     torch.testing.assert_close(BalancedFocalLoss(POSITIVE_WEIGHTS)(logits, y), expected)
     bce = F.binary_cross_entropy_with_logits(logits, y, pos_weight=weights)
     torch.testing.assert_close(BalancedFocalLoss(POSITIVE_WEIGHTS, gamma=0.0)(logits, y), bce)
-
-
-def test_roughness_is_that_of_the_cosine_transform() -> None:
-    attention = torch.softmax(torch.randn(2, 30, generator=torch.Generator().manual_seed(0)), dim=1)
-    mask = torch.arange(30)[None] < torch.tensor([[30], [21]])
-    attention = attention * mask / (attention * mask).sum(dim=1, keepdim=True)
-    losses = []
-    for row, length in zip(attention.numpy(), (30, 21), strict=True):
-        size = np.abs(dct(np.pad(row[:length].astype(float), 8, mode="edge"), norm="ortho"))
-        above = np.arange(1, len(size)) - length // 6
-        weights = np.where(above > 0, 1 / (1 + np.maximum(above, 1) ** 0.2), 1.0)
-        losses.append(1 - (size[1:] / size.sum() * weights).sum())
-    torch.testing.assert_close(roughness(attention, mask), torch.tensor(np.mean(losses), dtype=torch.float32))
 
 
 def test_the_nearest_protein_gives_its_labels_its_name_and_its_distance() -> None:
