@@ -3,7 +3,7 @@
 import pandas as pd
 
 from halo_utils.config import Settings
-from halo_utils.evaluation.seeds import MINIMUM
+from halo_utils.evaluation.seeds import MINIMUM, differences_over_seeds
 from halo_utils.runs.in_short import _paragraph
 from halo_utils.runs.wording import count
 
@@ -54,16 +54,17 @@ def in_short_10(
     settings: Settings,
     titles: tuple[str, str],
     metrics: pd.DataFrame,
-    differences: pd.DataFrame,
+    per_training: list[pd.DataFrame],
     density: tuple[float, float],
     official: pd.DataFrame | None = None,
 ) -> str:
     """Return how GwR compares with its parts and its peer, what letters add, and how dense its graphs are.
 
-    ``titles`` are of the grounds with coordinates and with letters; ``differences`` are paired ones on both, over
-    seeds; ``density`` are the edges per residue of the released threshold and of the fix; ``official`` are
+    ``titles`` are of the grounds with coordinates and with letters; ``per_training`` are paired differences on both;
+    ``density`` are the edges per residue of the released threshold and of the fix; ``official`` are
     metrics on the official DeepLoc-Binary test set, where it is at hand.
     """
+    differences = differences_over_seeds(per_training)
     swaps = [first for first in dict.fromkeys(differences["first"]) if first.startswith(f"{PLAIN}, letters of ")]
     return _paragraph(
         settings,
@@ -76,7 +77,7 @@ def in_short_10(
         f"The released threshold leaves {density[0]:.2f} edges per residue in the attention graph, top-k"
         f" {density[1]:.1f}.",
         "" if official is None else _official(official),
-        _seeds(int(differences["seeds"].max())),
+        _seeds(len(per_training)),
     )
 
 

@@ -74,7 +74,6 @@ from halo_utils.data import datasets, splits
 from halo_utils.embeddings import attention_graph
 from halo_utils.embeddings.esm2 import load_esm2
 from halo_utils.evaluation import structure_claims
-from halo_utils.evaluation.seeds import differences_over_seeds
 from halo_utils.figures import plots, structure_figures
 from halo_utils.figures.style import show_figure
 from halo_utils.figures.tables import styled
@@ -561,8 +560,7 @@ if official is not None:
 
 # %%
 all_differences = pd.concat([differences, letters_differences], ignore_index=True)
-joined = [rows for _, rows in all_differences.groupby("training")]
-over_trainings = differences_over_seeds(joined)
+joined = per_training = [rows for _, rows in all_differences.groupby("training")]
 if official is not None:  # the same systems as on letters, on another task
     names = {c: differences_binary[c] + ", DeepLoc-Binary" for c in ("first", "second")}
     all_differences = pd.concat([all_differences, differences_binary.assign(**names)], ignore_index=True)
@@ -581,7 +579,7 @@ first = metrics[metrics["training"] == 0]
 edges_per_residue = rules.set_index("rule")["edges_per_residue"]
 empty = float(edges_per_residue["released, 0.2"]), float(edges_per_residue["top k"])
 titles = here.title, wide.title
-text = in_short_structure.in_short_10(settings, titles, first, over_trainings, empty, metrics_binary)
+text = in_short_structure.in_short_10(settings, titles, first, per_training, empty, metrics_binary)
 display(Markdown(text))
 
 # %%
