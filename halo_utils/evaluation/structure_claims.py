@@ -20,7 +20,7 @@ def _as_good(difference: float, low: float, high: float, control: pd.Series) -> 
     """
     seen = f"{control['difference']:+.3f} ({control['ci_low']:+.3f} to {control['ci_high']:+.3f})"
     if control["ci_low"] <= 0 <= control["ci_high"]:
-        return "not testable here: the model hardly reads it", f"the control makes {seen}"
+        return "not testable here: the control is not seen", f"the control makes {seen}"
     if -SCALE < low and high < SCALE:
         return "reproduced", f"less than {SCALE:g} either way; the control makes {seen}"
     if high < -SCALE or low > SCALE:

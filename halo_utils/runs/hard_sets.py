@@ -17,7 +17,7 @@ from halo_utils.embeddings.truncation import seen_sequences
 from halo_utils.evaluation.metrics import Resampled, draw, values
 from halo_utils.evaluation.seeds import over_seeds
 from halo_utils.runs.embedder_comparison import states_of
-from halo_utils.runs.sequence_baselines import HEADS, NEAREST, fit_head, nearest_labels
+from halo_utils.runs.sequence_baselines import NEAREST, fit_head, heads_for, nearest_labels
 from halo_utils.training.state_store import StateStore, store_states
 
 PUBLISHED_HEADS = {NEAREST: NEAREST, "FFN on the mean": "MLP", "Light Attention": "Light Attention"}  # ours -> theirs
@@ -115,7 +115,7 @@ def ask_heads(
     nearest = nearest_labels(hard, names, states)
     nearest[names] = nearest[names] * hard.loc[hard["split"] == "train", names].mean()
     said = {(NEAREST, 0): nearest}
-    for head in (head for head in HEADS if head.title in PUBLISHED_HEADS):
+    for head in (head for head in heads_for(states) if head.title in PUBLISHED_HEADS):
         for repeat in range(repeats):
             how = {"epochs": epochs, "residues_per_batch": residues_per_batch, "seed": settings.seed + repeat}
             run, found = fit_head(settings, head, embedder, hard, names, states=states, **how)

@@ -62,6 +62,11 @@ HEADS = (
 )
 
 
+def heads_for(states: StateStore) -> list[Head]:
+    """Return the heads that a store's rows suffice for: where it has means alone, those that read no residues."""
+    return [head for head in HEADS if not (states.pooled and head.reads == "residues")]
+
+
 def nearest_labels(table: pd.DataFrame, locations: Sequence[str], states: StateStore) -> pd.DataFrame:
     """Return annotation transfer in the form of predictions: labels of the nearest training protein, 0 or 1.
 
@@ -90,7 +95,7 @@ def fit_head(
 
     What was trained before with the same values is read back. ``states`` is of all proteins of the table.
     """
-    rows = {"mean": 1, "ends": 3}.get(head.reads, 1 if states.pooled else RESIDUES_OF_A_MEAN)
+    rows = {"mean": 1, "ends": 3, "residues": RESIDUES_OF_A_MEAN}[head.reads]
     budget = max(rows, residues_per_batch * rows // RESIDUES_OF_A_MEAN)  # at least one protein
     data = StateData(table, locations, states, residues_per_batch=budget, seed=seed, reads=head.reads)
     L.seed_everything(seed, verbose=False)

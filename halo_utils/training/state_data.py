@@ -1,7 +1,8 @@
 """Proteins for a head on frozen states, of whatever embedder."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,22 +19,10 @@ READS: dict[str, Callable[[StateStore, str], np.ndarray]] = {
 }
 
 
-@dataclass(frozen=True)
-class _View:
-    """A store of what a head reads of every protein."""
-
-    states: StateStore
-    reads: str
-
-    def rows(self, accession: str) -> np.ndarray:
-        return READS[self.reads](self.states, accession)
-
-
 class StateData(ProteinData):
     """The proteins of a table as batches of stored states, [B, L, D] and their mask.
 
-    A head ``reads`` all residues, the mean (L is 1) or the means of protein and ends (L is 3); where the store has
-    means alone, L is 1 for residues, too.
+    A head ``reads`` all residues, the mean (L is 1) or ``three_means`` (L is 3); of a pooled store L is 1 for residues.
     """
 
     def __init__(
@@ -47,7 +36,7 @@ class StateData(ProteinData):
         reads: str = "residues",
     ) -> None:
         super().__init__(table, locations, residues_per_batch, collate_proteins, seed, states.content, reads)
-        self.states = _View(states, reads)
+        self.states = SimpleNamespace(rows=partial(READS[reads], states))  # read as a store is
 
     def dataset(self, rows: np.ndarray) -> ProteinDataset:
         """Return the proteins at the given positions of the table."""

@@ -168,8 +168,7 @@ whole = [e for e in found if not stores[e.title].pooled][-1]  # the last whose r
 for embedder in found:
     key, states = (sequence_baselines.NEAREST, embedder.title), stores[embedder.title]
     answers[*key, 0] = sequence_baselines.nearest_labels(table, locations, states)
-    of_means = [head for head in sequence_baselines.HEADS if head.reads != "residues"]
-    for head in of_means if states.pooled else sequence_baselines.HEADS:
+    for head in sequence_baselines.heads_for(states):
         for repeat in range(repeats):
             how = {"states": states, "residues_per_batch": batch, "seed": settings.seed + repeat}
             how["epochs"] = network_epochs

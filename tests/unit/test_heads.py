@@ -17,6 +17,7 @@ from halo_utils.models.esm_classifier import AttentionHead
 from halo_utils.models.light_attention import LightAttention
 from halo_utils.models.losses import BalancedFocalLoss, FocalLoss
 from halo_utils.models.mean_network import EndsNetwork, MeanNetwork
+from halo_utils.runs.sequence_baselines import heads_for
 from halo_utils.training.fit import fit
 from halo_utils.training.predict import predict
 from halo_utils.training.state_data import StateData
@@ -117,6 +118,7 @@ def test_a_head_is_trained_on_stored_states(five_proteins: pd.DataFrame, tmp_pat
         batch = next(iter(data.loader(np.array([4, 3]))))
         lengths = dict(zip(batch.accessions, batch.token_mask.sum(dim=1).tolist(), strict=True))
         assert lengths == ({"P4": 1, "P5": 1} if pooled else {"P4": 2, "P5": 9}) and batch.tokens.shape[2] == 20
+        assert {head.reads for head in heads_for(states)} == {"mean", "ends"} | (set() if pooled else {"residues"})
         for reads, n in (("mean", 1), ("ends", 3)):
             means = StateData(five_proteins, DEEPLOC, states, residues_per_batch=20, reads=reads)
             batch = next(iter(means.loader(np.array([4, 3]))))
