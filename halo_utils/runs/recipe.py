@@ -20,7 +20,7 @@ from halo_utils.models.losses import FocalLoss
 from halo_utils.models.rarity_offset import RarityOffset
 from halo_utils.models.region_classifier import RegionClassifier
 from halo_utils.runs.artifacts import load_edges, load_embeddings, load_structures
-from halo_utils.training.embed import cache_trunk
+from halo_utils.training.embed import cache_trunk, embed
 from halo_utils.training.fit import Fit, fit
 from halo_utils.training.graph_data import GraphData
 from halo_utils.training.sequence_data import SequenceData
@@ -65,6 +65,15 @@ def sequence_data(settings: Settings, table: pd.DataFrame) -> SequenceData:
         with_composition=settings.esm.head.composition > 0,
         seed=settings.seed,
     )
+
+
+def pretrained_embeddings(settings: Settings, table: pd.DataFrame) -> ResidueStore:
+    """Return the states of the profile's backbone as it is: notebook 02's of all proteins, or of the table's alone."""
+    if (settings.source.work / "pretrained.npy").is_file():
+        return load_embeddings(settings, "pretrained")
+    encoder = SplitEsm2(load_esm2(**backbone_arguments(settings)), settings.backbone.trainable_layers)
+    path = settings.paths.work / "gvp" / "pretrained.npy"
+    return embed(encoder, sequence_data(settings, table), path, settings.compute.precision)
 
 
 def encoder_of(model: nn.Module) -> SplitEsm2:

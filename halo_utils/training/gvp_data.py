@@ -36,11 +36,8 @@ class GvpData(ProteinData):
         self.structures, self.features, self.embeddings = structures, features or GvpFeatures(), embeddings
         parts = [structures.content, repr(self.features), only_graphs, embeddings and embeddings.content]
         super().__init__(table, locations, nodes_per_batch, Batch.from_data_list, seed, *parts)
-        self.kept, self.only_graphs, self.widths = (
-            kept,
-            only_graphs,
-            ((self.features.scalars, VECTORS), (EDGE_SCALARS, 1)),
-        )
+        self.kept, self.only_graphs = kept, only_graphs
+        self.widths = (self.features.scalars, VECTORS), (EDGE_SCALARS, 1)
 
     def dataset(self, rows: np.ndarray) -> GvpDataset:
         """Return the graphs of the proteins at the given positions of the table."""

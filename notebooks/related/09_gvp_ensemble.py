@@ -7,6 +7,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -22,7 +24,7 @@
 #
 # **Does** rebuild *Improving Protein Subcellular Localization Prediction with Structural Prediction & Graph Neural Networks* (Dubourg-Felonneau et al. 2022, no code released): a language model's vector, a geometric vector perceptron network (GVP) on the fold, and four ways to join them. Then its two ablations, and the question behind it: do the two err on different proteins?
 #
-# **Needs** notebooks 01 and 02 of the same profile.
+# **Needs** notebooks 01 and 02 of the same profile; with `ground` "coordinates" and `embeddings` "pretrained", 01 alone.
 #
 # **Makes** `gvp_table1.csv`, `gvp_table2.csv`, `gvp_metrics.csv`, `gvp_differences.csv`, `gvp_agreement.csv`, `gvp_claims.csv`, the figures `gvp_systems`, `gvp_agreement`; where only contacts are known, the same with `gvp_contacts` for `gvp`.
 #
@@ -97,7 +99,10 @@ paths, work = settings.paths.make(), settings.source.work / "gvp"
 table = artifacts.load_table(settings)
 everywhere = list(datasets.DATASETS[settings.data.dataset].locations)
 here = structure_ground.find_ground(settings, table, everywhere, ground, folds)
-states = artifacts.load_embeddings(settings, embeddings)
+alone = embeddings == "pretrained" and ground == "coordinates"  # a few proteins, which need no notebook 02
+states = (
+    recipe.pretrained_embeddings(settings, here.table) if alone else artifacts.load_embeddings(settings, embeddings)
+)
 size = structure_ground.size_of(settings)
 epochs = size.epochs if network_epochs < 0 else network_epochs
 resamples = min(settings.evaluation.bootstrap, 200 if settings.is_synthetic else 1000)
