@@ -1,4 +1,4 @@
-"""Structure letters from backbone coordinates alone: 3Di where mini3di is installed, else a simple stand-in."""
+"""Structure letters from backbone coordinates alone: 3Di and DSSP where an extra is installed, else a stand-in."""
 
 from pathlib import Path
 
@@ -6,22 +6,24 @@ import numpy as np
 
 from halo_utils.core.files import digest
 from halo_utils.core.residue_store import ResidueStore, store_of, write_store
-from halo_utils.structures.gvp_features import dihedrals
+from halo_utils.structures.gvp_features import dihedrals, unit
 from halo_utils.structures.reader import CA
 from halo_utils.structures.structure_letters import DI, WIDTH, one_hot
 
 NEAR = 10.0  # angstrom, of C-alpha atoms that make a residue buried
 BURIED = (6, 10, 15)  # neighbours that part the stand-in's four levels of burial
+CARBONYL = 1.23  # angstrom, the bond of C and O
 TURNS = 5  # bins of the dihedral psi: 5 x 4 levels are as many letters as 3Di has
 
 
 def encoder_name() -> str:
-    """Return what makes the first alphabet: ``3Di (mini3di)``, or the name of the stand-in."""
+    """Return what makes the letters, mini3di and pydssp, or the names of the stand-ins."""
     try:
-        import mini3di  # noqa: F401, an optional package
+        import mini3di  # noqa: F401, optional packages
+        import pydssp  # noqa: F401
     except ImportError:
         return "turn and burial (a stand-in for 3Di)"
-    return "3Di (mini3di)"
+    return "3Di (mini3di) and three states of DSSP (pydssp)"
 
 
 def turn_and_burial(structure: np.ndarray) -> str:
@@ -43,16 +45,31 @@ def three_states(structure: np.ndarray) -> str:
     return "".join("H" if h and k else "E" if s and k else "L" for h, s, k in zip(helix, strand, known, strict=True))
 
 
+def oxygens(n: np.ndarray, ca: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Return the backbone's O atoms, [L, 3], which stores do not keep: in the peptide plane, NaN at the end."""
+    to_next = np.concatenate([np.diff(n, axis=0), np.full((1, 3), np.nan)]) + n - c
+    placed = c - CARBONYL * unit(unit(ca - c) + unit(to_next))
+    return np.where(np.isnan(to_next), np.nan, placed)
+
+
 def coordinate_letters(accession: str, structure: np.ndarray) -> np.ndarray:
-    """Return the letters of a whole structure [L, 10], [L, 28] uint8 as ``one_hot`` has them."""
+    """Return the letters of a whole structure [L, 10], [L, 28] uint8 as ``one_hot`` has them.
+
+    3Di is Foldseek's encoder, which gives both ends ``D``; of SS8 there are only H, E and L, so that a model trained on
+    eight states sees other frequencies. Proline counts as a donor of hydrogen bonds. The packages are the extra
+    ``letters``; without it both alphabets are stand-ins.
+    """
     try:
         import mini3di
+        import pydssp
     except ImportError:
         return one_hot(accession, turn_and_burial(structure), three_states(structure))
     n, ca, c = (np.asarray(structure[:, i : i + 3], dtype=float) for i in (0, 3, 6))
     encoder = mini3di.Encoder()
     di = encoder.build_sequence(encoder.encode_atoms(ca, np.full_like(ca, np.nan), n, c))
-    return one_hot(accession, di, three_states(structure))
+    states = pydssp.assign(np.stack([n, ca, c, oxygens(n, ca, c)], axis=1))
+    states[np.isnan(structure[:, :9]).any(axis=1)] = "-"
+    return one_hot(accession, di, "".join(states).replace("-", "L"))
 
 
 def moved(accession: str, structure: np.ndarray, noise: float, seed: int) -> np.ndarray:
