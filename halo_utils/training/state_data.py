@@ -7,15 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
+from halo_utils.core.residue_store import ResidueStore
 from halo_utils.data.splits import label_matrix
 from halo_utils.training.batching import ProteinData
 from halo_utils.training.sequence_data import ProteinDataset, collate_proteins
 from halo_utils.training.state_store import StateStore
 
 READS: dict[str, Callable[[StateStore, str], np.ndarray]] = {
-    "residues": StateStore.rows,
+    "residues": lambda states, accession: states.rows(accession),  # a residue store has these, too
     "mean": lambda states, accession: states.summary(accession)[:1],
-    "ends": StateStore.summary,
+    "ends": lambda states, accession: states.summary(accession),
 }
 
 
@@ -29,7 +30,7 @@ class StateData(ProteinData):
         self,
         table: pd.DataFrame,
         locations: Sequence[str],
-        states: StateStore,
+        states: StateStore | ResidueStore,
         *,
         residues_per_batch: int = 8192,
         seed: int = 7,
