@@ -125,6 +125,9 @@ def test_a_head_is_trained_on_stored_states(five_proteins: pd.DataFrame, tmp_pat
             assert batch.tokens.shape == (2, n, 20) and batch.token_mask.all() and means.key != data.key
             stored = states.means(batch.accessions)
             np.testing.assert_allclose(batch.tokens[:, 0], stored, atol=1e-3)
+    whole = store_states(EMBEDDERS["one-hot"], names, sequences, tmp_path).parts[0]  # a residue store of its own
+    batch = next(iter(StateData(five_proteins, DEEPLOC, whole).loader(np.array([4]))))
+    np.testing.assert_array_equal(batch.tokens[0], whole.rows("P5"))
     torch.manual_seed(0)
     run = fit(MeanNetwork(20, 10, 8), BalancedFocalLoss(np.ones(10)), data, tmp_path, epochs=1, learning_rate=1e-2)
     assert predict(run, data)["accession"].tolist() == ["P3", "P4", "P5"]
