@@ -79,7 +79,7 @@ def esm2_embedder(name: str, title: str, source: str, **options: object) -> Embe
 
 # Shape and first weights of halo-mini, which has been trained; this one has not.
 UNTRAINED = {"layers": 4, "width": 192, "heads": 3, "init_std": 0.04}
-UNIREP_RESIDUES = {64: 65536, 256: 32768, 1900: 8192}  # wide batches: a step of the recurrence is a small product
+UNIREP_RESIDUES = {64: 65536, 256: 65536, 1900: 65536}  # wide batches: a step of the recurrence is a small product
 
 
 def _unirep(size: int) -> Embedder:

