@@ -13,6 +13,7 @@ import torch
 from transformers import BertConfig, BertModel, BertTokenizer, T5Config, T5EncoderModel, T5Tokenizer
 
 from benchmarks.unirep import perplexity
+from halo_utils.core import devices
 from halo_utils.core.errors import DataError, SettingsError
 from halo_utils.data.deeploc import FILES, read_deeploc2
 from halo_utils.data.record import STANDARD
@@ -121,6 +122,12 @@ def test_unirep_expects_real_proteins(real_data: Path) -> None:
     assert 15 < perplexity(unirep.load_unirep(unirep.weights_file(64)), sequences) < 18
 
 
+@pytest.fixture
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a processor without units for bf16, so that equal is equal."""
+    monkeypatch.setattr(devices, "has_bf16_units", lambda: False)
+
+
 def spaced(sequences: list[str]) -> list[str]:
     """As the publisher prepares sequences for both tokenizers."""
     return [" ".join("X" if a in "UZOB" else a for a in sequence) for sequence in sequences]
@@ -148,6 +155,7 @@ def prot_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("float32")
 def test_prot_bert_is_the_publishers_model_on_spaced_residues(prot_bert: Path) -> None:
     network = prot_trans.load_prot_bert(str(prot_bert))
     tokens = BertTokenizer(str(prot_bert / "vocab.txt"), do_lower_case=False)(spaced(SEQUENCES), padding=True)
@@ -158,6 +166,7 @@ def test_prot_bert_is_the_publishers_model_on_spaced_residues(prot_bert: Path) -
             torch.testing.assert_close(rows, expected[i, 1 : 1 + len(SEQUENCES[i])])
 
 
+@pytest.mark.usefixtures("float32")
 def test_prot_t5_is_the_publishers_model_on_spaced_residues(prot_t5: Path) -> None:
     network = prot_trans.load_prot_t5(str(prot_t5))
     assert network.model.dtype == torch.float32  # half only where there is a GPU
@@ -183,6 +192,7 @@ def test_what_is_no_prot_trans_is_refused(prot_bert: Path, tmp_path: Path, monke
         prot_trans.load_prot_bert(str(prot_bert))(["MJ"])
 
 
+@pytest.mark.usefixtures("float32")
 def test_halo_mini_gives_the_states_of_its_esm2_and_the_control_does_not() -> None:
     sequences = [s.replace("O", "K") for s in SEQUENCES]
     states, esm2 = EMBEDDERS["halo-mini"](sequences), load_esm2("data/checkpoints/halo-mini")
