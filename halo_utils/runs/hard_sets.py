@@ -106,16 +106,17 @@ def ask_heads(
     epochs: int,
     residues_per_batch: int,
     repeats: int,
+    titles: str = "",
 ) -> Answers:
-    """Train the heads of ``PUBLISHED_HEADS`` on the table of ``without_overlap`` and return what they say of the sets.
+    """Train heads of ``PUBLISHED_HEADS`` on the table of ``without_overlap`` and return what they say of the sets.
 
-    Of several labels of a nearest neighbour the one most frequent in training counts most.
+    Of several labels of a nearest neighbour the one most frequent in training counts most; ``titles`` as ``heads_for``.
     """
     names = list(DEEPLOC)
     nearest = nearest_labels(hard, names, states)
     nearest[names] = nearest[names] * hard.loc[hard["split"] == "train", names].mean()
     said = {(NEAREST, 0): nearest}
-    for head in (head for head in heads_for(states) if head.title in PUBLISHED_HEADS):
+    for head in (head for head in heads_for(states, titles) if head.title in PUBLISHED_HEADS):
         for repeat in range(repeats):
             how = {"epochs": epochs, "residues_per_batch": residues_per_batch, "seed": settings.seed + repeat}
             run, found = fit_head(settings, head, embedder, hard, names, states=states, **how)

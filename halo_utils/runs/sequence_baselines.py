@@ -9,6 +9,7 @@ import pandas as pd
 from torch import nn
 
 from halo_utils.config import Settings
+from halo_utils.core.errors import SettingsError
 from halo_utils.data.locations import DEEPLOC
 from halo_utils.data.splits import label_matrix
 from halo_utils.embeddings.embedder import Embedder
@@ -42,6 +43,8 @@ def deeploc2_weights(y: np.ndarray, locations: Sequence[str]) -> np.ndarray:
 class Head:
     """A head, its loss from labels [B, K] and locations, its learning rate, and what it ``reads`` (``StateData``).
 
+    Of means, an epoch takes seconds, so heads on them get four for one of a head on residues.
+
     Rates are those that few epochs ask for: the published ones of Light Attention and HALO (5e-5, 1e-5) go with
     hundreds of epochs or a whole network.
     """
@@ -51,6 +54,11 @@ class Head:
     loss: Callable[[np.ndarray, Sequence[str]], FocalLoss]
     learning_rate: float
     reads: str = "residues"
+
+    @property
+    def passes(self) -> int:
+        """Epochs for one of a head on residues."""
+        return 1 if self.reads == "residues" else 4
 
 
 HEADS = (
@@ -62,9 +70,15 @@ HEADS = (
 )
 
 
-def heads_for(states: StateStore) -> list[Head]:
-    """Return the heads that a store's rows suffice for: where it has means alone, those that read no residues."""
-    return [head for head in HEADS if not (states.pooled and head.reads == "residues")]
+def heads_for(states: StateStore, titles: str = "") -> list[Head]:
+    """Return the heads that a store's rows suffice for, of ``titles``, with commas, where they are given.
+
+    Where a store has means alone, those are heads that read no residues. SettingsError for an unknown title.
+    """
+    asked = [title.strip() for title in titles.split(",") if title.strip()] or [head.title for head in HEADS]
+    if unknown := sorted(set(asked) - {head.title for head in HEADS}):
+        raise SettingsError(f"unknown head {unknown[0]!r}: use some of {', '.join(head.title for head in HEADS)}")
+    return [head for head in HEADS if head.title in asked and not (states.pooled and head.reads == "residues")]
 
 
 def nearest_labels(table: pd.DataFrame, locations: Sequence[str], states: StateStore) -> pd.DataFrame:
@@ -102,5 +116,6 @@ def fit_head(
     model = head.make(embedder.width, len(locations))
     loss = head.loss(label_matrix(table[table["split"] == "train"], locations), locations)
     folder = settings.paths.work / "heads" / embedder.name
-    run = fit(model, loss, data, folder, epochs=epochs, learning_rate=head.learning_rate, schedule="linear", seed=seed)
+    how = {"epochs": epochs * head.passes, "learning_rate": head.learning_rate, "schedule": "linear", "seed": seed}
+    run = fit(model, loss, data, folder, **how)
     return run, predict(run, data)

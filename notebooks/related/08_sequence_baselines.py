@@ -22,7 +22,7 @@
 #
 # **Does** put the heads of five papers on the same frozen states: annotation transfer, a network on the mean, HALO's attention pooling, the attention of DeepLoc 2.0, Light Attention. Then the features and classifiers of Luo et al. 2024, with and without a leak in how minority classes are filled up, and the two meanings of accuracy in HALO's Table 4. Then Light Attention where it was published, and at last HALO's own question for the best head: does a graph network beside it help?
 #
-# **Needs** notebooks 01 and 02 of the same profile.
+# **Needs** notebook 01 of the same profile.
 #
 # **Makes** `head_scores.csv`, `head_differences.csv`, `luo_strategies.csv`, `luo_protocols.csv`, `accuracy_definitions.csv`, `hard_sets.csv` and `hard_accuracy.csv` where DeepLoc 1.0's test sets are at hand, `frozen_hybrid_metrics.csv`, `frozen_hybrid_differences.csv`, `frozen_hybrid_opinions.csv`, predictions of every head, figures of the same names, `attention_profiles` and `smote`.
 #
@@ -42,6 +42,9 @@ embedders: str = "one-hot,halo-mini"  # names in `EMBEDDERS`, with commas
 budget: int = -1  # proteins that are embedded, a stratified draw; 0 for all, -1 for all real or 240 synthetic ones
 network_epochs: int = 6  # of every head
 repeats: int = 1  # first weights per head; what is claimed about a head needs 3
+heads: str = ""  # titles of the heads that are trained, with commas; empty for all
+only_means: str = ""  # embedders of which only means are kept, with commas: heads on residues leave them out
+luo_budget: int = 0  # proteins of the classifiers of Luo et al., a stratified draw; 0 for all
 
 # %% tags=["set-up"] jupyter={"source_hidden": true} cellView="form"
 # @title Set-up: nothing to do in a checkout; alone, install the package and make the inputs
@@ -87,7 +90,7 @@ from halo_utils.runs import (
     provenance,
     sequence_baselines,
 )
-from halo_utils.training import fit, luo_classifiers
+from halo_utils.training import baselines, fit, luo_classifiers
 
 # %%
 settings = load_settings(profile, dataset=dataset, max_proteins=max_proteins, seed=seed)
@@ -157,18 +160,21 @@ display(styled(pd.Series(sizes, name="parameters").to_frame(), f"Parameters of t
 
 # %% [markdown]
 # ## Training
-# One store of states per embedder, read by every head; where the disk cannot hold the states of all residues, it holds
-# means, and only heads that read means are trained. AdamW, the same epochs for all; kept is the epoch with the best
-# macro F1 on validation, where the threshold is chosen too. Nothing is chosen on a test set.
+# One store of states per embedder, read by every head; where the disk cannot hold the states of all residues, or
+# `only_means` names the embedder, it holds means, and only heads that read means are trained. AdamW, the same epochs
+# for all heads on residues, four times as many for heads on means, where one takes seconds; kept is the epoch with the
+# best macro F1 on validation, where the threshold is chosen too. Nothing is chosen on a test set.
 
 # %%
 answers, runs = {}, {}  # (head, embedder, repeat) -> probabilities; (head, embedder) -> the trained head
-stores = {e.title: embedder_comparison.states_of(settings, e, table, pooled=False) for e in found}
+stores = {
+    e.title: embedder_comparison.states_of(settings, e, table, pooled=e.name in only_means.split(",")) for e in found
+}
 whole = [e for e in found if not stores[e.title].pooled][-1]  # the last whose residues the disk holds
 for embedder in found:
     key, states = (sequence_baselines.NEAREST, embedder.title), stores[embedder.title]
     answers[*key, 0] = sequence_baselines.nearest_labels(table, locations, states)
-    for head in sequence_baselines.heads_for(states):
+    for head in sequence_baselines.heads_for(states, heads):
         for repeat in range(repeats):
             how = {"states": states, "residues_per_batch": batch, "seed": settings.seed + repeat}
             how["epochs"] = network_epochs
@@ -176,7 +182,7 @@ for embedder in found:
             runs.setdefault((head.title, embedder.title), trained)
             answers[head.title, embedder.title, repeat] = said
             artifacts.save_predictions(settings, f"{head.title} {embedder.name} {repeat}".replace(" ", "-"), said)
-unfinished = sum(trained.best_epoch == network_epochs for trained in runs.values())
+unfinished = sum(trained.best_epoch == len(trained.history) for trained in runs.values())
 print(f"{len(answers)} heads, on {int((table['split'] == 'train').sum()):,} training proteins")
 print(
     f"{unfinished} of {len(runs)} were best in their last epoch: with more `network_epochs` these would go on to learn"
@@ -250,16 +256,17 @@ for name in ("setDeepLoc", "setHARD"):
 # %%
 states = torch.tensor(stores[whole.title].rows(followed)[None]).float()
 seen = torch.ones(states.shape[:2], dtype=torch.bool)
-heads = {title: runs[title, whole.title].model for title in [head.title for head in sequence_baselines.HEADS[1:]]}
+look = {
+    "HALO's attention": lambda head: head.pooling.weights(states, seen),
+    "DeepLoc 2 attention": lambda head: head.with_attention(states, seen)[1],
+    "Light Attention": lambda head: head.weights(states, seen).mean(dim=1),
+}
+there = [title for title in look if (title, whole.title) in runs]
 with torch.no_grad():
-    profiles = {
-        "HALO's attention": heads["HALO's attention"].pooling.weights(states, seen),
-        "DeepLoc 2 attention": heads["DeepLoc 2 attention"].with_attention(states, seen)[1],
-        "Light Attention": heads["Light Attention"].weights(states, seen).mean(dim=1),
-    }
-profiles = {title: weights[0].numpy() for title, weights in profiles.items()}
-fig = embedder_figures.attention_profiles(profiles, f"{followed} on {whole.title} ({settings.title})")
-show_figure(fig, paths.figures, "attention_profiles", f"Attention of three heads along {followed}")
+    profiles = {title: look[title](runs[title, whole.title].model)[0].numpy() for title in there}
+if profiles:
+    fig = embedder_figures.attention_profiles(profiles, f"{followed} on {whole.title} ({settings.title})")
+    show_figure(fig, paths.figures, "attention_profiles", f"Attention of heads along {followed}")
 
 # %% [markdown]
 # ### What does the neighbour say?
@@ -287,6 +294,7 @@ display(
 print([len(part) for part in np.array_split(np.arange(13), 10)])
 classes_of = table[locations].sum(axis=1) == 1
 single = table[classes_of & table["split"].isin(["train", "val", main_set])].reset_index(drop=True)
+single, _ = splits.stratified_subset(single, locations, luo_budget, settings.seed)
 classes = single[locations].to_numpy().argmax(axis=1)
 learns, chooses, tested = ((single["split"] == split).to_numpy() for split in ("train", "val", main_set))
 embedder, names, store = whole, list(single["accession"]), stores[whole.title]
@@ -425,7 +433,7 @@ else:
 accuracies = None
 if asked is not None:
     states = hard_sets.states_beside(settings, whole, table, hard[hard["split"].isin(asked["split"])])
-    how = {"epochs": network_epochs, "residues_per_batch": batch, "repeats": repeats}
+    how = {"epochs": network_epochs, "residues_per_batch": batch, "repeats": repeats, "titles": heads}
     said = hard_sets.ask_heads(settings, whole, hard, states, **how)
     accuracies = hard_sets.accuracies(hard, said, whole.title, **bootstrap)
     write_csv(paths.results / "hard_accuracy.csv", accuracies)
@@ -466,7 +474,7 @@ else:
 tables = []
 for repeat in range(repeats if on_graphs else 0):
     said = {"esm": answers[best_head, best_embedder, repeat]}
-    said |= {"composition": artifacts.load_predictions(settings, "composition")}
+    said |= {"composition": baselines.composition_baseline(everything, locations, settings.seed)}
     said |= frozen_hybrid.train_networks(settings, everything, settings.seed + repeat)
     said = hybrid_ground.with_mean(said, locations)
     cuts = hybrid_ground.tune_on_graphs(table, said, source, step)
@@ -517,6 +525,9 @@ facts = {
     "budget": size,
     "epochs": network_epochs,
     "repeats": repeats,
+    "heads": heads or "all",
+    "only_means": only_means,
+    "luo_budget": luo_budget,
     "features": best,
 }
 recorded = provenance.record(settings, "08_sequence_baselines", splits.fingerprint(everything), **facts)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from halo_utils.core.errors import SettingsError
 from halo_utils.data.locations import DEEPLOC
 from halo_utils.embeddings.embedder import EMBEDDERS
 from halo_utils.models.annotation_transfer import nearest, transfer
@@ -119,6 +120,7 @@ def test_a_head_is_trained_on_stored_states(five_proteins: pd.DataFrame, tmp_pat
         lengths = dict(zip(batch.accessions, batch.token_mask.sum(dim=1).tolist(), strict=True))
         assert lengths == ({"P4": 1, "P5": 1} if pooled else {"P4": 2, "P5": 9}) and batch.tokens.shape[2] == 20
         assert {head.reads for head in heads_for(states)} == {"mean", "ends"} | (set() if pooled else {"residues"})
+        assert [head.passes for head in heads_for(states, "FFN on the mean, HALO's attention")] == [4, 1][: 2 - pooled]
         for reads, n in (("mean", 1), ("ends", 3)):
             means = StateData(five_proteins, DEEPLOC, states, residues_per_batch=20, reads=reads)
             batch = next(iter(means.loader(np.array([4, 3]))))
@@ -128,6 +130,8 @@ def test_a_head_is_trained_on_stored_states(five_proteins: pd.DataFrame, tmp_pat
     whole = store_states(EMBEDDERS["one-hot"], names, sequences, tmp_path).parts[0]  # a residue store of its own
     batch = next(iter(StateData(five_proteins, DEEPLOC, whole).loader(np.array([4]))))
     np.testing.assert_array_equal(batch.tokens[0], whole.rows("P5"))
+    with pytest.raises(SettingsError, match="unknown head 'FFN': use some of FFN on the mean"):
+        heads_for(states, "FFN")
     torch.manual_seed(0)
     run = fit(MeanNetwork(20, 10, 8), BalancedFocalLoss(np.ones(10)), data, tmp_path, epochs=1, learning_rate=1e-2)
     assert predict(run, data)["accession"].tolist() == ["P3", "P4", "P5"]

@@ -82,7 +82,7 @@ def test_every_notebook_parameter_is_common_or_a_variation() -> None:
     # Those of related systems: what is compared, on how many proteins, and how long small networks are trained.
     common |= {"embedders", "embeddings", "classifier_of", "ground", "budget", "proteins", "test_proteins", "draws"}
     common |= {"pilots", "repeats", "folds", "seeds", "trials", "top_k", "read_tokens"}
-    common |= {"network_epochs", "graph_epochs", "sequence_epochs"}
+    common |= {"network_epochs", "graph_epochs", "sequence_epochs", "heads", "only_means", "luo_budget"}
     for path in sources():
         cell = next(c for c in jupytext.read(path).cells if "parameters" in c.metadata.get("tags", []))
         assert set(re.findall(r"^(\w+):", cell.source, re.MULTILINE)) <= common | set(VARIATIONS), path.name
