@@ -17,6 +17,7 @@ from halo_utils.evaluation.published import METRIC_TITLES
 from halo_utils.evaluation.scoring import read_metrics
 from halo_utils.evaluation.systems import CONTROLS, ON_GRAPHS, TITLES, in_order
 from halo_utils.evaluation.test_sets import WITH_GRAPH
+from halo_utils.runs.frozen_hybrid import NAMES
 from halo_utils.runs.in_short import SYNTHETIC
 from tools import structure_reading as reading
 from tools.exit_code import exit_code
@@ -30,6 +31,9 @@ SHOWN = {"composition", "esm_paper_head", "esm", "gat_pretrained", "gat_finetune
 SHOWN |= {*ON_GRAPHS, *CONTROLS, "halo", "halo_gat_for_all", "esm_composition_mean", "gat_letters", "gat_letters_none"}
 BY_LOCATION = (HALO_ESM, ("gat_weighted", "esm"), (OWN_EDGES, "gat_no_edges"), (OWN_EDGES, "gat_rewired"))
 BY_LOCATION += ((OWN_EDGES, "gat_sequence_edges"), ("gat_letters", "gat_letters_none"))
+
+# Of the head on frozen states: does the gate help, does a mean, does the network read contacts?
+FROZEN = [("halo_graphs", "esm"), ("esm_gat_mean", "esm"), (OWN_EDGES, "gat_no_edges"), (OWN_EDGES, "gat_rewired")]
 
 
 class Ground(NamedTuple):
@@ -152,6 +156,31 @@ def ground_section(runs: Sequence[RunPaths], ground: Ground, main_set: str) -> t
     return "\n\n".join(filter(None, parts)), found
 
 
+def frozen_section(run: RunPaths, main_set: str) -> str:
+    """Return the same question for a head on frozen states (notebook 08), in a section; "" where it was not asked."""
+    paths = [run.results / f"frozen_hybrid_{name}.csv" for name in ("metrics", "differences")]
+    if not all(path.is_file() for path in paths):
+        return ""
+    metrics, gaps = (pd.read_csv(path, keep_default_na=False) for path in paths)
+    split, rows = f"{main_set}, {WITH_GRAPH}", []
+    metrics, gaps = (t[(t["split"] == split) & (t["label"] == "")] for t in (metrics, gaps))
+    for system, own in metrics.groupby("system", sort=False):
+        values = [own.loc[own["metric"] == metric, "value"].astype(float) for metric in METRICS]
+        rows.append([system, *(f"{v.mean():.3f} ({v.min():.3f} to {v.max():.3f})" for v in values)])
+    found, pairs = [], gaps.set_index(["first", "second", "metric"])
+    for first, second in ((NAMES[first], NAMES[second]) for first, second in FROZEN):
+        cells = [_interval(pairs.loc[first, second, metric].astype(float), "difference", "+") for metric in METRICS]
+        found.append([f"{first} minus {second}", *cells])
+    head, n = metrics["head"].iloc[0], metrics["repeat"].nunique()
+    told = (
+        f"Here the sequence model is the head and the embedder that validation preferred, {head}, and graph networks"
+        f" read the embedder's frozen states; the mean of {n} trainings with other first weights, and its range."
+    )
+    columns = [METRIC_TITLES[metric] for metric in METRICS]
+    tables = markdown(["system", *columns], rows), markdown(["difference [95 %]", *columns], found)
+    return "\n\n".join([f"### A head on frozen states ({split})", told, *tables])
+
+
 def page(families: Sequence[str] = FAMILIES) -> str:
     """Return the page, in Markdown; a family of runs without results is named and left out."""
     heads, sections = [], []
@@ -170,6 +199,7 @@ def page(families: Sequence[str] = FAMILIES) -> str:
             sections.append(text)
             where = f"`{dataset}`, {main_set}{ground.ending}"
             heads.append(f"- {where}: {found or '**Not tested.** No run has measured this ground.'}")
+        sections += filter(None, [frozen_section(runs[0], main_set)])
     made = "Written from the committed tables by `python -m tools.structure_page`; no number is typed by hand."
     return (
         "\n\n".join([f"# {TITLE}", made, "\n".join(heads), f"## How it is read\n\n{reading.RULES}", *sections]) + "\n"

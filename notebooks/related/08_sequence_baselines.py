@@ -471,16 +471,15 @@ else:
     print(f"Fewer than {hybrid_ground.LEAST_PROTEINS} test or validation proteins with a graph: nothing is measured.")
 
 # %%
-tables = []
+tables, floor = [], baselines.composition_baseline(everything, locations, settings.seed) if on_graphs else None
 for repeat in range(repeats if on_graphs else 0):
-    said = {"esm": answers[best_head, best_embedder, repeat]}
-    said |= {"composition": baselines.composition_baseline(everything, locations, settings.seed)}
+    said = {"esm": answers[best_head, best_embedder, repeat], "composition": floor}
     said |= frozen_hybrid.train_networks(settings, everything, settings.seed + repeat)
     said = hybrid_ground.with_mean(said, locations)
     cuts = hybrid_ground.tune_on_graphs(table, said, source, step)
     for ground in on_graphs.values():
         parts = frozen_hybrid.measure(ground, said, cuts, settings.gate.confident, **bootstrap)
-        tables.append([part.assign(repeat=repeat) for part in parts])
+        tables.append([part.assign(repeat=repeat, head=f"{best_head} on {best_embedder}") for part in parts])
 
 # %%
 on_ground = pd.DataFrame()

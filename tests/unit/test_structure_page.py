@@ -11,8 +11,9 @@ from halo_utils.core.paths import RunPaths
 from halo_utils.evaluation import seeds
 from halo_utils.evaluation.claims import HALO_ESM, LEAST_ASKED, OWN_EDGES, check_structure
 from halo_utils.evaluation.systems import CONTROLS
+from halo_utils.runs.frozen_hybrid import NAMES
 from tools import structure_reading
-from tools.structure_page import GROUNDS, OPINIONS, VETOES, _lacking, page
+from tools.structure_page import FROZEN, GROUNDS, OPINIONS, VETOES, _lacking, page
 
 HYBRID, PLACES = GROUNDS[1], ("Nucleus", "Cytoplasm", "Golgi apparatus")
 SPLIT = "test, with a graph"
@@ -114,6 +115,22 @@ def test_runs_that_lack_tables_are_named(root: Path) -> None:
     for name in (HYBRID.metrics[0], *HYBRID.differences):
         (RunPaths("a-mini").results / name).unlink()
     assert f"- `deeploc2`, {SPLIT}: **Not tested.** No run has measured this ground." in page(("a-mini",))
+
+
+def test_a_head_on_frozen_states_has_a_section_of_its_own(root: Path) -> None:
+    write_run("a-mini", 1, 0.05, 0.05)
+    assert "frozen states" not in page(("a-mini",))
+    systems, results = dict.fromkeys(NAMES[name] for pair in FROZEN for name in pair), RunPaths("a-mini").results
+    rows = [(SPLIT, s, m, "", 0.5 + r / 10, r) for s in systems for m in ("micro_f1", "macro_f1") for r in (0, 1)]
+    table = pd.DataFrame(rows, columns=["split", "system", "metric", "label", "value", "repeat"])
+    write_csv(results / "frozen_hybrid_metrics.csv", table.assign(head="FFN on states"))
+    gaps = [(SPLIT, NAMES[a], NAMES[b], m, "", 0.012, -0.01, 0.03) for a, b in FROZEN for m in ("micro_f1", "macro_f1")]
+    columns = [*seeds.PAIR, "difference", "ci_low", "ci_high"]
+    write_csv(results / "frozen_hybrid_differences.csv", pd.DataFrame(gaps, columns=columns))
+    text = page(("a-mini",))
+    assert "preferred, FFN on states" in text and f"| {next(iter(systems))} | 0.550 (0.500 to 0.600) |" in text
+    first, second = (NAMES[name] for name in FROZEN[0])
+    assert f"| {first} minus {second} | +0.012 [-0.010, +0.030] |" in text
 
 
 def test_locations_are_called_after_holms_correction() -> None:
