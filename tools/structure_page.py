@@ -161,15 +161,15 @@ def frozen_section(run: RunPaths, main_set: str) -> str:
     paths = [run.results / f"frozen_hybrid_{name}.csv" for name in ("metrics", "differences")]
     if not all(path.is_file() for path in paths):
         return ""
-    metrics, gaps = (pd.read_csv(path, keep_default_na=False) for path in paths)
+    metrics, gaps = (pd.read_csv(path) for path in paths)
     split, rows = f"{main_set}, {WITH_GRAPH}", []
-    metrics, gaps = (t[(t["split"] == split) & (t["label"] == "")] for t in (metrics, gaps))
+    metrics, gaps = (t[(t["split"] == split) & t["label"].isna()] for t in (metrics, gaps))
     for system, own in metrics.groupby("system", sort=False):
-        values = [own.loc[own["metric"] == metric, "value"].astype(float) for metric in METRICS]
+        values = [own.loc[own["metric"] == metric, "value"] for metric in METRICS]
         rows.append([system, *(f"{v.mean():.3f} ({v.min():.3f} to {v.max():.3f})" for v in values)])
     found, pairs = [], gaps.set_index(["first", "second", "metric"])
     for first, second in ((NAMES[first], NAMES[second]) for first, second in FROZEN):
-        cells = [_interval(pairs.loc[first, second, metric].astype(float), "difference", "+") for metric in METRICS]
+        cells = [_interval(pairs.loc[(first, second, metric)], "difference", "+") for metric in METRICS]
         found.append([f"{first} minus {second}", *cells])
     head, n = metrics["head"].iloc[0], metrics["repeat"].nunique()
     told = (
