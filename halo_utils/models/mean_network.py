@@ -1,5 +1,6 @@
 """The classifier of embedder comparisons, one hidden layer on the mean of residue states; and one with both ends."""
 
+import torch
 from torch import Tensor, nn
 
 
@@ -22,9 +23,16 @@ class EndsNetwork(nn.Module):
 
     def __init__(self, width: int, n_locations: int, hidden: int = 256, dropout: float = 0.4) -> None:
         super().__init__()
-        first = nn.Sequential(nn.LayerNorm(3 * width), nn.Dropout(dropout), nn.Linear(3 * width, hidden), nn.ReLU())
-        self.head = nn.Sequential(*first, nn.Dropout(dropout), nn.Linear(hidden, n_locations))
+        self.register_buffer("centre", torch.zeros(3 * width))
+        self.register_buffer("scale", torch.ones(3 * width))
+        first = nn.Sequential(nn.Dropout(dropout / 2), nn.Linear(3 * width, hidden), nn.ReLU(), nn.Dropout(dropout))
+        self.head = nn.Sequential(first, nn.Linear(hidden, n_locations))
+
+    def standardise(self, means: Tensor) -> None:
+        """Take the mean and the deviation over training proteins, ``means`` [B, 3, D], out of what is read."""
+        self.centre.copy_(means.flatten(1).mean(dim=0))
+        self.scale.copy_(means.flatten(1).std(dim=0) + 1e-6)
 
     def forward(self, means: Tensor, mask: Tensor) -> Tensor:
         """Return logits, [B, K], from ``means`` [B, 3, D], see ``state_store.three_means``; all of ``mask`` is true."""
-        return self.head(means.flatten(1))
+        return self.head((means.flatten(1) - self.centre) / self.scale)

@@ -120,7 +120,8 @@ def test_a_head_is_trained_on_stored_states(five_proteins: pd.DataFrame, tmp_pat
         lengths = dict(zip(batch.accessions, batch.token_mask.sum(dim=1).tolist(), strict=True))
         assert lengths == ({"P4": 1, "P5": 1} if pooled else {"P4": 2, "P5": 9}) and batch.tokens.shape[2] == 20
         assert {head.reads for head in heads_for(states)} == {"mean", "ends"} | (set() if pooled else {"residues"})
-        assert [head.passes for head in heads_for(states, "FFN on the mean, HALO's attention")] == [4, 1][: 2 - pooled]
+        chosen = [head.title for head in heads_for(states, "HALO's attention, FFN on the mean")]
+        assert chosen == ["FFN on the mean", "HALO's attention"][: 2 - pooled]
         for reads, n in (("mean", 1), ("ends", 3)):
             means = StateData(five_proteins, DEEPLOC, states, residues_per_batch=20, reads=reads)
             batch = next(iter(means.loader(np.array([4, 3]))))
