@@ -60,6 +60,11 @@ def test_ends_are_means_of_the_first_and_the_last_residues() -> None:
     means = torch.cat([states.mean(0), states[:END].mean(0), states[-END:].mean(0)])
     read = torch.from_numpy(three_means(states.numpy()))[None]
     torch.testing.assert_close(model(read, torch.ones(1, 3, dtype=torch.bool))[0], model.head(means))
+    several = torch.randn(5, 3, 6) * 4 + 1
+    model.standardise(several)
+    mask, flat = torch.ones(5, 3, dtype=torch.bool), several.flatten(1)
+    read = (flat - flat.mean(dim=0)) / flat.std(dim=0)
+    torch.testing.assert_close(model(several, mask), model.head(read), atol=1e-4, rtol=1e-4)
     short = three_means(states[:7].numpy())
     np.testing.assert_allclose(short, short[:1].repeat(3, axis=0))
 
