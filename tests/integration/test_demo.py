@@ -13,7 +13,7 @@ BARS = {
     "04_gat_weighting": ["weighted GAT beats the GAT on pre-trained embeddings in macro F1"],
     "05_halo_ensemble": ["the graph network is asked", "HALO differs from the fine-tuned ESM"],
     "11_attribution": [
-        "locations with 3 times the importance by chance, at least 2",
+        "locations with 2.5 times the share by chance, at least 2",
         "masking finds twice what random windows find",
     ],
 }
