@@ -19,8 +19,6 @@ PICTURES = {
     "c_alpha_trace": 480,
     "planted_shares": 480,
     "embedder_sizes": 480,
-    "head_scores": 480,
-    "gwr_edges": 480,
     "pretraining": 480,
 }  # name -> pixels
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from halo_utils.core.files import write_text
 from halo_utils.core.paths import RunPaths, output_root
+from halo_utils.embeddings.unirep import LICENCE
 from halo_utils.evaluation import seeds
 from halo_utils.evaluation.claims import HALO_ESM, OWN_EDGES, check_structure
 from halo_utils.evaluation.published import METRIC_TITLES
@@ -175,6 +176,7 @@ def frozen_section(run: RunPaths, main_set: str) -> str:
     told = (
         f"Here the sequence model is the head and the embedder that validation preferred, {head}, and graph networks"
         f" read the embedder's frozen states; the mean of {n} trainings with other first weights, and its range."
+        + (f" UniRep's weights are {LICENCE}." if "UniRep" in head else "")
     )
     columns = [METRIC_TITLES[metric] for metric in METRICS]
     tables = markdown(["system", *columns], rows), markdown(["difference [95 %]", *columns], found)
