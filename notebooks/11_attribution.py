@@ -353,6 +353,10 @@ if planted:
     mean = by_method.mean()
     print("masking finds twice what random windows find:", bool(mean["occlusion"] > 2 * mean["random windows"]))
 
+# %%
+if planted:  # not compared: with other rounding, locations near three times chance fall on either side
+    print("locations with 3 times the importance by chance, at least 2:", int((by_method["occlusion"] >= 3).sum()) >= 2)
+
 # %% tags=["nbval-check-output"]
 print([rule.name for rule in signal_rules.RULES])
 print("SKL at the end:", signal_rules.annotate("M" + "Q" * 30 + "SKL")["rule"].tolist())

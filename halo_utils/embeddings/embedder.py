@@ -79,12 +79,11 @@ def esm2_embedder(name: str, title: str, source: str, **options: object) -> Embe
 
 # Shape and first weights of halo-mini, which has been trained; this one has not.
 UNTRAINED = {"layers": 4, "width": 192, "heads": 3, "init_std": 0.04}
-UNIREP_RESIDUES = {64: 65536, 256: 65536, 1900: 65536}  # wide batches: a step of the recurrence is a small product
+UNIREP_BATCH = 65536  # wide batches: a step of the recurrence is a small product
 
 
 def _unirep(size: int) -> Embedder:
-    load = lambda: load_unirep(weights_file(size))  # noqa: E731
-    return Embedder(f"unirep-{size}", f"UniRep {size}", load, UNIREP_RESIDUES[size], LICENCE)
+    return Embedder(f"unirep-{size}", f"UniRep {size}", lambda: load_unirep(weights_file(size)), UNIREP_BATCH, LICENCE)
 
 
 EMBEDDERS: dict[str, Embedder] = {

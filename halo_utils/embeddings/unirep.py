@@ -60,8 +60,8 @@ class MultiplicativeLstm(nn.Module):
         out = x.new_empty(len(x), units)
         h = x.new_zeros(active[0], units)
         c = torch.zeros(active[0], units, device=x.device)  # float32 also where products are not: it sums over steps
-        parts, here = [active[i : i + STEPS] for i in range(0, len(active), STEPS)], 0
-        for part in parts:
+        here = 0
+        for part in (active[i : i + STEPS] for i in range(0, len(active), STEPS)):
             rows = slice(here, here := here + sum(part))
             inputs = torch.addmm(bias, x[rows], from_input)
             for step, target in zip(inputs.split(part), out[rows].split(part), strict=True):

@@ -27,7 +27,7 @@ from halo_utils.training.state_store import StateStore
 
 NEAREST = "nearest neighbour"
 RESIDUES_OF_A_MEAN = 64  # that a mean counts for in the size of a batch
-PASSES = 4
+PASSES = 4  # epochs of a head on means, which take seconds, for one of a head on residues
 MOST = 32.0  # largest weight of positives, that of DeepLoc 2.0's rarest location
 
 
@@ -44,8 +44,6 @@ def deeploc2_weights(y: np.ndarray, locations: Sequence[str]) -> np.ndarray:
 @dataclass(frozen=True)
 class Head:
     """A head, its loss from labels [B, K] and locations, its learning rate, and what it ``reads`` (``StateData``).
-
-    Of means an epoch takes seconds, so that heads on them get ``PASSES`` for one of a head on residues.
 
     Rates are those that few epochs ask for: the published ones of Light Attention and HALO (5e-5, 1e-5) go with
     hundreds of epochs or a whole network.
@@ -69,13 +67,11 @@ HEADS = (
 
 
 def heads_for(states: StateStore, titles: str = "") -> list[Head]:
-    """Return the heads that a store's rows suffice for, of ``titles``, with commas, where they are given.
-
-    Where a store has means alone, those are heads that read no residues. SettingsError for an unknown title.
-    """
-    asked = [title.strip() for title in titles.split(",") if title.strip()] or [head.title for head in HEADS]
-    if unknown := sorted(set(asked) - {head.title for head in HEADS}):
-        raise SettingsError(f"unknown head {unknown[0]!r}: use some of {', '.join(head.title for head in HEADS)}")
+    """Return the heads of ``titles`` (with commas; empty: all) that need no residues where a store has means alone."""
+    known = [head.title for head in HEADS]
+    asked = [title.strip() for title in titles.split(",") if title.strip()] or known
+    if unknown := sorted(set(asked) - set(known)):
+        raise SettingsError(f"unknown head {unknown[0]!r}: use some of {', '.join(known)}")
     return [head for head in HEADS if head.title in asked and not (states.pooled and head.reads == "residues")]
 
 
@@ -116,11 +112,6 @@ def fit_head(
         model.standardise(torch.tensor(np.stack([states.summary(name) for name in train["accession"]])))
     loss = head.loss(label_matrix(train, locations), locations)
     folder = settings.paths.work / "heads" / embedder.name
-    how = {
-        "epochs": epochs * (1 if head.reads == "residues" else PASSES),
-        "learning_rate": head.learning_rate,
-        "schedule": "linear",
-        "seed": seed,
-    }
-    run = fit(model, loss, data, folder, **how)
+    passes, rate = epochs * (1 if head.reads == "residues" else PASSES), head.learning_rate
+    run = fit(model, loss, data, folder, epochs=passes, learning_rate=rate, schedule="linear", seed=seed)
     return run, predict(run, data)

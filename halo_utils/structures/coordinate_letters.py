@@ -48,16 +48,14 @@ def three_states(structure: np.ndarray) -> str:
 def oxygens(n: np.ndarray, ca: np.ndarray, c: np.ndarray) -> np.ndarray:
     """Return the backbone's O atoms, [L, 3], which stores do not keep: in the peptide plane, NaN at the end."""
     to_next = np.concatenate([np.diff(n, axis=0), np.full((1, 3), np.nan)]) + n - c
-    placed = c - CARBONYL * unit(unit(ca - c) + unit(to_next))
-    return np.where(np.isnan(to_next), np.nan, placed)
+    return np.where(np.isnan(to_next), np.nan, c - CARBONYL * unit(unit(ca - c) + unit(to_next)))
 
 
 def coordinate_letters(accession: str, structure: np.ndarray) -> np.ndarray:
     """Return the letters of a whole structure [L, 10], [L, 28] uint8 as ``one_hot`` has them.
 
-    3Di is Foldseek's encoder, which gives both ends ``D``; of SS8 there are only H, E and L, so that a model trained on
-    eight states sees other frequencies. Proline counts as a donor of hydrogen bonds. The packages are the extra
-    ``letters``; without it both alphabets are stand-ins.
+    3Di is Foldseek's encoder, of SS8 there are only H, E and L, with proline as a donor of hydrogen bonds. Without the
+    extra ``letters`` both alphabets are stand-ins.
     """
     try:
         import mini3di

@@ -154,7 +154,7 @@ ARROWS = {
     "commands": LEFT_OF_RUNS | {"training", "attribution", "figures", "runs", "pretraining", "commands"},
     "__main__": LEFT_OF_RUNS | {"training", "attribution", "figures", "runs", "pretraining", "commands"},
 }
-MOST_LINES, MOST_LINES_OF_A_MODULE, MOST_ROOMS = 18320, 260, 14
+MOST_LINES, MOST_LINES_OF_A_MODULE, MOST_ROOMS = 18300, 260, 14
 
 
 def modules() -> dict[str, Path]:
