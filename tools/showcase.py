@@ -18,7 +18,6 @@ PICTURES = {
     "residue_importance": 1000,
     "c_alpha_trace": 480,
     "planted_shares": 480,
-    "embedder_sizes": 480,
     "pretraining": 480,
 }  # name -> pixels
 
