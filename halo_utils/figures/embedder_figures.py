@@ -73,9 +73,8 @@ def size_curves(sizes: pd.DataFrame, title: str) -> Figure:
     ax.axhline(1 / 3, color=GREY, linestyle=":", label="by chance")
     ax.set(xscale="log", xlabel="training proteins", ylabel="accuracy on all test proteins", ylim=(0, 1.03))
     few, all_of_them = (sizes[sizes["proteins"] == n].set_index("embedder")["value"] for n in (ticks[0], ticks[-1]))
-    most = (all_of_them - few).idxmax()
-    gain = f"{most} gains most, {few[most]:.2f} to {all_of_them[most]:.2f} in accuracy"
-    fig.suptitle(f"From {ticks[0]:,} to {ticks[-1]:,} proteins {gain}\n{title}")
+    first, last = (f"{values.idxmax()} ({values.max():.2f})" for values in (few, all_of_them))
+    fig.suptitle(f"Best with {ticks[0]:,} proteins: {first}; with {ticks[-1]:,}: {last}\n{title}")
     ax.set_xticks(ticks, [f"{n:,}" for n in ticks])
     ax.minorticks_off()
     fig.legend(loc="outside lower center", ncols=3, fontsize=10)

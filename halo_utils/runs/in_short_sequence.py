@@ -23,7 +23,8 @@ def in_short_07(
     ``silhouettes`` has embedders down and spaces across.
     """
     accuracy = scores[scores["metric"] == "accuracy_argmax"].sort_values("value", ascending=False)
-    fast, slow = (costs.loc[costs["seconds"].agg(which)] for which in ("idxmin", "idxmax"))
+    networks = costs[costs["parameters"] > 0] if costs["parameters"].any() else costs
+    fast, slow = (networks.loc[networks["seconds"].agg(which)] for which in ("idxmin", "idxmax"))
     gaps = differences[differences["metric"] == "accuracy_argmax"]
     sure = gaps[gaps["ci_low"] > 0]
     best, text = accuracy.iloc[0], "{embedder} with {value:.3f} [{ci_low:.3f}, {ci_high:.3f}]"

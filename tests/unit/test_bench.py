@@ -22,7 +22,7 @@ from benchmarks.growth import PeakMemory, exponents, walks
 from benchmarks.gvp import gvp_step
 from benchmarks.prediction import draw_sequences, prediction_memory, prediction_speed
 from benchmarks.released import ReleasedClassifier, loop_edges, padded_batches
-from benchmarks.unirep import perplexity, reference_seconds, unirep
+from benchmarks.unirep import perplexity, reference_seconds, speeds, unirep
 from halo_utils.core.errors import HaloError, SettingsError
 from halo_utils.core.files import write_csv, write_json
 from halo_utils.core.residue_store import write_store
@@ -278,6 +278,19 @@ def test_unirep_needs_real_proteins(monkeypatch: pytest.MonkeyPatch, capsys: pyt
         reference_seconds("/no/python", 64, ["MK"])
 
 
+def test_unirep_is_timed_beside_the_seconds_of_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = UniRep(random_unirep(1, 4))
+    monkeypatch.setattr("benchmarks.unirep.has_bf16_units", lambda: True)
+    rows = {row.quantity: row for row in speeds(network, "UniRep-4", "whole", ["MKV", "MA"], theirs=2.5)}
+    assert rows["reference fp32, whole"].value == pytest.approx(2)  # five residues
+    for kind in ("fp32", "bf16"):
+        beside = rows[f"{kind} beside the reference, whole"]
+        assert beside.value == pytest.approx(rows[f"ours {kind}, whole"].value / 2)
+        assert ("precision" in beside.note) == (kind == "bf16")
+    monkeypatch.setattr("benchmarks.unirep.has_bf16_units", lambda: False)
+    assert [row.quantity for row in speeds(network, "UniRep-4", "whole", ["MKV"], theirs=0)] == ["ours fp32, whole"]
+
+
 def test_the_page_tells_what_unirep_foretells(tmp_path: Path) -> None:
     assert unirep_checks(tmp_path) == ""
     rows = [
@@ -289,6 +302,3 @@ def test_the_page_tells_what_unirep_foretells(tmp_path: Path) -> None:
     write_json(tmp_path / "bench_cpu.json", {"UniRep": {"hardware": hardware}})
     told = "Perplexity of the next residue, 9 proteins: 16.6 (UniRep-64); 2 cores (made up)."
     assert unirep_checks(tmp_path) == told
-    rows.append(Row("UniRep-64", "ours beside the reference", 2.04, "times"))
-    write_csv(tmp_path / "bench_cpu.csv", pd.DataFrame([asdict(row) for row in rows]))
-    assert "beside the reference implementation: 2.0 times (UniRep-64); 2 cores" in unirep_checks(tmp_path)
