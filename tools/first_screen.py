@@ -3,6 +3,7 @@
 import pandas as pd
 
 from halo_utils.core.paths import RunPaths
+from halo_utils.embeddings.unirep import LICENCE
 from halo_utils.evaluation.published import METRIC_TITLES, published_table
 from halo_utils.evaluation.scoring import read_metrics
 from halo_utils.evaluation.systems import TITLES
@@ -53,7 +54,20 @@ def results_table(paths: RunPaths) -> str:
         for s in OURS
         if s in found
     ]
+    rows += frozen_rows(paths, split, n)
     return markdown(["system", *(METRIC_TITLES[m] for m in SHOWN), "proteins", "backbone"], rows)
+
+
+def frozen_rows(paths: RunPaths, split: str, n: str) -> list[list[str]]:
+    """Return the row of the head on frozen states that validation preferred (notebook 08), in its first training."""
+    files = [paths.results / name for name in ("frozen_hybrid_metrics.csv", "head_scores.csv")]
+    if not all(file.is_file() for file in files):
+        return []
+    chosen, scores = read_metrics(files[0])["head"].iloc[0], read_metrics(files[1]).query("repeat == 0")
+    scores["system"] = scores["head"] + " on " + scores["embedder"]
+    states = chosen.partition(" on ")[2]
+    backbone = f"{states}, frozen" + f" ({LICENCE})" * states.startswith("UniRep")
+    return [[f"{chosen}, ours", *(cell(scores, split, chosen, m) for m in SHOWN), n, backbone]]
 
 
 def came_out(paths: RunPaths) -> str:
