@@ -20,7 +20,6 @@ from halo_utils.commands.run import run_notebook
 from halo_utils.core.errors import DataError
 from halo_utils.core.files import read_parquet, write_text
 from halo_utils.core.paths import NOTEBOOKS, REPOSITORY, RunPaths, shown
-from halo_utils.runs.artifacts import example_protein
 from tools.opening import inputs, kept_metadata, open_source, opening_problems
 
 TAG, COLLAPSED, CHECKS = "nbval-check-output", "jp-MarkdownHeadingCollapsed", "## Checks"
@@ -123,21 +122,29 @@ def carry_words(source: Path) -> bool:
     return True
 
 
+def _names_any(cell: NotebookNode, accessions: set[str]) -> bool:
+    """Return whether a cell's printed text or a table of it holds a protein's accession as a word."""
+    outputs = cell.get("outputs", [])
+    texts = [output.get("text", "") for output in outputs]
+    texts += [str(d) for output in outputs for kind, d in output.get("data", {}).items() if kind.startswith("text/")]
+    return not accessions.isdisjoint(re.findall(r"\w+", " ".join(texts)))
+
+
 def collect(run: str) -> list[Path]:
     """Copy the notebooks that a finished run commits, cleaned, to ``notebooks/executed/<run>``.
 
-    Those of ``NAMING`` stay. Of the others the outputs that name the protein the notebooks follow are left out: real
+    Those of ``NAMING`` stay. Of the others all outputs of a cell that names a protein of the run are left out: real
     data are not ours to publish.
     """
     executed = sorted((RunPaths(run).work / "executed").glob("[01][0-9]_*.ipynb"))
     found = [path for path in executed if path.name[:2] not in NAMING and not path.stem.endswith(".failed")]
     if not found:
         raise DataError(f"data/runs/{run} holds no executed notebooks: run the profile first")
-    followed = example_protein(read_parquet(RunPaths(run).dataset, "run the profile first"))
+    accessions = set(read_parquet(RunPaths(run).dataset, "run the profile first")["accession"])
     copied = []
     for path in found:
         notebook = clean(nbformat.read(path, as_version=4))
-        for cell in (cell for cell in notebook.cells if followed in str(cell.get("outputs", ""))):
+        for cell in (cell for cell in notebook.cells if _names_any(cell, accessions)):
             cell.outputs = []
         copied.append(_write(notebook, EXECUTED / run / path.name))
     return copied

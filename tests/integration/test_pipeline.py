@@ -262,6 +262,10 @@ def test_collect_takes_what_a_run_commits(finished: Path, root: Path, monkeypatc
     monkeypatch.setattr(pairs, "REPOSITORY", root)
     names = [path.name for path in pairs.collect("tiny")]
     assert names == [p.name for p in notebooks()[2:7]]
+    accessions = set(pd.read_parquet(finished / "data" / "runs" / "tiny" / "dataset.parquet")["accession"])
+    source, copies = finished / "data" / "runs" / "tiny" / "executed", root / "executed" / "tiny"
+    named = [accessions & set(re.findall(r"\w+", (folder / names[0]).read_text())) for folder in (source, copies)]
+    assert named[0] and not named[1], named
     notebook = nbformat.read(root / "executed" / "tiny" / "05_halo_ensemble.ipynb", as_version=4)
     assert "papermill" not in notebook.metadata and any("outputs" in c and c.outputs for c in notebook.cells)
     # The profile of this test is named by its path, which must be noticed.
