@@ -26,7 +26,7 @@
 #
 # **Makes** `sensitivity_confidence.csv`, `sensitivity_band.csv`, `sensitivity_gates.csv`, `errors_by_part.csv`, `errors_shared.csv`, `errors_gate.csv`, `sensitivity_trials.csv`, `sensitivity_trial_values.csv` and the figures `sensitivity_confidence`, `sensitivity_band`, `sensitivity_gates`, `errors_by_part`, `sensitivity_trials`.
 #
-# **Takes** about a minute for `demo`, most of it small trainings; for real proteins the trainings take as long as `proteins`, the epochs and `seeds` say.
+# **Takes** about a minute for `demo`, most of it small trainings; for real proteins as long as `proteins`, the epochs and `seeds` say: with 1,200 proteins and three seeds half an hour of one CPU core.
 
 # %% [markdown]
 # ## Parameters
