@@ -25,7 +25,7 @@ def _as_good(difference: float, low: float, high: float, control: pd.Series) -> 
         return "reproduced", f"less than {SCALE:g} either way; the control makes {seen}"
     if high < -SCALE or low > SCALE:
         return "contradicted", f"more than {SCALE:g}; the control makes {seen}"
-    return f"{difference:+.3f}, not sure", f"the interval does not lie within {SCALE:g} of 0; the control makes {seen}"
+    return "not sure", f"{difference:+.3f}, not surely within {SCALE:g} of 0; the control makes {seen}"
 
 
 def check_document(document: str, differences: list[pd.DataFrame], synthetic: bool, stand_in: str = "") -> pd.DataFrame:

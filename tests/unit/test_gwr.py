@@ -215,7 +215,7 @@ def test_rows_of_a_document_have_verdicts_only_with_three_seeds_on_real_proteins
     ("change", "control", "expected"),
     [
         ((-0.005, -0.015, 0.005), (-0.10, -0.12, -0.08), "reproduced"),
-        ((-0.005, -0.025, 0.005), (-0.10, -0.12, -0.08), "-0.005, not sure"),
+        ((-0.005, -0.025, 0.005), (-0.10, -0.12, -0.08), "not sure"),
         ((-0.050, -0.060, -0.03), (-0.10, -0.12, -0.08), "contradicted"),
         ((0.000, -0.001, 0.001), (-0.001, -0.01, 0.01), "not testable here"),
     ],
