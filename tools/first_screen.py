@@ -4,9 +4,11 @@ import pandas as pd
 
 from halo_utils.core.paths import RunPaths
 from halo_utils.embeddings.unirep import LICENCE
+from halo_utils.evaluation import seeds
 from halo_utils.evaluation.published import METRIC_TITLES, published_table
 from halo_utils.evaluation.scoring import read_metrics
 from halo_utils.evaluation.systems import TITLES
+from halo_utils.runs import wording
 from tools import ledger, statements
 from tools.report import PAPER_BACKBONE, cell, markdown
 
@@ -40,10 +42,20 @@ def _published() -> pd.Series:
     return table[table["label"] == ""].set_index(["system", "metric"])["published"]
 
 
+KEYS = ["split", "system", "metric", "label"]
+
+
+def over_seeds(paths: RunPaths) -> pd.DataFrame:
+    """Return the mean of every metric over the seeds of a run's family, as ``seeds.over_seeds``."""
+    tables = seeds.tables_of_runs(seeds.runs_with_other_seeds(paths), seeds.TABLES)
+    values = pd.concat(tables, ignore_index=True).drop_duplicates([*KEYS, "seed"])
+    return seeds.over_seeds(values, KEYS, "value")
+
+
 def results_table(paths: RunPaths) -> str:
-    """Return the two F1 scores of the main systems of a run on its main test set, below the paper's."""
-    metrics, sizes, paper = read_metrics(paths.results / "metrics.csv"), statements.model_sizes(paths), _published()
-    split, n = metrics["split"].iloc[0], f"{int(metrics['n'].iloc[0]):,}"
+    """Return both F1 scores of the main systems of a run on its main test set, means over seeds, below the paper's."""
+    first, sizes, paper = read_metrics(paths.results / "metrics.csv"), statements.model_sizes(paths), _published()
+    split, n, metrics = first["split"].iloc[0], f"{int(first['n'].iloc[0]):,}", over_seeds(paths)
     rows = [
         [f"{system}, published", *(f"{paper[system, m]:.3f}" for m in SHOWN), "", PAPER_BACKBONE[system]]
         for system in PUBLISHED
@@ -55,16 +67,18 @@ def results_table(paths: RunPaths) -> str:
         if s in found
     ]
     rows += frozen_rows(paths, split, n)
-    return markdown(["system", *(METRIC_TITLES[m] for m in SHOWN), "proteins", "backbone"], rows)
+    ran = int(metrics.loc[metrics["system"] == "esm", "seeds"].max())
+    titles = (f"{METRIC_TITLES[m]}{', mean of ' * (ran > 1)}{wording.count(ran, 'seed') * (ran > 1)}" for m in SHOWN)
+    return markdown(["system", *titles, "proteins", "backbone"], rows)
 
 
 def frozen_rows(paths: RunPaths, split: str, n: str) -> list[list[str]]:
-    """Return the row of the head on frozen states that validation preferred (notebook 08), in its first training."""
+    """Return the row of the head on frozen states that validation preferred (notebook 08), mean of its trainings."""
     files = [paths.results / name for name in ("frozen_hybrid_metrics.csv", "head_scores.csv")]
     if not all(file.is_file() for file in files):
         return []
-    chosen, scores = read_metrics(files[0])["head"].iloc[0], read_metrics(files[1]).query("repeat == 0")
-    scores["system"] = scores["head"] + " on " + scores["embedder"]
+    chosen, scores = read_metrics(files[0])["head"].iloc[0], read_metrics(files[1])
+    scores = seeds.over_seeds(scores.assign(system=scores["head"] + " on " + scores["embedder"]), KEYS, "value")
     states = chosen.partition(" on ")[2]
     backbone = f"{states}, frozen" + f" ({LICENCE})" * states.startswith("UniRep")
     return [[f"{chosen}, ours", *(cell(scores, split, chosen, m) for m in SHOWN), n, backbone]]
@@ -72,17 +86,18 @@ def frozen_rows(paths: RunPaths, split: str, n: str) -> list[list[str]]:
 
 def came_out(paths: RunPaths) -> str:
     """Return what a reader gets, what came out and what did not, a bullet each."""
-    metrics, paper = read_metrics(paths.results / "metrics.csv"), _published()
-    overall = metrics[(metrics["split"] == metrics["split"].iloc[0]) & (metrics["label"] == "")]
-    value = overall.set_index(["system", "metric"])["value"]
-    scores = " / ".join(f"{value['esm', m]:.3f}" for m in SHOWN)
+    split, paper = read_metrics(paths.results / "metrics.csv")["split"].iloc[0], _published()
+    values = over_seeds(paths).set_index(["split", "system", "label"]).sort_index()
+    found = values.loc[(split, "esm", "")].set_index("metric")
+    ran, scores = int(found["seeds"].max()), " / ".join(f"{found.loc[m, 'value']:.3f}" for m in SHOWN)
     theirs = " / ".join(f"{paper['Fine-tuned ESM', m]:.3f}" for m in SHOWN)
     return "\n".join(
         [
             "- **What you get:** notebooks that teach the method and put every published value beside ours with its"
             " uncertainty, on a synthetic proteome or on real proteins; and a command that predicts your own.",
             "- **What came out:** on DeepLoc 2.0's test set our small sequence model, fine-tuned on two cores, has a"
-            f" micro / macro F1 of {scores}; the paper's, {PAPER_BACKBONE['Fine-tuned ESM']}, {theirs}."
+            f" micro / macro F1 of {scores} ({wording.count(ran, 'seed')}); the paper's,"
+            f" {PAPER_BACKBONE['Fine-tuned ESM']}, {theirs}."
             f" {' '.join(filter(None, (statements.gate_sentence(paths), statements.ground_sentence(paths))))}",
             "- **What not:** the paper's own backbone was not at hand; nothing here speaks about its absolute values.",
         ]

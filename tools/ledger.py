@@ -15,6 +15,7 @@ from tools.exit_code import exit_code
 from tools.report import markdown
 
 MOST_NAMED = 3  # statements of a kind that README names
+LEFT_OUT = ("not comparable", "not testable here")  # kinds that README counts together
 
 
 def path() -> Path:
@@ -27,22 +28,24 @@ def page_block(table: pd.DataFrame) -> str:
     counts = counted(table)
     rows = [[document, *map(str, row)] for document, row in zip(counts.index, counts.to_numpy(), strict=True)]
     text = f"{len(table)} claims and published values of five documents, each with what was found, its interval, seeds,"
-    text += " ground, verdict (also after Holm's correction), reason and the check that made it, are in"
+    text += (
+        f" ground, verdict (also after Holm's correction over {table['p_holm'].notna().sum()} comparisons of systems),"
+    )
+    text += " reason and the check that made it, are in"
     return f"{text} [claims.csv](claims.csv).\n\n{markdown(['document', *counts.columns], rows)}"
 
 
 def readme_lines(table: pd.DataFrame) -> str:
-    """Return a line per kind of verdict, with some statements of real proteins and of published numbers named."""
+    """Return a line per kind of verdict, with some statements, of real proteins and of published numbers, and where."""
     lines = [f"Of {len(table)} claims and published values of five documents ([ledger](data/results/claims.csv)):", ""]
     kinds = table["after_holm"].map(kind)
-    for name in KINDS[:-2]:
+    for name in (one for one in KINDS if one not in LEFT_OUT):
         found = table[kinds == name]
-        told = found[found["ground"] != "none"]
-        statements = list(dict.fromkeys(told["statement"]))[:MOST_NAMED]
+        told = found[found["ground"] != "none"].drop_duplicates("statement")
+        statements = [f"{row.statement} ({row.ground.partition(';')[0]})" for row in told.head(MOST_NAMED).itertuples()]
         if len(found):
             lines.append(f"- **{name}** ({len(found)}){': ' * bool(statements)}{'; '.join(statements)}")
-    rest = " or ".join(KINDS[-2:])
-    return "\n".join([*lines, f"- **{rest}** ({kinds.isin(KINDS[-2:]).sum()}), each with its reason"])
+    return "\n".join([*lines, f"- **{' or '.join(LEFT_OUT)}** ({kinds.isin(LEFT_OUT).sum()}), each with its reason"])
 
 
 def write_ledger() -> pd.DataFrame:

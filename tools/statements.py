@@ -172,9 +172,9 @@ def gate_sentence(paths: RunPaths) -> str:
     main_set = read_metrics(paths.results / "metrics.csv")["split"].iloc[0]
     counts = changes[changes["split"] == main_set].groupby("decision")["labels"].sum()
     asked = counts["agreed"] + counts["vetoed"]
-    text = (
-        f"The gate asked the graph network about {asked:,} of the {asked + counts['no_structure']:,} labels in its band"
-    )
+    seed = provenance.records(paths)[0]["profile"]["seed"]
+    text = f"With seed {seed} the gate asked the graph network about {asked:,} of the"
+    text += f" {asked + counts['no_structure']:,} labels in its band"
     if asked < LEAST_ASKED:
         return f"{text}, fewer than {LEAST_ASKED}: **this run tests the sequence model, not HALO.**"
     return f"{text} and removed {counts['vetoed']:,}."

@@ -13,7 +13,7 @@ from halo_utils.core.files import write_text
 from halo_utils.core.paths import RunPaths, output_root
 from halo_utils.embeddings.unirep import LICENCE
 from halo_utils.evaluation import seeds
-from halo_utils.evaluation.claims import HALO_ESM, OWN_EDGES, check_structure
+from halo_utils.evaluation.claims import HALO_ESM, LEAST_ASKED, OWN_EDGES, check_structure
 from halo_utils.evaluation.published import METRIC_TITLES
 from halo_utils.evaluation.scoring import read_metrics
 from halo_utils.evaluation.systems import CONTROLS, ON_GRAPHS, TITLES, in_order
@@ -35,6 +35,9 @@ BY_LOCATION += ((OWN_EDGES, "gat_sequence_edges"), ("gat_letters", "gat_letters_
 
 # Of the head on frozen states: does the gate help, does a mean, does the network read contacts?
 FROZEN = [("halo_graphs", "esm"), ("esm_gat_mean", "esm"), (OWN_EDGES, "gat_no_edges"), (OWN_EDGES, "gat_rewired")]
+
+
+FROZEN_OPINIONS = NAMES["gat_weighted_graphs"], TITLES["gat_no_edges"]
 
 
 class Ground(NamedTuple):
@@ -114,23 +117,34 @@ def opinions_table(opinions: pd.DataFrame) -> str:
     return markdown(["second opinion", "asked", "vetoed", *(f"gain in {METRIC_TITLES[m]}" for m in METRICS)], rows)
 
 
-def _lacking(runs: Sequence[RunPaths], ground: Ground, split: str) -> str:
+def _lacking(runs: Sequence[RunPaths], ground: Ground) -> str:
     """Return which runs lack which tables of a ground, in a sentence; empty where none does."""
     lacks = []
     for run in runs:
         names = (ground.metrics[0], *ground.differences, *ground.others)
         missing = [name for name in names if not (run.results / name).is_file()]
-        if VETOES in missing and seeds.vetoes_of_runs([run], split) is not None:
-            missing.remove(VETOES)  # an older run has them in a table of another name
         if missing:
             lacks.append(f"`{run.name}` lacks {', '.join(missing)}")
     return f"{'; '.join(lacks)}." if lacks else ""
 
 
+def macro_sentence(differences: pd.DataFrame, split: str) -> str:
+    """Return which location carries most of the gate's change in macro F1, the mean over seeds; "" without rows."""
+    chosen = (differences["split"] == split) & (differences["metric"] == "f1")
+    rows = differences[chosen & (differences["first"] == HALO_ESM[0]) & (differences["second"] == HALO_ESM[1])]
+    if not rows["difference"].any():
+        return ""
+    changes, most = rows.set_index("label")["difference"], rows["difference"].abs().idxmax()
+    return (
+        f"Of the gate's change in F1, summed over locations ({changes.sum():+.3f}), {rows.loc[most, 'label']} makes"
+        f" {rows.loc[most, 'difference']:+.3f}; macro F1 is the mean over them, however few proteins one has."
+    )
+
+
 def ground_section(runs: Sequence[RunPaths], ground: Ground, main_set: str) -> tuple[str, str]:
     """Return the section about one ground and its conclusion, "" where no run has a table of it."""
     split = main_set + ground.ending
-    lacking = _lacking(runs, ground, split)
+    lacking = _lacking(runs, ground)
     parts = [f"### {'All proteins' if not ground.ending else 'Proteins with a graph'} ({split})", lacking]
     # A run of which only notebook 02 has been run has the sequence models, and not yet the table of all systems.
     paths = [[path for name in ground.metrics if (path := run.results / name).is_file()] for run in runs]
@@ -140,7 +154,7 @@ def ground_section(runs: Sequence[RunPaths], ground: Ground, main_set: str) -> t
     differences = seeds.differences_over_seeds(seeds.tables_of_runs(runs, ground.differences))
     ledger = check_structure(differences, split, seeds.vetoes_of_runs(runs, split))
     found = reading.conclusion(ledger)
-    parts += [found, systems_table(metrics, split), differences_table(ledger)]
+    parts += [found, systems_table(metrics, split), differences_table(ledger), macro_sentence(differences, split)]
     opinions = [t[t["ground"] == split] for t in seeds.tables_of_runs(runs, (OPINIONS,))]
     if sum(map(len, opinions)):
         parts += ["Other second opinions in the same gate:", opinions_table(pd.concat(opinions, ignore_index=True))]
@@ -180,7 +194,20 @@ def frozen_section(run: RunPaths, main_set: str) -> str:
     )
     columns = [METRIC_TITLES[metric] for metric in METRICS]
     tables = markdown(["system", *columns], rows), markdown(["difference [95 %]", *columns], found)
-    return "\n\n".join([f"### A head on frozen states ({split})", told, *tables])
+    return "\n\n".join([f"### A head on frozen states ({split})", told, *tables, *_frozen_opinions(run, split)])
+
+
+def _frozen_opinions(run: RunPaths, split: str) -> list[str]:
+    """Return what other second opinions gain in the gate on frozen states, in a sentence and a table."""
+    opinions = pd.read_csv(run.results / "frozen_hybrid_opinions.csv").query("ground == @split")
+    own, none = (opinions.query("opinion == @name and metric == 'micro_f1'") for name in FROZEN_OPINIONS)
+    fewest = int(own["asked"].min())
+    few = f", fewer than {LEAST_ASKED}, so that nothing follows from the gate's gain" * (fewest < LEAST_ASKED)
+    text = (
+        f"In one training the gate asked about as few as {fewest:,} labels{few}. With its own contacts the"
+        f" network's opinion gains {own['gain'].mean():+.4f} micro F1, without edges {none['gain'].mean():+.4f}."
+    )
+    return [text, opinions_table(opinions)]
 
 
 def page(families: Sequence[str] = FAMILIES) -> str:

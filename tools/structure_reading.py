@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from halo_utils.evaluation.claims import HALO_ESM, LEAST_ASKED, OWN_EDGES, RELEVANT
-from halo_utils.evaluation.ledger import holm, p_of_interval
+from halo_utils.evaluation.ledger import holm
 from halo_utils.evaluation.seeds import MINIMUM
 
 LEVEL = 0.05  # of a location that is called, after Holm's correction over the locations of one comparison
@@ -21,7 +21,8 @@ RULES = (
     f" paper's Table 2; the gate also needs {LEAST_ASKED} asked labels in every seed and more than the upper 2.5 % of"
     " random vetoes of equal size. Contacts count as used where a network on a protein's own contacts is better than on"
     " rewired ones and than on sequence neighbours, in micro or macro F1, both in the same. A location is called where"
-    f" its MCC changes at {LEVEL:.0%} after Holm's correction over locations."
+    f" its MCC changes at {LEVEL:.0%} after Holm's correction over locations; no random veto stands beside it, so a"
+    " location whose asked labels were all false gains by any veto."
 )
 CONCLUSIONS = {
     (YES, YES): "**Yes.** The gate improves the sequence model, and the graph network uses the contacts.",
@@ -91,16 +92,15 @@ def conclusion(ledger: pd.DataFrame) -> str:
 def locations_that_change(differences: pd.DataFrame, split: str, first: str, second: str) -> pd.DataFrame:
     """Return the MCC difference of every location, first minus second, from ``seeds.differences_over_seeds``.
 
-    Columns label, difference, ci_low, ci_high, seeds, p (two-sided, normal, from the interval's side facing zero), holm
-    (p corrected over the locations), called (gains, loses or empty).
+    Columns label, difference, ci_low, ci_high, seeds, p (``seeds.p_values``), holm (p corrected over the locations),
+    called (gains, loses or empty).
     """
     chosen = (differences["split"] == split) & (differences["metric"] == "mcc")
     rows = differences[chosen & (differences["first"] == first) & (differences["second"] == second)]
-    rows = rows[["label", "difference", "ci_low", "ci_high", "seeds"]].reset_index(drop=True)
-    p = p_of_interval(rows["difference"], rows["ci_low"], rows["ci_high"])
-    corrected = holm(p)
+    rows = rows[["label", "difference", "ci_low", "ci_high", "seeds", "p"]].reset_index(drop=True)
+    corrected = holm(rows["p"].to_numpy())
     word = np.where(rows["difference"] > 0, "gains", "loses")
-    return rows.assign(p=p, holm=corrected, called=np.where(corrected < LEVEL, word, ""))
+    return rows.assign(holm=corrected, called=np.where(corrected < LEVEL, word, ""))
 
 
 def locations_sentence(table: pd.DataFrame, what: str) -> str:

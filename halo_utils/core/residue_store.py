@@ -59,11 +59,6 @@ class ResidueStore:
             raise DataError(f"{accession} is not in the residue store {shown(self.path)}: make it for this data set")
         return self._rows[self._slices[accession]]
 
-    def damaged(self) -> str | None:
-        """Return the first protein whose rows differ from their checksum, or None; reads the whole file."""
-        pairs = zip(self.accessions, self.checksums, strict=True)
-        return next((name for name, known in pairs if zlib.crc32(self.rows(name)) != known), None)
-
 
 def open_if_current(path: Path, key: str) -> ResidueStore | None:
     """Return the store at ``path`` if it was made by ``key``, else None; says so where it is damaged."""

@@ -94,7 +94,7 @@ def _gate_verdict(claim: Claim, paper: float, numbers: Sequence[float], veto: pd
         return verdict, reason + " (any veto lowers recall)" * claim.metric.endswith("recall")
     # Any veto raises precision and subset accuracy where many labels of the band are false.
     gain, most = veto["halo"] - veto["esm"], veto["random_high"] - veto["esm"]
-    random = f"random vetoes of {vetoed:,} of the {asked:,} asked labels gain up to {most:+.4f} (97.5 %)"
+    random = f"as many vetoes at random gain up to {most:+.4f} (97.5 %)"
     if gain > most + 1e-9:
         return verdict, f"{reason}; {random}"
     return "no more than a random veto", random
@@ -106,7 +106,7 @@ def _verdict(
     if np.isnan(numbers[0]):
         return "not measured", ""
     if claim.reason:
-        return f"not comparable in the paper ({claim.reason})", ""
+        return f"not comparable in the paper ({claim.reason})", "its two values are of different averages"
     if claim.ours == HALO_ESM:
         return _gate_verdict(claim, paper, numbers, veto)
     if claim.ours == WEIGHTED and weights is not None and not all(weights):
@@ -132,7 +132,7 @@ def check_claims(
     on that ground (several seeds: ``seeds.vetoes_over_seeds``), without which no claim about HALO has a verdict;
     ``weights`` are those chosen of coordinates, embedding and biochemistry. The columns are claim, where, metric, paper
     (difference, empty where it does not compare), ours, ci_low, ci_high, asked (labels the second opinion decided),
-    relevant (at least ``RELEVANT`` of the paper's), seeds, verdict, reason.
+    relevant (at least ``RELEVANT`` of the paper's), seeds, p (``seeds.p_values``), verdict, reason.
     """
     measured, whole = _measured(differences, split), split.removesuffix(f", {WITH_GRAPH}")
     beside, rows = None if vetoes is None else vetoes.set_index("metric"), []
@@ -140,7 +140,7 @@ def check_claims(
         applies, key = claim.table in published_columns(dataset, whole), (claim.metric, *claim.ours)
         first, second = published_pair(claim)
         paper = round(float(first - second), 4) if applies and not claim.reason else np.nan
-        *numbers, seeds = measured.loc[key] if key in measured.index else [*[np.nan] * 3, 0]
+        *numbers, p, seeds = measured.loc[key] if key in measured.index else ABSENT
         veto = None if beside is None or claim.ours != HALO_ESM else beside.loc[claim.metric]
         verdict, reason = _verdict(claim, paper, numbers, veto, weights) if applies else (NOT_ASKED, "")
         verdict, reason = _over_seeds(verdict, reason, int(seeds)) if applies else (verdict, reason)
@@ -148,18 +148,19 @@ def check_claims(
         row |= {"paper": paper} | dict(zip(("ours", "ci_low", "ci_high"), numbers, strict=True))
         row["asked"] = None if veto is None else veto["asked"]
         row["relevant"] = pd.NA if np.isnan(paper) else abs(numbers[0]) >= RELEVANT * abs(paper)
-        rows.append(row | {"seeds": int(seeds), "verdict": verdict, "reason": reason})
+        rows.append(row | {"seeds": int(seeds), "p": p, "verdict": verdict, "reason": reason})
     return pd.DataFrame(rows).astype({"asked": "Int64", "relevant": "boolean"})
 
 
 def _measured(differences: pd.DataFrame, split: str) -> pd.DataFrame:
-    """Return difference, ci_low, ci_high and seeds on one set by metric, first and second."""
+    """Return difference, ci_low, ci_high, p and seeds on one set by metric, first and second."""
     measured = differences[(differences["split"] == split) & (differences["label"].fillna("") == "")]
-    keys, values = ["metric", "first", "second"], ["difference", "ci_low", "ci_high", "seeds"]
+    keys, values = ["metric", "first", "second"], ["difference", "ci_low", "ci_high", "p", "seeds"]
     measured = measured if "seeds" in measured else measured.assign(seeds=1)
-    return measured.drop_duplicates(keys).set_index(keys)[values]
+    return measured.drop_duplicates(keys).set_index(keys).reindex(columns=values)
 
 
+ABSENT = (*[np.nan] * 4, 0)  # of ``_measured``, for what was not run
 OWN_EDGES = "gat_finetuned_graphs"  # the network that the controls differ from in their edges only
 
 
@@ -175,7 +176,7 @@ def check_structure(differences: pd.DataFrame, ground: str, vetoes: pd.DataFrame
     for first, second in (HALO_ESM, *((OWN_EDGES, control) for control in CONTROLS)):
         for claim in (c for c in CLAIMS if c.ours == HALO_ESM and c.metric in ("micro_f1", "macro_f1")):
             scale, key = abs(float(np.subtract(*published_pair(claim)))), (claim.metric, first, second)
-            *numbers, seeds = measured.loc[key] if key in measured.index else [*[np.nan] * 3, 0]
+            *numbers, p, seeds = measured.loc[key] if key in measured.index else ABSENT
             verdict, reason = "not measured", ""
             if seeds:
                 better, veto = claim._replace(greater=True), None if beside is None else beside.loc[claim.metric]
@@ -186,7 +187,7 @@ def check_structure(differences: pd.DataFrame, ground: str, vetoes: pd.DataFrame
             row |= {"metric": claim.metric, "scale": round(scale, 4)} | dict(
                 zip(("ours", "ci_low", "ci_high"), numbers, strict=True)
             )
-            rows.append(row | {"seeds": int(seeds), "verdict": verdict, "reason": reason})
+            rows.append(row | {"seeds": int(seeds), "p": p, "verdict": verdict, "reason": reason})
     return pd.DataFrame(rows)
 
 

@@ -72,9 +72,9 @@ def shared_errors(
 ) -> pd.DataFrame:
     """Return how many (protein, location) pairs each of two systems gets wrong, and how many both do.
 
-    ``expected`` is what two systems would share if they erred independently at every location: the sum over locations
-    of (errors of the first) x (errors of the second) / proteins. ``ratio`` is both / expected, with the wider of the
-    bootstrap intervals; 1: the errors have nothing in common. Columns stratum, part, proteins, first_wrong,
+    ``expected`` is what two systems would share if they erred independently given the truth: over locations, and over
+    proteins that are there or not, the sum of (errors of the first) x (errors of the second) / proteins. ``ratio`` is
+    both / expected, with the wider of the bootstrap intervals. Columns stratum, part, proteins, first_wrong,
     second_wrong, both, expected, ratio, ci_low, ci_high.
     """
     truth = view.y > 0
@@ -84,8 +84,9 @@ def shared_errors(
         block, one = np.ix_(keep, columns), np.ones((1, int(keep.sum())))
 
         def counts(w: np.ndarray, block: tuple[np.ndarray, ...] = block) -> tuple[np.ndarray, ...]:
-            wrong, other, both = w @ a[block], w @ b[block], w @ (a * b)[block]  # [R, K]
-            return wrong.sum(1), other.sum(1), both.sum(1), ratio(wrong * other, w.sum(1, keepdims=True)).sum(1)
+            sums = [[w @ (x * of)[block] for x in (a, b, a * b, 1.0)] for of in (truth, ~truth)]  # [R, K] each
+            chance = sum(ratio(wrong * other, n) for wrong, other, _, n in sums)
+            return *(sum(own).sum(1) for own in list(zip(*sums, strict=True))[:3]), chance.sum(1)
 
         wrong, other, both, expected = (float(x[0]) for x in counts(one))
         ends = [(np.nan, np.nan)]

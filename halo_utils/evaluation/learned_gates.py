@@ -13,11 +13,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from halo_utils.evaluation.metrics import difference
-from halo_utils.evaluation.sensitivity import Opinions, f1_samples
+from halo_utils.evaluation.sensitivity import Opinions, ask_gate, f1_samples
 from halo_utils.evaluation.temperature import choose_temperatures, logits_of, scaled
 from halo_utils.evaluation.test_sets import WITH_GRAPH, restrict
 from halo_utils.evaluation.thresholds import Threshold, choose_threshold, threshold_sweep
-from halo_utils.models.gate import halo_gate
 
 FOLDS = 5  # of validation, families kept together
 UNITS = 8  # of the small network's one hidden layer
@@ -30,11 +29,12 @@ TITLES = {
     "mean": "mean of both probabilities",
     "logistic_sequence": "logistic, sequence probability alone",
     "logistic": "logistic, both probabilities",
+    "network_sequence": "small network, sequence probability alone",
     "network": "small network, both probabilities",
     "oracle": "oracle in the rule's band",
 }
-LEARNED = ("logistic_sequence", "logistic", "network")
-WITH_GRAPH_OPINION = ("logistic", "network")  # the first of LEARNED is their control: it never sees the graph network
+LEARNED = ("logistic_sequence", "logistic", "network_sequence", "network")
+WITH_GRAPH_OPINION = ("logistic", "network")  # the others are their controls: they never see the graph network
 
 
 class LearnedGate(NamedTuple):
@@ -57,7 +57,7 @@ def pair_features(said: Opinions, both: bool = True) -> np.ndarray:
 
 
 def _classifier(name: str, seed: int) -> Pipeline:
-    if name == "network":
+    if name.startswith("network"):
         last = MLPClassifier((UNITS,), solver="lbfgs", alpha=0.1, max_iter=400, random_state=seed)
     else:
         last = LogisticRegression(C=1.0, max_iter=1000)
@@ -122,10 +122,6 @@ def all_gates(
     """
     name, (t_p, t_q) = test.view.name, (cut.on(test.view.name) for cut in cuts)
 
-    def rule(said: Opinions, graph: np.ndarray, thresholds: tuple[float, float], limit: float) -> np.ndarray:
-        numbers = {"esm_threshold": thresholds[0], "gat_threshold": thresholds[1], "confident": limit}
-        return halo_gate(said.sequence, graph, said.structure, **numbers).labels
-
     flat, flat_p, flat_q = calibrated(val, test, step)
     mean_cut = choose_threshold(val.view.y, (val.sequence + val.graph) / 2, "val", step)
     alone = test.sequence >= t_p
@@ -133,12 +129,12 @@ def all_gates(
     learned = [learn_gate(kind, val, seed, step) for kind in LEARNED]
     labels = {
         "sequence": alone,
-        "rule": rule(test, test.graph, (t_p, t_q), confident),
-        "rule_tuned": rule(test, test.graph, (t_p, t_q), tuned),
-        "calibrated": rule(flat, flat.graph, (flat_p.on(name), flat_q.on(name)), confident),
+        "rule": ask_gate(test, test.graph, (t_p, t_q), confident).labels,
+        "rule_tuned": ask_gate(test, test.graph, (t_p, t_q), tuned).labels,
+        "calibrated": ask_gate(flat, flat.graph, (flat_p.on(name), flat_q.on(name)), confident).labels,
         "mean": mean,
         **{gate.name: gate_labels(gate, test, t_p) for gate in learned},
-        "oracle": rule(test, (test.view.y > 0).astype(float), (t_p, 0.5), confident),
+        "oracle": ask_gate(test, (test.view.y > 0).astype(float), (t_p, 0.5), confident).labels,
     }
     return labels, learned
 

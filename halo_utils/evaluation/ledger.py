@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest
 
 from halo_utils.core.paths import REFERENCE, RunPaths
 from halo_utils.evaluation import seeds
@@ -31,25 +31,13 @@ RELATED = {"gvp": "002 LM and GVP ensemble", "gvp_contacts": "002 LM and GVP ens
 COLUMNS = ["document", "statement", "where", "metric", "published", "ours", "ci_low", "ci_high", "seeds", "ground"]
 COLUMNS += ["verdict", "p", "p_holm", "after_holm", "reason", "check"]
 SURE = ("reproduced", "contradicted")  # verdicts that a correction can take back
-KINDS = ("reproduced", HOLDS, "contradicted", "no effect of relevant size", "not sure", "not comparable")
-KINDS += ("not testable here",)
+KINDS = ("reproduced", HOLDS, "contradicted", "no effect of relevant size", "no more than a random veto")
+KINDS += ("no difference", "not sure", "not comparable", "not testable here")
 NOT_RUN = "these systems have not been run on this ground"
 OF_OTHERS = "of another paper, whose models are not at hand"
 DIFFERENCES = {"": ("differences_gat.csv", "differences_halo.csv"), f", {WITH_GRAPH}": ("hybrid_differences.csv",)}
 LEAKED = 0.05  # share of near duplicates of training proteins from which a test set is called homologous
 Row = dict[str, Any]
-
-
-def p_of_interval(
-    difference: pd.Series, low: pd.Series, high: pd.Series, margin: pd.Series | float = 0.0
-) -> np.ndarray:
-    """Return two-sided p values, [N], from the sides of 95 % intervals that face the limit in question (normal).
-
-    The limit is zero; for a row that says "within ``margin`` of zero" it is the nearer end of that range.
-    """
-    size, lower_side = difference.abs() - margin, (difference > 0) == (difference.abs() >= margin)
-    error = np.where(lower_side, difference - low, high - difference).astype(float) / norm.ppf(0.975)
-    return np.where(error > 0, 2 * norm.sf(size.abs().to_numpy(dtype=float) / np.where(error > 0, error, 1)), 1.0)
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -104,7 +92,7 @@ def claim_rows(run: RunPaths) -> Iterator[Row]:
                     "statement": row.claim, "where": getattr(row, "where", "sections 2.2 and 3.1"),
                     "metric": row.metric, "published": getattr(row, "paper", np.nan), "ours": row.ours,
                     "ci_low": row.ci_low, "ci_high": row.ci_high, "seeds": row.seeds, "ground": f"{source}, {ground}",
-                    "verdict": verdict, "reason": reason, "check": check,
+                    "p": row.p, "verdict": verdict, "reason": reason, "check": check,
                 }  # fmt: skip
 
 
@@ -140,17 +128,9 @@ def table_rows(run: RunPaths) -> Iterator[Row]:
 def _beside(published: float, ours: pd.DataFrame | None, absent: str) -> Row:
     if ours is None:
         return {"reason": absent}
-    mean, low, high = over_seeds(ours)
-    reason = f"another backbone than ESM-2 650 M; ours is {mean - published:+.3f} beside it"
-    return {"ours": mean, "ci_low": low, "ci_high": high, "seeds": len(ours), "reason": reason}
-
-
-def over_seeds(values: pd.DataFrame) -> tuple[float, float, float]:
-    """Return mean and interval of one metric over seeds: of the proteins and of the seeds, added in squares."""
-    mean, n = float(values["value"].mean()), len(values)
-    drawn = float(seeds.half_width(values["value"].std(), n))
-    below, above = mean - values["ci_low"].mean(), values["ci_high"].mean() - mean
-    return mean, mean - float(np.hypot(below, drawn)), mean + float(np.hypot(above, drawn))
+    row = seeds.over_seeds(ours, ["metric"], "value").iloc[0].rename({"value": "ours"})
+    reason = f"another backbone than ESM-2 650 M; ours is {row['ours'] - published:+.3f} beside it"
+    return {name: row[name] for name in ("ours", "ci_low", "ci_high", "seeds")} | {"reason": reason}
 
 
 def confidence_rows(run: RunPaths) -> Iterator[Row]:
@@ -177,7 +157,8 @@ def homology_rows(run: RunPaths) -> Iterator[Row]:
     audit = pd.read_csv(run.results / "audit_leakage.csv")
     for row in audit[~audit["set"].str.contains(" ") & (audit["set"] != "val")].itertuples():
         share, limits = row.near_duplicate_share, binomtest(row.near_duplicates, row.proteins).proportion_ci()
-        sure = "reproduced" if limits.high < LEAKED else "contradicted" if limits.low > LEAKED else "not sure"
+        few = "not testable here: near duplicates are few, but homology begins below what is counted here"
+        sure = few if limits.high < LEAKED else "contradicted" if limits.low > LEAKED else "not sure"
         yield {
             "statement": f"{row.set} has minimal homology with the training proteins", "where": "abstract, section 3.1",
             "metric": "near duplicates", "ours": share, "ci_low": limits.low, "ci_high": limits.high,
@@ -211,9 +192,9 @@ def stated_rows() -> Iterator[Row]:
 def ledger(families: Sequence[str] = FAMILIES) -> pd.DataFrame:
     """Return the ledger as ``COLUMNS`` from the committed tables of the runs of ``families`` that are there.
 
-    ``p`` is of the difference from its interval, ``p_holm`` corrected over the rows with seeds enough for a verdict;
-    ``after_holm`` is the verdict again, or what is left of one that does not survive. Nothing is typed but what
-    ``statements.csv`` holds.
+    ``p`` is of a difference over seeds (``seeds.p_values``), ``p_holm`` corrected over the comparisons of systems that
+    have a verdict; ``after_holm`` is the verdict again, or what is left of one that does not survive. Statements of
+    other kinds, on homology, confidence or published numbers, stand as they are. Only ``statements.csv`` is typed.
     """
     rows: list[Row] = []
     for run in map(RunPaths, families):
@@ -221,15 +202,9 @@ def ledger(families: Sequence[str] = FAMILIES) -> pd.DataFrame:
             for part in (claim_rows, table_rows, confidence_rows, homology_rows):
                 rows += ({"document": HALO} | row for row in part(run))
             rows += related_rows(run)
-    everything = pd.DataFrame([*rows, *stated_rows()])
-    table = everything.reindex(columns=COLUMNS)
-    tested = table["check"].str.contains("claims.check_") & table["ours"].notna()
-    tested &= ~table["check"].str.endswith("confidence")
-    part = table.loc[tested]
-    margin = everything.reindex(columns=["margin"])["margin"].astype(float).fillna(0.0)
-    p = p_of_interval(part["ours"], part["ci_low"], part["ci_high"], margin[tested])
-    table.loc[tested, "p"] = p
-    family = tested & (table["seeds"] >= seeds.MINIMUM).fillna(False).astype(bool)  # with fewer there is no verdict
+    table = pd.DataFrame([*rows, *stated_rows()]).reindex(columns=COLUMNS)
+    family = table["p"].notna() & (table["seeds"] >= seeds.MINIMUM).fillna(False).astype(bool)  # else no verdict
+    family &= ~table["verdict"].str.startswith(("not comparable", "not testable"))
     table.loc[family, "p_holm"] = holm(table.loc[family, "p"].to_numpy(dtype=float))
     falls = table["verdict"].isin(SURE) & (table["p_holm"] >= LEVEL)
     table["after_holm"] = np.where(falls, "not sure after correction", table["verdict"])
@@ -240,8 +215,6 @@ def kind(verdict: str) -> str:
     """Return the one of ``KINDS`` that a verdict belongs to."""
     if "not sure" in verdict:
         return "not sure"
-    if verdict in ("no more than a random veto", "no difference"):
-        return "no effect of relevant size"
     return next((k for k in KINDS if verdict.startswith(k)), "not testable here")
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 from scipy.stats import t as student
 
 from halo_utils.core.paths import RunPaths
 from halo_utils.evaluation.published import METRIC_TITLES
 from halo_utils.evaluation.scoring import read_metrics
 from halo_utils.evaluation.systems import TITLES, in_order
-from halo_utils.evaluation.test_sets import WITH_GRAPH
 
 SPREAD = ["mean", "sd", "lowest", "highest"]
 MINIMUM = 3  # seeds; the spread of fewer says nothing
@@ -54,29 +54,30 @@ PAIR = ["split", "first", "second", "metric", "label"]
 def differences_over_seeds(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return the mean of paired differences over seeds, from one table of ``scoring.compare`` per seed.
 
-    Columns ``PAIR``, difference, ci_low, ci_high, lowest, highest, seeds.
+    Columns ``PAIR``, difference, ci_low, ci_high, of_seeds, lowest, highest, seeds, p.
     """
-    columns = dict.fromkeys(["difference", "ci_low", "ci_high", "lowest", "highest", "seeds"], float)
+    columns = dict.fromkeys(["difference", "ci_low", "ci_high", "of_seeds", "lowest", "highest", "seeds", "p"], float)
     if not tables:
         return pd.DataFrame(columns=[*PAIR, *columns]).astype(columns)
     values = pd.concat([table.drop_duplicates(PAIR) for table in tables], ignore_index=True)
-    return over_seeds(values.assign(label=values["label"].fillna("")), PAIR, "difference")
+    found = over_seeds(values.assign(label=values["label"].fillna("")), PAIR, "difference")
+    return found.assign(p=p_values(found))
 
 
 def over_seeds(rows: pd.DataFrame, groups: list[str], value: str) -> pd.DataFrame:
     """Return the mean of a column with interval over seeds, per group; columns as in ``differences_over_seeds``.
 
     Two things are uncertain: which proteins are in the test set, the same for every seed, so that the mean of the
-    intervals bounds it; and which seeds were run, a t interval of their mean. The interval holds both (their half
-    widths added in squares).
+    intervals bounds it; and which seeds were run, a t interval of their mean, half of which is ``of_seeds``. The
+    interval holds both (their half widths added in squares).
     """
     grouped = rows.groupby(groups, sort=False)
     found = grouped[[value, "ci_low", "ci_high"]].mean()
     drawn = grouped[value].agg(lowest="min", highest="max", seeds="count", sd="std")
-    of_seeds = half_width(drawn.pop("sd"), drawn["seeds"])
+    found["of_seeds"] = half_width(drawn.pop("sd"), drawn["seeds"])
     below, above = found[value] - found["ci_low"], found["ci_high"] - found[value]
-    found["ci_low"] = found[value] - np.hypot(below, of_seeds)
-    found["ci_high"] = found[value] + np.hypot(above, of_seeds)
+    found["ci_low"] = found[value] - np.hypot(below, found["of_seeds"])
+    found["ci_high"] = found[value] + np.hypot(above, found["of_seeds"])
     return found.join(drawn).reset_index()
 
 
@@ -85,25 +86,43 @@ def half_width(sd: pd.Series | float, n: pd.Series | int) -> np.ndarray:
     return np.where(n > 1, student.ppf(0.975, np.maximum(n - 1, 1)) * sd / np.sqrt(n), 0.0)
 
 
-def vetoes_of_runs(runs: Sequence[RunPaths], split: str) -> pd.DataFrame | None:
-    """Return ``vetoes_over_seeds`` on one set or ground; None where no run has it.
+def p_values(rows: pd.DataFrame, margin: float = 0.0) -> np.ndarray:
+    """Return two-sided p values, [N], of ``differences_over_seeds``: the level at which an interval ends at the limit.
 
-    Runs made before there were grounds have a table of their main test set alone, without a column split.
+    The limit is zero; of a difference said to be within ``margin`` of zero, the nearer end of that range. The part of
+    an interval that is of seeds widens as Student's t does, the rest as the normal distribution; not below 1e-18.
     """
-    tables = []
-    for run in runs:
-        if new := tables_of_runs([run], ("hybrid_random_veto.csv",)):
-            tables += [table for table in new if (table["split"] == split).any()]
-        elif not split.endswith(WITH_GRAPH):
-            tables += [table.assign(split=split) for table in tables_of_runs([run], ("random_veto.csv",))]
-    return vetoes_over_seeds([table[table["split"] == split] for table in tables]) if tables else None
+    columns = ("difference", "ci_low", "ci_high", "of_seeds", "seeds")
+    value, low, high, of_seeds, n = (rows[name].to_numpy(dtype=float) for name in columns)
+    distance, inward = np.abs(np.abs(value) - margin), (value > 0) == (np.abs(value) >= margin)
+    half = np.where(inward, value - low, high - value)
+    freedom, resampled = np.maximum(n - 1, 1), np.maximum(half**2 - of_seeds**2, 0)
+    least, most = np.full(len(half), -18.0), np.zeros(len(half))  # powers of ten
+    for _ in range(50):
+        tail = 10 ** (middle := (least + most) / 2) / 2
+        of_proteins = norm.isf(tail) / norm.isf(0.025) * np.sqrt(resampled)
+        beyond = np.hypot(of_proteins, student.isf(tail, freedom) / student.isf(0.025, freedom) * of_seeds) >= distance
+        least, most = np.where(beyond, middle, least), np.where(beyond, most, middle)
+    return np.where(half > 0, 10**least, 1.0)
+
+
+def vetoes_of_runs(runs: Sequence[RunPaths], split: str) -> pd.DataFrame | None:
+    """Return ``vetoes_over_seeds`` on one set or ground; None where no run has it."""
+    tables = [table[table["split"] == split] for table in tables_of_runs(runs, ("hybrid_random_veto.csv",))]
+    return vetoes_over_seeds(tables) if any(map(len, tables)) else None
 
 
 def vetoes_over_seeds(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return ``second_opinions.beside_random_veto`` over seeds: means of the metrics, the fewest labels of any seed."""
-    groups = pd.concat(tables, ignore_index=True).groupby("metric", sort=False)
-    means = groups[["halo", "esm", "random_mean", "random_low", "random_high"]].mean()
-    return means.join(groups[["band", "asked", "vetoed"]].min()).reset_index()
+    """Return ``second_opinions.beside_random_veto`` over seeds: means of the metrics, the fewest labels of any seed.
+
+    The limits are of the mean of as many draws, one per seed: distances from the mean, added in squares.
+    """
+    everything, ends = pd.concat(tables, ignore_index=True), ["random_low", "random_high"]
+    squares = everything[ends].sub(everything["random_mean"], axis=0) ** 2
+    groups = everything.assign(**squares).groupby("metric", sort=False)
+    means = groups[["halo", "esm", "random_mean"]].mean().join(groups[["band", "asked", "vetoed"]].min())
+    apart = np.sqrt(groups[ends].sum()).div(groups.size(), axis=0) * [-1, 1]
+    return means.join(apart.add(means["random_mean"], axis=0)).reset_index()
 
 
 def seeds_of_systems(spread: pd.DataFrame) -> pd.Series:

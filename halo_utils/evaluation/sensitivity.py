@@ -11,7 +11,7 @@ from halo_utils.evaluation.second_opinions import veto_scores
 from halo_utils.evaluation.test_sets import EvaluationSet
 from halo_utils.models.gate import Decision, GateResult, asked_labels, halo_gate, random_veto
 
-CONFIDENCES = tuple(np.round(np.arange(0.50, 0.801, 0.025), 3).tolist())  # the paper's is 0.55
+CONFIDENCES = tuple(np.round(np.arange(0.20, 0.801, 0.05), 3).tolist())  # paper: 0.55; at the threshold: no gate
 WIDTHS = (0.0, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3)  # of the band; 0: the graph network is never asked
 METRICS = ("micro_f1", "macro_f1")
 COINS = 200  # random vetoes of equal size
@@ -52,7 +52,8 @@ def f1_samples(y: np.ndarray, labels: np.ndarray, drawn: dict[str, np.ndarray]) 
     return Resampled(once, {unit: both(weights) for unit, weights in drawn.items()})
 
 
-def _gate(said: Opinions, graph: np.ndarray, cuts: tuple[float, float], confident: float) -> GateResult:
+def ask_gate(said: Opinions, graph: np.ndarray, cuts: tuple[float, float], confident: float) -> GateResult:
+    """Return what the gate says with an opinion [B, K] in the graph network's place and both thresholds."""
     numbers = {"esm_threshold": cuts[0], "gat_threshold": cuts[1], "confident": confident}
     return halo_gate(said.sequence, graph, said.structure, **numbers)
 
@@ -62,10 +63,6 @@ def _coins(y: np.ndarray, decision: np.ndarray, seed: int) -> dict[str, float]:
     vetoed = bool((decision == Decision.VETOED).any())
     dropped = random_veto(decision, COINS if vetoed else 1, seed)
     return {metric: float(values.mean()) for metric, values in veto_scores(y, decision, dropped).items()}
-
-
-def _no_resamples(y: np.ndarray) -> dict[str, np.ndarray]:
-    return {"proteins": np.empty((0, len(y)))}
 
 
 def sweep_confidence(
@@ -82,11 +79,11 @@ def sweep_confidence(
     asked, vetoed, true_vetoed, metric, value, gain, ci_low, ci_high, random_gain (of vetoes as large as the rule's).
     """
     y, rows = said.view.y, []
-    drawn = drawn or _no_resamples(y)
+    drawn = drawn or {"proteins": np.empty((0, len(y)))}
     alone = f1_samples(y, said.sequence >= cuts[0], drawn)
     for confident in confidences:
         for opinion, graph in ((RULE, said.graph), (ORACLE, np.where(y > 0, 1.0, -1.0))):
-            result = _gate(said, graph, cuts if opinion == RULE else (cuts[0], 0.0), confident)
+            result = ask_gate(said, graph, cuts if opinion == RULE else (cuts[0], 0.0), confident)
             vetoed = result.decision == Decision.VETOED
             own, row = f1_samples(y, result.labels, drawn), {"split": said.view.name, "confidence": confident}
             row |= {"opinion": opinion, "asked": len(asked_labels(result.decision)), "vetoed": int(vetoed.sum())}
@@ -106,10 +103,10 @@ def sweep_band(
 
     The confidence is threshold + width. Columns threshold, width, asked, micro_f1, macro_f1.
     """
-    rows, nobody = [], _no_resamples(said.view.y)
+    rows, nobody = [], {"proteins": np.empty((0, len(said.view.y)))}
     for threshold in thresholds:
         for width in widths:
-            result = _gate(said, said.graph, (threshold, gat_cut), threshold + width)
+            result = ask_gate(said, said.graph, (threshold, gat_cut), threshold + width)
             found = f1_samples(said.view.y, result.labels, nobody).values
             asked = len(asked_labels(result.decision))
             rows.append((threshold, width, asked, *(found[metric, ""] for metric in METRICS)))

@@ -55,13 +55,17 @@ def relevant_size(metric: str = "macro_f1") -> float:
     return round(abs(halo - esm), 6)
 
 
-def verdict(row: pd.Series, relevant: float) -> str:
-    """Return what a difference over seeds says; ``row`` holds difference, ci_low, ci_high and seeds."""
+def verdict(row: pd.Series) -> str:
+    """Return what a difference over seeds says; ``row`` holds metric, difference, ci_low, ci_high and seeds.
+
+    "Higher" and "lower" ask that all of the interval lies beyond the metric's relevant size.
+    """
+    relevant, nearer, farther = relevant_size(row["metric"]), *sorted(abs(row[["ci_low", "ci_high"]]))
     if row["seeds"] < MINIMUM:
         return "too few seeds"
-    if max(abs(row["ci_low"]), abs(row["ci_high"])) < relevant:
+    if farther < relevant:
         return "no effect of relevant size"
     if row["ci_low"] > 0 or row["ci_high"] < 0:
         way = "higher" if row["difference"] > 0 else "lower"
-        return way if abs(row["difference"]) >= relevant else f"{way}, below the relevant size"
+        return way if nearer >= relevant else f"{way}, not surely by a relevant size"
     return "not sure"

@@ -14,7 +14,6 @@ from halo_utils.core.files import write_csv, write_json, write_text
 from halo_utils.embeddings.esm2 import VOCABULARY
 from halo_utils.pretraining.corpus import COLUMNS, FACTS
 
-MOST_BYTES = 16_000_000
 LOG = "history.csv"
 CARD = """---
 license: mit

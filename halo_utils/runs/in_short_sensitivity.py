@@ -23,21 +23,22 @@ def gate_sentence(sweep: pd.DataFrame, chosen: float) -> str:
     rows = _macro(sweep).set_index(["opinion", "confidence"]).rename(columns={"gain": "difference"})
     rule, oracle = rows.loc[(RULE, chosen)], rows.loc[ORACLE]
     return (
-        f"On {sweep['split'].iloc[0]} the gate at the confidence {chosen:g}, chosen on validation, changes macro F1 by"
-        f" {INTERVAL.format(**rule)}; a graph network that knew every label would by"
-        f" {oracle.loc[chosen, 'difference']:+.3f} there and by {oracle['difference'].max():+.3f} at the widest band."
+        f"On {sweep['split'].iloc[0]} the gate at the confidence {chosen:g}, chosen on validation, asks about"
+        f" {count(int(rule['asked']), 'label')} and changes macro F1 by {INTERVAL.format(**rule)}; a graph network that"
+        f" knew every label would by {oracle.loc[chosen, 'difference']:+.3f} there and by"
+        f" {oracle['difference'].max():+.3f} at the widest band."
     )
 
 
 def learned_sentence(compared: pd.DataFrame, chosen: str, seeds: int = 1) -> str:
     """Return what the learned gate that validation chose gains over the rule and over its control."""
     rows = _macro(compared).set_index(["first", "second"])
-    gain, control = rows.loc[(chosen, "rule")], rows.loc[("logistic_sequence", "rule")]
+    gain, control = rows.loc[(chosen, "rule")], rows.loc[(f"{chosen}_sequence", "rule")]
     sure = "the interval excludes zero" if gain["ci_low"] > 0 or gain["ci_high"] < 0 else "not sure"
     few = "" if seeds >= MINIMUM else f" ({count(seeds, 'seed')}, no verdict)"
     return (
         f"The learned gate that validation chose ({GATES[chosen]}) differs from the rule by {INTERVAL.format(**gain)}"
-        f" in macro F1, {sure}{few}; the same classifier without the graph network by {control['difference']:+.3f}."
+        f" in macro F1, {sure}{few}; the same classifier without the graph network by {INTERVAL.format(**control)}."
     )
 
 
@@ -46,17 +47,18 @@ def errors_sentence(shared: pd.DataFrame, effects: pd.DataFrame) -> str:
     row, total = shared.iloc[0], effects.iloc[0]
     return (
         f"Of {row['first_wrong']:,} wrong pairs of the sequence model the graph network shares {row['both']:,},"
-        f" {row['ratio']:.1f} times as many as independent models would; the gate removed"
+        f" {row['ratio']:.1f} times as many as models that err independently would; the gate removed"
         f" {count(int(total['false_removed']), 'false label')} and {count(int(total['true_removed']), 'true one')},"
         f" which made {count(int(total['saved']), 'protein')} right and {count(int(total['lost']), 'protein')} wrong."
     )
 
 
 def trials_sentence(verdicts: pd.DataFrame, relevant: float) -> str:
-    """Return how many trained variants differ from their reference by a relevant size."""
-    found = verdicts["verdict"].value_counts()
-    words = ", ".join(f"{number} {name}" for name, number in found.items())
-    return f"Of {len(verdicts)} trained variants, beside a relevant size of {relevant:.3f} macro F1: {words}."
+    """Return how many trained variants differ from their reference by a relevant size, and how far intervals reach."""
+    words = ", ".join(f"{number} {name}" for name, number in verdicts["verdict"].value_counts().items())
+    narrowest = (verdicts["ci_high"] - verdicts["ci_low"]).min() / 2
+    text = f"Of {len(verdicts)} trained variants, beside a relevant size of {relevant:.3f} macro F1: {words}."
+    return f"{text} The narrowest interval reaches {narrowest:.3f} to either side."
 
 
 def in_short_12(settings: Settings, sentences: Mapping[str, str]) -> str:

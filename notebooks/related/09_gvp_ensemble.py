@@ -430,7 +430,7 @@ show_figure(fig, paths.figures, f"{stem}_agreement", "Share of labels that both,
 
 # %%
 stand_in = "GAT in the place of the GVP" if on_contacts else ""
-claims = structure_claims.check_document("002", per_seed, settings.is_synthetic, stand_in)
+claims = structure_claims.check_document("002", per_seed, settings.is_synthetic, stand_in, metrics)
 claims["ground"] = f"{here.title}{smaller and '; networks smaller than published'}"
 write_csv(paths.results / f"{stem}_claims.csv", claims)
 display(styled(claims.drop(columns="ground"), "Document 002, row by row"))

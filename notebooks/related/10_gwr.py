@@ -566,8 +566,10 @@ if official is not None:  # the same systems as on letters, on another task
     all_differences = pd.concat([all_differences, differences_binary.assign(**names)], ignore_index=True)
     joined = [rows for _, rows in all_differences.groupby("training")]
 claims = structure_claims.check_document("004", joined, settings.is_synthetic)
-grounds = [here.title, f"without coordinates, {wide.title}", *([official.ground.title] if official is not None else [])]
-claims["ground"] = "; ".join(grounds + ["networks smaller than published"] * bool(smaller))
+grounds = {"DeepLoc-Binary": official.ground.title} if official is not None else {}
+grounds |= {"without coordinates": f"without coordinates, {wide.title}", "": here.title}  # the first that is named
+claims["ground"] = [next(grounds[words] for words in grounds if words in text) for text in claims["statement"]]
+claims["ground"] += "; networks smaller than published" * bool(smaller)
 write_csv(paths.results / "gwr_claims.csv", claims)
 display(styled(claims.drop(columns="ground"), "Document 004, row by row"))
 

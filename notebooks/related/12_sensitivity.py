@@ -77,7 +77,7 @@ from halo_utils.data import splits
 from halo_utils.evaluation import errors, hybrid_ground, learned_gates, scoring, sensitivity, test_sets
 from halo_utils.evaluation import trials as trial
 from halo_utils.evaluation.metrics import draw
-from halo_utils.evaluation.seeds import differences_over_seeds, runs_with_other_seeds
+from halo_utils.evaluation.seeds import differences_over_seeds, runs_with_other_seeds, tables_of_runs
 from halo_utils.evaluation.systems import TITLES
 from halo_utils.evaluation.thresholds import threshold_grid
 from halo_utils.figures import sensitivity_figures
@@ -154,10 +154,12 @@ display(styled(by_hand, f"p {p[0].tolist()}, q {q[0].tolist()}, truth {y[0].toli
 
 # %% [markdown]
 # ## The confidence
-# The paper sets the gate's confidence to 0.55. Here it moves from 0.50 to 0.80, with everything else as it was. Beside
-# the rule stand its limits: an **oracle**, a graph network that knows every label, and **as many vetoes at random**. What
-# the rule gains beyond random is what structure knows; what it lacks to the oracle is what a better veto could add.
-# Strips are 95 % intervals of the difference, from the same resamples of proteins and families for both.
+# The paper sets the gate's confidence to 0.55. Here it moves up to 0.80, from 0.20, where the band is empty wherever the
+# threshold is no lower: there is no gate. Beside the rule stand its limits: an **oracle**, a graph network that knows
+# every label, and **as many vetoes at random**. What the rule gains beyond random is what a second opinion knows, of
+# structure or not: notebook 05 asks opinions without structure in the same gate. What it lacks to the oracle is what a
+# better veto could add. Strips are 95 % intervals of the difference, from the same resamples of proteins and families
+# for both; they hold no second seed.
 
 # %%
 # On validation the thresholds have seen the proteins: its curve may choose, only the test curve may tell.
@@ -173,8 +175,9 @@ rule = sweeps[1].query("opinion == 'rule' and metric == 'macro_f1'")[columns].re
 display(styled(rule, f"Macro F1, gate minus sequence model, {where}"))
 
 # %%
-sure = int(((rule["ci_low"] > 0) | (rule["ci_high"] < 0)).sum())
-title = f"On {main_set} the gate surely changes macro F1 at {sure} of {len(rule)} confidences\n({settings.title})"
+up, down = int((rule["ci_low"] > 0).sum()), int((rule["ci_high"] < 0).sum())
+title = f"On {main_set} the gate raises macro F1 at {up} and lowers it at {down} of {len(rule)} confidences,"
+title += f" by its interval\n(seed {settings.seed}; {settings.title})"
 fig = sensitivity_figures.confidence_curves(sweeps, "macro_f1", confident, title)
 alt = (
     "Macro F1 that the gate adds to the sequence model against its confidence, on validation and test, with intervals:"
@@ -197,24 +200,24 @@ display(styled(paid, f"The rule of the veto, {where}"))
 
 # %%
 thresholds = [t for t in threshold_grid(step) if 0.2 <= t <= 0.8]
-band = sensitivity.sweep_band(val, cuts[1].value, thresholds)
+
+
+def with_best_band(of_val, of_test, gat_cut):
+    """Return the map on validation, its best cell, and the labels on test of the gate with that threshold and width."""
+    cells = sensitivity.sweep_band(of_val, gat_cut.value, thresholds)
+    chosen_cell = sensitivity.best_band(cells)
+    low, high = chosen_cell["threshold"], chosen_cell["threshold"] + chosen_cell["width"]
+    gate = sensitivity.ask_gate(of_test, of_test.graph, (low, gat_cut.on(main_set)), high)
+    return cells, chosen_cell, gate.labels
+
+
+# %%
+band, best, with_best = with_best_band(val, test, cuts[1])
 write_csv(paths.results / "sensitivity_band.csv", band)
-best = sensitivity.best_band(band)
 title = f"Validation is best at threshold {best['threshold']:.2f} and width {best['width']:g}\n({settings.title})"
 fig = sensitivity_figures.band_map(band, best, "macro_f1", title)
 alt = f"Validation macro F1 by threshold and width of the band; best at {best['threshold']:.2f} and {best['width']:g}."
 show_figure(fig, paths.figures, "sensitivity_band", alt)
-
-# %%
-with_best = halo_gate(
-    test.sequence,
-    test.graph,
-    test.structure,
-    esm_threshold=best["threshold"],
-    gat_threshold=numbers[1],
-    confident=best["threshold"] + best["width"],
-).labels
-print(f"best on validation: threshold {best['threshold']:.2f}, width {best['width']:g}")
 
 # %% [markdown]
 # ## A gate that is learned
@@ -223,10 +226,11 @@ print(f"best on validation: threshold {best['threshold']:.2f}, width {best['widt
 #
 # $$ P(y_{ik} = 1) = \sigma\big(a \,\mathrm{logit}(p_{ik}) + b \,\mathrm{logit}(q_{ik}) + c_k\big) $$
 #
-# Unlike the rule it can add a label, so the oracle of the rule's band is no bound for it. A **small network** puts eight hidden units in between. A **control** gets $p$ alone
-# ($b = 0$): what it gains, it gains by a threshold per location and not by structure. The **calibrated** rule first divides
-# every location's logits by a temperature, so that 0.55 means the same everywhere. Thresholds, temperatures and the choice
-# between logistic and network come from validation, out of folds that keep families together.
+# Unlike the rule it can add a label, so the oracle of the rule's band is no bound for it. A **small network** puts eight
+# hidden units in between. The **control** of each gets $p$ alone ($b = 0$): what it gains, it gains by a threshold per
+# location and not by structure. The **calibrated** rule first divides every location's logits by a temperature, so that
+# 0.55 means the same everywhere. Thresholds, temperatures and the choice between logistic and network come from
+# validation, out of folds that keep families together.
 
 # %%
 features = learned_gates.pair_features(val)
@@ -244,7 +248,7 @@ print(f"logistic: weight of logit p {weights[0]:.2f}, of logit q {weights[1]:.2f
 # then means over seeds, and their intervals hold both the proteins and the seeds.
 
 # %%
-compared = [learned_gates.compare_gates(test, labels, drawn[view.name])]
+compared, again = [learned_gates.compare_gates(test, labels, drawn[view.name])], []
 for run in runs_with_other_seeds(settings.source):
     files = [run.dataset, run.predictions("esm"), run.predictions(network)]
     if run == settings.source or not all(path.is_file() for path in files):
@@ -254,6 +258,8 @@ for run in runs_with_other_seeds(settings.source):
     sweep = sensitivity.sweep_confidence(other_val, tuple(c.value for c in other_cuts))
     at = {"confident": confident, "step": step, "seed": settings.seed}
     found, _ = learned_gates.all_gates(other_val, other, other_cuts, sensitivity.best_confidence(sweep), **at)
+    found["best_band"] = with_best_band(other_val, other, other_cuts[1])[2]
+    again += [found["sequence"]] if np.array_equal(other.view.accessions, view.accessions) else []
     compared.append(learned_gates.compare_gates(other, found, weights_of))
 gates = differences_over_seeds(compared)
 write_csv(paths.results / "sensitivity_gates.csv", gates)
@@ -265,16 +271,19 @@ shown = macro.assign(gate=macro["first"].map(learned_gates.TITLES), minus=macro[
 columns = ["gate", "minus", "difference", "ci_low", "ci_high", "seeds"]
 display(styled(shown.loc[shown["second"] == "rule", columns].reset_index(drop=True), f"Macro F1, {where}"))
 alone = macro[(macro["second"] == "sequence") & (macro["first"] != "oracle")]
-title = f"{(alone['ci_low'] > 0).sum()} of {len(alone)} gates surely beat the sequence model alone in macro F1\n{where}"
+title = f"{(alone['ci_low'] > 0).sum()} of {len(alone)} gates surely beat the sequence model alone in macro F1"
+title = f"{title}\n{where}, {wording.count(len(compared), 'seed')}"
 fig = sensitivity_figures.gate_forest(gates, ("micro_f1", "macro_f1"), title)
 alt = f"{macro['first'].nunique()} gates minus the sequence model alone in micro and macro F1, with paired intervals."
 show_figure(fig, paths.figures, "sensitivity_gates", alt)
 
 # %% [markdown]
 # ## Which errors do both models share?
-# A second opinion helps where it errs elsewhere. At location $k$ let the models get $a_k$ and $b_k$ of $n$ pairs wrong.
-# Independent models would share $\sum_k a_k b_k / n$ errors; the ratio of what they do share to that is 1 if sequence and
-# structure know different things. By hand, for ten proteins at one location, three errors each:
+# A second opinion helps where it errs elsewhere. Of the $n_k$ proteins that are at location $k$ let the models miss $a_k$
+# and $b_k$. Models that err independently would both miss $a_k b_k / n_k$ of them; so for the proteins that are elsewhere,
+# and the sum over both and over locations is what they would share. The ratio of what they do share to that is 1 if their
+# errors have nothing to do with each other. No two models trained on the same proteins are like that, so the same
+# sequence model trained with another seed stands beside it. By hand, for ten proteins at one location, three errors each:
 
 # %%
 first, second = np.zeros(10, dtype=bool), np.zeros(10, dtype=bool)
@@ -287,7 +296,9 @@ plddt = np.array([structures.rows(a)[:, PLDDT].mean() if a in structures else np
 strata = errors.protein_strata(table, view, plddt, settings.backbone.max_tokens - 2)
 by_system = {"esm": labels["sequence"], network: test.graph >= numbers[1]}
 shared = errors.shared_errors(view, *by_system.values(), strata, drawn[view.name])
-write_csv(paths.results / "errors_shared.csv", shared)
+twice = [errors.shared_errors(view, labels["sequence"], own, {}, drawn[view.name]).iloc[[0]] for own in again]
+twice = [one.assign(stratum="control", part="sequence model, another seed") for one in twice]
+write_csv(paths.results / "errors_shared.csv", pd.concat([shared, *twice], ignore_index=True))
 scores = errors.f1_by_part(view, by_system | {"halo": labels["rule"]}, strata, drawn[view.name])
 write_csv(paths.results / "errors_by_part.csv", scores)
 names = {
@@ -296,7 +307,8 @@ names = {
     "both": "both wrong",
     "expected": "if independent",
 }
-display(styled(shared, f"Wrong pairs of protein and location, {where}", digits=2, names=names))
+shown = pd.concat([shared, *twice], ignore_index=True)
+display(styled(shown, f"Wrong pairs of protein and location, {where}", digits=2, names=names))
 
 # %%
 both, ratio = shared["both"].iloc[0], shared["ratio"].iloc[0]
@@ -421,7 +433,7 @@ for study, (variants, on, own_table, train) in studies.items():
 # %%
 if differences:
     trained, of_trials = pd.concat(values, ignore_index=True), pd.concat(differences, ignore_index=True)
-    of_trials["verdict"] = of_trials.apply(trial.verdict, axis=1, relevant=relevant)
+    of_trials["verdict"] = of_trials.apply(trial.verdict, axis=1)
     write_csv(paths.results / "sensitivity_trial_values.csv", trained)
     write_csv(paths.results / "sensitivity_trials.csv", of_trials)
     verdicts = of_trials.query("metric == 'macro_f1'").reset_index(drop=True)
@@ -431,7 +443,8 @@ if differences:
 
 # %%
 if differences:
-    size = f"{(everyone['split'] == 'train').sum():,} training proteins, {wording.count(seeds, 'seed')}"
+    learned_from = [f"{(own['split'] == 'train').sum():,}" for own in (with_coordinates, everyone)]
+    size = f"{learned_from[0]} training graphs, {learned_from[1]} sequences, {wording.count(seeds, 'seed')}"
     told = verdicts["verdict"].isin(["higher", "lower"]).sum()
     title = f"{told} of {len(verdicts)} choices differ from their reference, surely and by a relevant size\n{size}"
     if (verdicts["verdict"] == "too few seeds").all():
@@ -442,13 +455,13 @@ if differences:
 
 # %% [markdown]
 # The controls of notebook 04 belong here: the same network on the same proteins at the profile's full budget, with edges
-# that know less. They are read from the run, not trained again.
+# that know less. They are read from the run and from those of other seeds, not trained again.
 
 # %%
-controls = settings.source.results / "hybrid_controls.csv"
-if controls.is_file():
-    known = scoring.read_metrics(controls).query("metric == 'macro_f1'").reset_index(drop=True)
-    columns = ["split", "second", "difference", "ci_low", "ci_high"]
+controls = tables_of_runs(runs_with_other_seeds(settings.source), ("hybrid_controls.csv",))
+if controls:
+    known = differences_over_seeds(controls).query("metric == 'macro_f1'").reset_index(drop=True)
+    columns = ["split", "second", "difference", "ci_low", "ci_high", "seeds"]
     display(styled(known[columns], "Own contacts minus control, macro F1", names={"second": "control"}))
 else:
     print("Notebook 05 of this run compared no edge controls: too few proteins have a graph.")

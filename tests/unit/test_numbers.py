@@ -13,7 +13,7 @@ import pytest
 
 from halo_utils.core.paths import REFERENCE, REPOSITORY, RunPaths
 from halo_utils.evaluation.scoring import read_metrics
-from halo_utils.evaluation.seeds import differences_over_seeds, runs_with_other_seeds, tables_of_runs
+from halo_utils.evaluation.seeds import differences_over_seeds, over_seeds, runs_with_other_seeds, tables_of_runs
 from tools import pairs
 from tools.readme import MAIN_RUN
 
@@ -46,15 +46,18 @@ def recorded() -> list[float]:
 
 
 def scores() -> list[float]:
-    """Return the overall F1 scores of the main test set with their intervals, and the paper's."""
-    metrics = read_metrics(RUN.results / "metrics.csv")
-    of_main = (metrics["split"] == metrics["split"].iloc[0]) & (metrics["label"] == "")
+    """Return the overall F1 scores of the main test set, means over seeds with their intervals, and the paper's."""
     chosen = read_metrics(RUN.results / "frozen_hybrid_metrics.csv")["head"].iloc[0]  # "head on embedder"
-    heads = read_metrics(RUN.results / "head_scores.csv").query("repeat == 0 and label == ''")
-    of_chosen = (heads["head"] + " on " + heads["embedder"] == chosen) & (heads["split"] == metrics["split"].iloc[0])
-    ours = pd.concat([metrics[of_main], heads[of_chosen]]).query("metric in ('micro_f1', 'macro_f1')")
+    heads = read_metrics(RUN.results / "head_scores.csv")
+    heads["system"] = heads["head"] + " on " + heads["embedder"]
+    runs = [read_metrics(run.results / "metrics.csv") for run in runs_with_other_seeds(RUN)]
+    values = pd.concat([*runs, heads[heads["system"] == chosen]])
+    values = values[(values["split"] == runs[0]["split"].iloc[0]) & values["metric"].isin(["micro_f1", "macro_f1"])]
+    ours = over_seeds(values[values["label"] == ""], ["system", "metric"], "value")[
+        ["value", "ci_low", "ci_high", "seeds"]
+    ]
     paper = pd.read_csv(REFERENCE / "table2.csv").query("label.isna() and metric.str.endswith('f1')")
-    return [*ours[["value", "ci_low", "ci_high", "n"]].to_numpy().ravel(), *paper.iloc[:, 2:].to_numpy().ravel()]
+    return [*ours.to_numpy().ravel(), *values["n"], *paper.iloc[:, 2:].to_numpy().ravel()]
 
 
 def counts() -> list[float]:

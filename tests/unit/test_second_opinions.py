@@ -73,7 +73,7 @@ def test_a_good_second_opinion_with_enough_asked_labels_is_reproduced() -> None:
     found = ledger(y, prob, gated(y, prob, opinion, len(y))).set_index("metric")
     for metric in ("macro_f1", "accuracy", "macro_precision", "jaccard", "roc_auc_micro"):
         assert found.loc[metric, "verdict"] == "reproduced", found.loc[metric, "reason"]
-        assert found.loc[metric, "relevant"] and "random vetoes of" in found.loc[metric, "reason"]
+        assert found.loc[metric, "relevant"] and "vetoes at random gain" in found.loc[metric, "reason"]
         assert found.loc[metric, "seeds"] == 3
 
 

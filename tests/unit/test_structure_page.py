@@ -13,7 +13,7 @@ from halo_utils.evaluation.claims import HALO_ESM, LEAST_ASKED, OWN_EDGES, check
 from halo_utils.evaluation.systems import CONTROLS
 from halo_utils.runs.frozen_hybrid import NAMES
 from tools import structure_reading
-from tools.structure_page import FROZEN, GROUNDS, OPINIONS, VETOES, _lacking, page
+from tools.structure_page import FROZEN, FROZEN_OPINIONS, GROUNDS, OPINIONS, VETOES, _lacking, page
 
 HYBRID, PLACES = GROUNDS[1], ("Nucleus", "Cytoplasm", "Golgi apparatus")
 SPLIT = "test, with a graph"
@@ -90,7 +90,7 @@ def test_one_seed_decides_nothing_and_says_so(root: Path) -> None:
 
 
 def test_a_gate_that_a_random_veto_matches_or_that_was_hardly_asked_is_no_gain(root: Path) -> None:
-    assert conclusion(root, 0.05, 0.05, random=0.06).startswith("**No, although contacts carry information.**")
+    assert conclusion(root, 0.05, 0.05, random=0.1).startswith("**No, although contacts carry information.**")
     said = conclusion(root, 0.05, 0.05, asked=LEAST_ASKED - 1)
     assert said.startswith("**Not decided.** The gate is not tested, and the graph network uses the contacts.")
 
@@ -127,7 +127,13 @@ def test_a_head_on_frozen_states_has_a_section_of_its_own(root: Path) -> None:
     gaps = [(SPLIT, NAMES[a], NAMES[b], m, "", 0.012, -0.01, 0.03) for a, b in FROZEN for m in ("micro_f1", "macro_f1")]
     columns = [*seeds.PAIR, "difference", "ci_low", "ci_high"]
     write_csv(results / "frozen_hybrid_differences.csv", pd.DataFrame(gaps, columns=columns))
+    said = [(name, LEAST_ASKED - r, 0.004 + r / 1000) for name in FROZEN_OPINIONS for r in (0, 1)]
+    opinions = pd.DataFrame(said, columns=["opinion", "asked", "gain"])
+    opinions = opinions.assign(ground=SPLIT, vetoed=9, metric="micro_f1", random_gain=-0.001)
+    write_csv(results / "frozen_hybrid_opinions.csv", opinions)
     text = page(("a-mini",))
+    assert f"as few as {LEAST_ASKED - 1} labels, fewer than {LEAST_ASKED}, so that nothing" in text
+    assert "gains +0.0045 micro F1, without edges +0.0045" in text and f"| {FROZEN_OPINIONS[1]} | 199 to 200 |" in text
     assert "preferred, FFN on states" in text and f"| {next(iter(systems))} | 0.550 (0.500 to 0.600) |" in text
     first, second = (NAMES[name] for name in FROZEN[0])
     assert f"| {first} minus {second} | +0.012 [-0.010, +0.030] |" in text
@@ -138,6 +144,7 @@ def test_locations_are_called_after_holms_correction() -> None:
     mcc = table["metric"] == "mcc"
     table.loc[mcc, "difference"] = [0.0105, -0.02, 0.001]  # the first alone would be called: p = 0.04
     table.loc[mcc, "ci_low"], table.loc[mcc, "ci_high"] = table["difference"] - 0.01, table["difference"] + 0.01
+    table["p"] = seeds.p_values(table)
     found = structure_reading.locations_that_change(table, SPLIT, *HALO_ESM).set_index("label")
     assert found["p"].tolist() == pytest.approx([0.0396, 8.9e-5, 0.845], rel=0.01)
     assert found["holm"].tolist() == pytest.approx([0.0792, 2.7e-4, 0.845], rel=0.02)
@@ -167,18 +174,17 @@ def test_vetoes_over_seeds_count_the_seed_that_asked_least() -> None:
     assert found["vetoed"].tolist() == [50, 50]
 
 
-def test_vetoes_are_read_ground_by_ground_and_older_runs_have_those_of_the_whole_set(root: Path) -> None:
+def test_vetoes_are_read_ground_by_ground(root: Path) -> None:
     new, old = RunPaths("a-mini").make(), RunPaths("a-mini-seed2").make()
     both = [vetoes(0.02).assign(split="test"), vetoes(0.3, asked=7).assign(split=SPLIT)]
     write_csv(new.results / VETOES, pd.concat(both))
-    write_csv(new.results / "random_veto.csv", vetoes(0.9))  # left by an earlier notebook 05, and not read
-    write_csv(old.results / "random_veto.csv", vetoes(0.04))
+    write_csv(old.results / VETOES, vetoes(0.04).assign(split="test"))
     whole = seeds.vetoes_of_runs([new, old], "test").set_index("metric")
     assert whole.loc["micro_f1", "halo"] == pytest.approx(0.63) and whole["asked"].tolist() == [LEAST_ASKED] * 2
     ground = seeds.vetoes_of_runs([new, old], SPLIT).set_index("metric")
     assert ground.loc["micro_f1", "halo"] == pytest.approx(0.9) and ground["asked"].tolist() == [7, 7]
     assert seeds.vetoes_of_runs([old], SPLIT) is None
-    assert VETOES not in _lacking([old], GROUNDS[0], "test") and VETOES in _lacking([old], HYBRID, SPLIT)
+    assert VETOES not in _lacking([old], GROUNDS[0]) and OPINIONS in _lacking([old], HYBRID)
 
 
 def test_page_shows_what_other_opinions_gain_on_its_ground_only(root: Path) -> None:
