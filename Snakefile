@@ -84,9 +84,9 @@ if FASTA:
             touch(f"{ANSWERS}/shards/{{shard}}.done"),
         threads: max(1, workflow.cores // SHARDS)
         params:
-            fasta=quote(FASTA),
+            asked=f"{quote(FASTA)} {ASKED}",
         shell:
-            "{sys.executable} -m halo_utils predict {params.fasta} --shard {wildcards.shard}/{SHARDS} {ASKED}"
+            "{sys.executable} -m halo_utils predict {params.asked} --shard {wildcards.shard}/{SHARDS}"
 
     rule predict:
         input:
@@ -95,7 +95,7 @@ if FASTA:
         output:
             f"{ANSWERS}/predictions.csv",
         params:
-            fasta=quote(FASTA),
+            asked=f"{quote(FASTA)} {ASKED}",
             shards=quote(f"{ANSWERS}/shards"),
         shell:
-            "{sys.executable} -m halo_utils predict {params.fasta} {ASKED} && rm -r {params.shards}"
+            "{sys.executable} -m halo_utils predict {params.asked} && rm -r {params.shards}"

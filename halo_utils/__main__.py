@@ -33,7 +33,7 @@ def run(
 
     common = {"profile": profile, "dataset": dataset, "max_proteins": max_proteins, "seed": seed}
     common = {name: value for name, value in common.items() if value not in ("", -1)}
-    given = dict(pair.split("=", 1) for pair in parameters or ())
+    given = dict(pair.partition("=")[::2] for pair in parameters or ())
     run_notebooks(common | {name: literal(value) for name, value in given.items()}, notebook, output)
 
 
@@ -104,7 +104,7 @@ def predict(
 @app.command()
 def export_model(
     out: Annotated[Path, typer.Option(help="folder to write, replaced if it is there")] = Path("data/checkpoints/halo"),
-    profile: Profile = "demo",
+    profile: Profile = "mini",
     dataset: Dataset = "",
     max_proteins: MaxProteins = -1,
     seed: Seed = -1,

@@ -26,7 +26,7 @@
 #
 # **Makes** `esm_training.csv`, `threshold_sweep.csv`, `metrics_sequence.csv`, `metrics_label_thresholds.csv`, `differences_sequence.csv`, `deviations.csv`, probabilities, residue stores before and after fine-tuning.
 #
-# **Takes** under a minute for `demo`; hours for `paper` on one GPU.
+# **Takes** under a minute for `demo`; half an hour for `mini` on two CPU cores; hours for `paper` on one GPU.
 
 # %% [markdown]
 # ## Parameters

@@ -26,7 +26,7 @@
 #
 # **Makes** `table1.csv` (not for luo2024, which the table is not about), `metrics_gat.csv`, `deviations.csv`, `edges.csv`, `learned_thresholds.csv`, `weight_grid.csv` where the weights come from a grid, `metrics_on_graphs.csv` where proteins have a graph, predictions of every graph network.
 #
-# **Takes** a minute for `demo`.
+# **Takes** a minute for `demo`; a quarter of an hour for `mini` on two CPU cores.
 
 # %% [markdown]
 # ## Parameters

@@ -134,14 +134,10 @@ def corpus_table(runs: Sequence[RunPaths]) -> str:
 
 
 def structures_table(paths: RunPaths) -> str:
-    """Return the systems on the test proteins with a graph, with their number, or that a run has not measured them.
-
-    Runs made before networks were trained on such proteins alone have fewer systems there, in a table of another name.
-    """
-    files = [paths.results / name for name in ("hybrid_metrics.csv", "metrics_with_structure.csv")]
-    if not (found := [path for path in files if path.is_file()]):
+    """Return the systems on the test proteins with a graph, with their number, or that a run has not measured them."""
+    if not (file := paths.results / "hybrid_metrics.csv").is_file():
         return f"`{paths.name}` has measured nothing on proteins with a graph alone."
-    metrics = read_metrics(found[0])
+    metrics = read_metrics(file)
     split, n = metrics["split"].iloc[0], int(metrics["n"].iloc[0])
     metrics = metrics[metrics["split"] == split]
     rows = [

@@ -31,6 +31,7 @@ from halo_utils.training.locate import locate
 
 PROTEINS_PER_PART = 1000
 SHOWN, EXPLAINED = 100, 5  # proteins of the report, and of these whose residues are masked one after the other
+THRESHOLDS, PRECISIONS = ("one", "per-location"), ("32-true", "bf16-mixed", "auto")
 SHIPPED = Path("data/checkpoints/halo")
 TABLE, LINES, REPORT, PARTS = "predictions.csv", "predictions.jsonl", "report.html", "parts"
 FETCHED = "structures"  # from AlphaFold DB
@@ -145,8 +146,9 @@ def predict_fasta(
     first, every = _shard(shard)
     if shard and str(fasta) == STDIN:
         raise SettingsError("--shard with standard input: every shard reads all of it, expected a file")
-    if thresholds not in ("one", "per-location"):
-        raise SettingsError(f"--thresholds {thresholds!r}: expected one or per-location")
+    for name, given, choices in (("thresholds", thresholds, THRESHOLDS), ("precision", precision, PRECISIONS)):
+        if given not in choices:
+            raise SettingsError(f"--{name} {given!r}: expected {' or '.join(choices)}")
     if structures is not None and not structures.is_dir():
         raise DataError(f"--structures {structures}: not a folder; expected one with <name>.pdb or <name>.cif files")
     folder = model_folder(model)

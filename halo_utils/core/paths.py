@@ -22,7 +22,7 @@ def _here() -> Path:
 
 def output_root() -> Path:
     """Return the folder under which ``data/`` and ``figures/`` are written; ``halo`` where there is no repository."""
-    return Path(os.environ.get("HALO_ROOT", REPOSITORY if IN_CHECKOUT else "halo")).resolve()
+    return (_here() / (os.environ.get("HALO_ROOT") or ("" if IN_CHECKOUT else "halo"))).resolve()
 
 
 def sources_file() -> Path:

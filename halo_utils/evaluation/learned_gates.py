@@ -34,7 +34,7 @@ TITLES = {
     "oracle": "oracle in the rule's band",
 }
 LEARNED = ("logistic_sequence", "logistic", "network_sequence", "network")
-WITH_GRAPH_OPINION = ("logistic", "network")  # the others are their controls: they never see the graph network
+WITH_GRAPH_OPINION = ("logistic", "network")  # the others are their controls
 
 
 class LearnedGate(NamedTuple):

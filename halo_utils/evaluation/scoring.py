@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from halo_utils.core.errors import DataError
+from halo_utils.core.paths import shown
 from halo_utils.evaluation.metrics import evaluate, paired_difference
 from halo_utils.evaluation.systems import TITLES, in_order
 from halo_utils.evaluation.test_sets import EvaluationSet, evaluation_set, held_out_views
@@ -85,7 +86,7 @@ def compare_all(
 def read_metrics(path: Path) -> pd.DataFrame:
     """Return a metrics or differences table, DataError if there is none; the label of overall metrics stays empty."""
     if not path.is_file():
-        raise DataError(f"{path.name} not found: measure the systems of this run first")
+        raise DataError(f"{shown(path)} not found: run the notebook that makes it first, or `make run`")
     return pd.read_csv(path).fillna({"label": ""})
 
 

@@ -92,8 +92,8 @@ def p_values(rows: pd.DataFrame, margin: float = 0.0) -> np.ndarray:
     The limit is zero; of a difference said to be within ``margin`` of zero, the nearer end of that range. The part of
     an interval that is of seeds widens as Student's t does, the rest as the normal distribution; not below 1e-18.
     """
-    columns = ("difference", "ci_low", "ci_high", "of_seeds", "seeds")
-    value, low, high, of_seeds, n = (rows[name].to_numpy(dtype=float) for name in columns)
+    columns = ["difference", "ci_low", "ci_high", "of_seeds", "seeds"]
+    value, low, high, of_seeds, n = rows[columns].to_numpy(dtype=float).T
     distance, inward = np.abs(np.abs(value) - margin), (value > 0) == (np.abs(value) >= margin)
     half = np.where(inward, value - low, high - value)
     freedom, resampled = np.maximum(n - 1, 1), np.maximum(half**2 - of_seeds**2, 0)

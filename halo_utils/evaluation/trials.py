@@ -50,8 +50,7 @@ def relevant_size(metric: str = "macro_f1") -> float:
 
     A choice of the design that moves a score by less than the effect under study cannot explain it.
     """
-    claim = next(c for c in CLAIMS if c.metric == metric and c.ours == ("halo", "esm"))
-    halo, esm = published_pair(claim)
+    halo, esm = published_pair(next(c for c in CLAIMS if c.metric == metric and c.ours == ("halo", "esm")))
     return round(abs(halo - esm), 6)
 
 

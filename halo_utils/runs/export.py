@@ -23,7 +23,7 @@ from halo_utils.data.splits import held_out_sets
 from halo_utils.evaluation import scoring
 from halo_utils.evaluation.systems import TITLES, gate_system
 from halo_utils.evaluation.temperature import before_and_after, choose_temperatures
-from halo_utils.evaluation.test_sets import EvaluationSet, evaluation_set
+from halo_utils.evaluation.test_sets import WITH_GRAPH, EvaluationSet, evaluation_set
 from halo_utils.evaluation.thresholds import choose_label_thresholds
 from halo_utils.models.gat import Weights
 from halo_utils.models.predictor import HaloPredictor, load_predictor
@@ -163,9 +163,9 @@ def card(
     environment.filters["interval"] = lambda v: f"{v[0]:.3f} [{v[1]:.3f}, {v[2]:.3f}]"
     proteins = {split: int(n) for split, n in table["split"].value_counts().items()}
     tested = table[table["split"] == main_set]
-    restricted = settings.source.results / "metrics_with_structure.csv"
+    restricted = settings.source.results / "hybrid_metrics.csv"
     hybrid = scoring.read_metrics(restricted) if restricted.is_file() else metrics[:0]
-    hybrid = hybrid[(hybrid["label"] == "") & hybrid["system"].isin(systems)]
+    hybrid = hybrid[(hybrid["split"] == f"{main_set}, {WITH_GRAPH}") & (hybrid["label"] == "")]
     on_structures = {(r.system, r.metric): (r.value, r.ci_low, r.ci_high) for r in hybrid.itertuples()}
     return environment.get_template("model_card.md.j2").render(
         predictor=predictor,

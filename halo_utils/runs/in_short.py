@@ -157,7 +157,7 @@ def in_short_06(settings: Settings, ledger: pd.DataFrame, runs: int, split: str)
     kinds = ledger["verdict"].str.replace(r"^(not testable here):.*", r"\1", regex=True).value_counts()
     verdicts = "; ".join(f"{verdict} ({number})" for verdict, number in kinds.items())
     claims, where = count(len(ledger), "claim"), f"{split} of {settings.title} with {count(runs, 'seed')}"
-    return _paragraph(settings, f"{claims} of the paper, checked on {where}: {verdicts}.")
+    return _paragraph(settings, f"{claims} of the paper, and what {where} says of them: {verdicts}.")
 
 
 def in_short_11(

@@ -191,6 +191,7 @@ def test_a_threshold_per_location_is_an_option(folder: Path) -> None:
         ({"structures": Path("nowhere")}, "--structures nowhere: not a folder"),
         ({"model": Path("nowhere")}, "nowhere: .*expected config.json and model.safetensors"),
         ({"thresholds": "many"}, "--thresholds 'many': expected one or per-location"),
+        ({"precision": "half"}, "--precision 'half': expected 32-true or bf16-mixed or auto"),
         ({"shard": "4/4"}, "--shard '4/4': expected I/N with I from 0 to N - 1"),
         ({"shard": "a"}, "--shard 'a': expected I/N"),
         ({"shard": "0/2", "fasta": Path("-")}, "--shard with standard input: .* expected a file"),

@@ -194,7 +194,7 @@ def test_in_short_states_the_numbers_of_the_run() -> None:
 
     verdicts = ["reproduced", "not testable here: 7 of 54,620", "not testable here: 9 of 54,620"]
     text = in_short.in_short_06(mini, pd.DataFrame({"verdict": verdicts}), 1, "test")
-    assert "3 claims" in text and "1 seed: not testable here (2); reproduced (1)." in text
+    assert "3 claims" in text and "1 seed says of them: not testable here (2); reproduced (1)." in text
 
 
 def test_in_short_counts_what_the_gate_was_asked() -> None:
