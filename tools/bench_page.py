@@ -94,7 +94,8 @@ def demo_times(folder: Path) -> str:
         if whole and imports:
             machine = _machine(json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["start-up"])
             lines.append(
-                f"The demo's six notebooks took {whole:.0f} s, {imports:.0f} s to import libraries; {machine}."
+                f"The demo's {(table['case'] == 'demo').sum()} notebooks took {whole:.0f} s, {imports:.0f} s to import"
+                f" libraries; {machine}."
             )
     return "\n".join(lines)
 

@@ -20,6 +20,7 @@ from halo_utils.commands.run import run_notebook
 from halo_utils.core.errors import DataError
 from halo_utils.core.files import read_parquet, write_text
 from halo_utils.core.paths import NOTEBOOKS, REPOSITORY, RunPaths, shown
+from tools.exit_code import exit_code
 from tools.opening import inputs, kept_metadata, open_source, opening_problems
 
 TAG, COLLAPSED, CHECKS = "nbval-check-output", "jp-MarkdownHeadingCollapsed", "## Checks"
@@ -160,8 +161,8 @@ def executed_problems(path: Path) -> list[str]:
 def main(argv: list[str]) -> int:
     """Run ``check``, ``execute`` or ``collect <run>``; return the exit code."""
     if len(argv) == 2 and argv[0] == "collect":
-        for path in collect(argv[1]):
-            print(shown(path))
+        if failed := exit_code(lambda: print(*map(shown, collect(argv[1])), sep="\n")):
+            return failed
     elif argv == ["execute"]:
         for source in sources():
             print(f"{source.stem} ...", flush=True)

@@ -141,5 +141,5 @@ def strata(table: pd.DataFrame, overall: float, title: str) -> Figure:
         ends = [f"{row['value']:.2f} for {row['stratum']} {row['part']}" for row in (best, worst)]
         found = f"Micro F1 from {ends[0]} to {ends[1]}"
     fig.suptitle(f"{found}\n{title}")
-    ax.legend(loc="lower left")
+    fig.legend(loc="outside lower center")
     return fig

@@ -72,6 +72,7 @@ def gate_forest(compared: pd.DataFrame, metrics: tuple[str, ...], title: str) ->
     ax.axvline(0, color="black", linewidth=1)
     ax.set_yticks(y, [TITLES[name] for name in names])
     ax.set(xlabel="gate minus sequence model, 95 % interval", ylim=(-0.6, len(names) - 0.4))
+    ax.locator_params("x", nbins=6)
     fig.legend(loc="outside lower center", ncols=2)
     fig.suptitle(title)
     return fig
@@ -95,9 +96,8 @@ def errors_by_part(scores: pd.DataFrame, shared: pd.DataFrame, titles: dict[str,
     at = y.loc[list(zip(known["stratum"], known["part"], strict=True))].to_numpy()
     right.errorbar(known["value"], at, xerr=error_bars(known), fmt="D", color=GREEN, capsize=2)
     right.axvline(1, color="black", linewidth=1)
-    right.set_yticks(y, [""] * len(parts))
     words = f"shared errors / expected if independent\n(drawn from {LEAST_EXPECTED:g} expected error on)"
-    right.set(xlabel=words, ylim=left.get_ylim(), xlim=(0, None))
+    right.set(xlabel=words, ylim=left.get_ylim(), xlim=(0, None), yticks=y, yticklabels=[""] * len(parts))
     fig.legend(loc="outside lower center", ncols=2)
     fig.suptitle(title)
     return fig
