@@ -44,8 +44,8 @@ def _what_survives(table: pd.DataFrame) -> str:
     n, level = int(table.loc[family, "seeds"].min()), LEVEL / family.sum()
     errors = student.isf(level / 2, n - 1)
     return (
-        f" {n} seeds leave Student's t {n - 1} degrees of freedom: the smallest p survives below {level:.4f}, which takes"
-        f" a mean difference of {errors:.0f} times its standard error where the seeds are what is uncertain."
+        f" {n} seeds leave Student's t {n - 1} degrees of freedom: the smallest p survives below {level:.4f}, which"
+        f" takes a mean difference of {errors:.0f} times its standard error where the seeds are what is uncertain."
     )
 
 
