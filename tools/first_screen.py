@@ -68,7 +68,7 @@ def results_table(paths: RunPaths) -> str:
     ]
     rows += frozen_rows(paths, split, n)
     ran = int(metrics.loc[metrics["system"] == "esm", "seeds"].max())
-    titles = (f"{METRIC_TITLES[m]}{', mean of ' * (ran > 1)}{wording.count(ran, 'seed') * (ran > 1)}" for m in SHOWN)
+    titles = (METRIC_TITLES[m] + f" (ours: mean of {ran} seeds)" * (ran > 1) for m in SHOWN)
     return markdown(["system", *titles, "proteins", "backbone"], rows)
 
 
