@@ -245,6 +245,9 @@ def test_export_predicts_what_the_run_predicted_in_hybrid_mode(
     row = metrics.query("system == 'halo' and split == 'test' and metric == 'micro_f1'").iloc[0]
     assert f"| micro F1 | {row['value']:.3f} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]" in card
     assert all(f"| {name} |" in card for name in columns)
+    hybrid = scoring.read_metrics(finished / "data" / "results" / "tiny" / "hybrid_metrics.csv")
+    row = hybrid.query("system == 'halo' and split == 'test, with a graph' and metric == 'macro_f1'").iloc[0]
+    assert f"| macro F1 | {row['value']:.3f} [" in card.partition("where the gate can ask:")[2]
     shutil.copytree(work / "gat", root / "gat")
     shutil.rmtree(work / "gat")
     try:

@@ -211,6 +211,16 @@ def test_rows_of_a_document_have_verdicts_only_with_three_seeds_on_real_proteins
     assert found["verdict"].notna().all() and (found["verdict"] == "not testable here").any()
 
 
+def test_a_location_where_a_system_says_the_same_of_every_protein_has_no_verdict() -> None:
+    row = {"first": "dense-residual", "second": "LM baseline", "metric": "f1", "label": "Cytoplasm", "split": "test"}
+    one = pd.DataFrame([row | {"difference": 0.12, "ci_low": 0.10, "ci_high": 0.14}])
+    mcc = pd.DataFrame({"metric": "mcc", "label": "Cytoplasm", "system": ["dense-residual", "LM baseline"]})
+    for values, expected in (((0.4, 0.1), "reproduced"), ((0.4, 0.0), "not testable here: one answer")):
+        metrics = pd.concat([mcc.assign(value=values), mcc.assign(value=(0.0, 0.0))])  # of two trainings
+        found = structure_claims.check_document("002", [one] * 3, False, "", metrics).set_index("statement")
+        assert found.loc["Dense-residual against the baseline in Cytoplasm", "verdict"].startswith(expected)
+
+
 @pytest.mark.parametrize(
     ("change", "control", "expected"),
     [
