@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from halo_utils.core.errors import HaloError
+from halo_utils.core.errors import HaloError, SettingsError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -33,7 +34,9 @@ def run(
 
     common = {"profile": profile, "dataset": dataset, "max_proteins": max_proteins, "seed": seed}
     common = {name: value for name, value in common.items() if value not in ("", -1)}
-    given = dict(pair.partition("=")[::2] for pair in parameters or ())
+    if lone := [pair for pair in parameters or () if "=" not in pair]:
+        raise SettingsError(f"-p {lone[0]}: expected a name and a value, -p NAME VALUE")
+    given = dict(pair.split("=", 1) for pair in parameters or ())
     run_notebooks(common | {name: literal(value) for name, value in given.items()}, notebook, output)
 
 
@@ -156,7 +159,7 @@ def _joined(arguments: Iterable[str]) -> Iterator[str]:
     for word in words:
         yield word
         if word == "-p":
-            yield "=".join([next(words, ""), next(words, "")])
+            yield "=".join(islice(words, 2))
 
 
 def main(arguments: list[str] | None = None) -> int:

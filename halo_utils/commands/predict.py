@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -25,13 +25,14 @@ from halo_utils.data.registry import registry
 from halo_utils.data.tables import check_protein, is_uniprot
 from halo_utils.figures.report import write_report
 from halo_utils.models.predictor import load_predictor
+from halo_utils.profile import ComputeSettings
 from halo_utils.runs.answers import HYBRID, SEQUENCE_ONLY, Known, Question, answer, csv_header, csv_row
 from halo_utils.structures import alphafold
 from halo_utils.training.locate import locate
 
 PROTEINS_PER_PART = 1000
 SHOWN, EXPLAINED = 100, 5  # proteins of the report, and of these whose residues are masked one after the other
-THRESHOLDS, PRECISIONS = ("one", "per-location"), ("32-true", "bf16-mixed", "auto")
+THRESHOLDS, PRECISIONS = ("one", "per-location"), get_args(ComputeSettings.model_fields["precision"].annotation)
 SHIPPED = Path("data/checkpoints/halo")
 TABLE, LINES, REPORT, PARTS = "predictions.csv", "predictions.jsonl", "report.html", "parts"
 FETCHED = "structures"  # from AlphaFold DB

@@ -89,10 +89,12 @@ def possible_precision(system: str) -> Finding:
     bounds = precision_bounds().set_index("system")
     row, rest = bounds.loc[system], bounds[bounds.index.str.endswith(system[-2:])].drop(system)["published"]
     own = row["published_less_ones"]
+    gap = own - rest.max()
     reason = f"{row['mcc_zero']} of {row['locations']} locations are never predicted, so the mean is at most"
     reason += f" {row['bound']:.1f} unless an undefined precision counts as 1; without such ones it is {own:.4f},"
     reason += f" beside {rest.max():.4f}" if len(rest) else " and no other system's is given"
-    return Finding(own - rest.max(), "not comparable in the paper (undefined precision)", reason)
+    holds = HOLDS if gap > 0 else "contradicted"
+    return Finding(gap, holds if row["possible"] else "not comparable in the paper (undefined precision)", reason)
 
 
 def veto_and_recall() -> Finding:

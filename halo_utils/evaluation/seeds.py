@@ -74,16 +74,12 @@ def over_seeds(rows: pd.DataFrame, groups: list[str], value: str) -> pd.DataFram
     grouped = rows.groupby(groups, sort=False)
     found = grouped[[value, "ci_low", "ci_high"]].mean()
     drawn = grouped[value].agg(lowest="min", highest="max", seeds="count", sd="std")
-    found["of_seeds"] = half_width(drawn.pop("sd"), drawn["seeds"])
+    n, sd = drawn["seeds"], drawn.pop("sd")
+    found["of_seeds"] = np.where(n > 1, student.ppf(0.975, np.maximum(n - 1, 1)) * sd / np.sqrt(n), 0.0)
     below, above = found[value] - found["ci_low"], found["ci_high"] - found[value]
     found["ci_low"] = found[value] - np.hypot(below, found["of_seeds"])
     found["ci_high"] = found[value] + np.hypot(above, found["of_seeds"])
     return found.join(drawn).reset_index()
-
-
-def half_width(sd: pd.Series | float, n: pd.Series | int) -> np.ndarray:
-    """Return half of the 95 % t interval of means over n seeds with a sample's deviation, [N]; 0 where n is 1."""
-    return np.where(n > 1, student.ppf(0.975, np.maximum(n - 1, 1)) * sd / np.sqrt(n), 0.0)
 
 
 def p_values(rows: pd.DataFrame, margin: float = 0.0) -> np.ndarray:

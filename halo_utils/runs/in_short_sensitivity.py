@@ -14,13 +14,11 @@ from halo_utils.runs.wording import count
 INTERVAL = "{difference:+.3f} [{ci_low:+.3f}, {ci_high:+.3f}]"
 
 
-def _macro(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[rows["metric"] == "macro_f1"]
-
-
 def gate_sentence(sweep: pd.DataFrame, chosen: float) -> str:
     """Return what the gate gains on a set at the ``chosen`` confidence, and the oracle's most, from one sweep."""
-    rows = _macro(sweep).set_index(["opinion", "confidence"]).rename(columns={"gain": "difference"})
+    rows = (
+        sweep.query("metric == 'macro_f1'").set_index(["opinion", "confidence"]).rename(columns={"gain": "difference"})
+    )
     rule, oracle = rows.loc[(RULE, chosen)], rows.loc[ORACLE]
     return (
         f"On {sweep['split'].iloc[0]} the gate at the confidence {chosen:g}, chosen on validation, asks about"
@@ -32,7 +30,7 @@ def gate_sentence(sweep: pd.DataFrame, chosen: float) -> str:
 
 def learned_sentence(compared: pd.DataFrame, chosen: str, seeds: int = 1) -> str:
     """Return what the learned gate that validation chose gains over the rule and over its control."""
-    rows = _macro(compared).set_index(["first", "second"])
+    rows = compared.query("metric == 'macro_f1'").set_index(["first", "second"])
     gain, control = rows.loc[(chosen, "rule")], rows.loc[(f"{chosen}_sequence", "rule")]
     sure = "the interval excludes zero" if gain["ci_low"] > 0 or gain["ci_high"] < 0 else "not sure"
     few = "" if seeds >= MINIMUM else f" ({count(seeds, 'seed')}, no verdict)"

@@ -305,6 +305,9 @@ def test_badinput_in_a_profile_name_and_on_the_command_line(tmp_path: Path, caps
     (tmp_path / "my profile.yaml").write_text(START + RANDOM)
     with pytest.raises(SettingsError, match="expected a file name of letters, digits"):
         load_settings(str(tmp_path / "my profile.yaml"))
+    for lone in (["-p", "gate_rule"], ["-pgate_rule"]):
+        assert main(["run", "--profile", "demo", "--notebook", "05", *lone]) == 2
+        assert "-p gate_rule: expected a name and a value" in capsys.readouterr().err
     assert main(["run", "--profile", "demo", "-p", "seed", "three"]) == 2
     assert "seed: Input should be a valid integer (not 'three')" in capsys.readouterr().err
 

@@ -191,7 +191,7 @@ def test_a_threshold_per_location_is_an_option(folder: Path) -> None:
         ({"structures": Path("nowhere")}, "--structures nowhere: not a folder"),
         ({"model": Path("nowhere")}, "nowhere: .*expected config.json and model.safetensors"),
         ({"thresholds": "many"}, "--thresholds 'many': expected one or per-location"),
-        ({"precision": "half"}, "--precision 'half': expected 32-true or bf16-mixed or auto"),
+        ({"precision": "half"}, "--precision 'half': expected auto or 32-true or bf16-mixed"),
         ({"shard": "4/4"}, "--shard '4/4': expected I/N with I from 0 to N - 1"),
         ({"shard": "a"}, "--shard 'a': expected I/N"),
         ({"shard": "0/2", "fasta": Path("-")}, "--shard with standard input: .* expected a file"),
@@ -350,3 +350,16 @@ def test_the_workflow_shares_a_fasta_file_among_jobs_and_joins_them(folder: Path
     assert [f"--shard {number}/3" in "".join(shards) for number in range(3)] == [True] * 3
     (joined,) = [line for line in done.stdout.splitlines() if "&& rm -r" in line]
     assert "--shard" not in joined and f"rm -r '{folder / 'a b'}/shards'" in joined
+
+
+@pytest.mark.slow
+def test_the_workflow_asks_again_when_its_options_change(folder: Path) -> None:
+    config = [f"fasta={folder / 'five.fasta'}", f"model={folder / 'model'}", f"out={folder / 'out'}"]
+    snakemake = [str(Path(sys.executable).with_name("snakemake")), "predict", "--cores", "1", "--nolock"]
+    planned = []
+    for how in ([], ["-n"], ["-n", f"structures={folder / 'structures'}"]):
+        command_line = [*snakemake, *how[:1], "--config", *config, *how[1:]]
+        done = subprocess.run(command_line, capture_output=True, text=True, cwd=REPOSITORY)
+        assert done.returncode == 0, done.stderr[-2000:]
+        planned.append("Nothing to be done" in done.stdout + done.stderr)
+    assert planned == [False, True, False]

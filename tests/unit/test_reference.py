@@ -12,6 +12,7 @@ from halo_utils.core.files import write_csv
 from halo_utils.core.paths import RunPaths
 from halo_utils.data.locations import DEEPLOC, LUO2024
 from halo_utils.evaluation import claims, published
+from halo_utils.evaluation.arithmetic import possible_precision
 from halo_utils.evaluation.published import beside_paper, published_columns, published_table, readable
 from halo_utils.evaluation.systems import TITLES
 from halo_utils.figures import system_plots
@@ -52,6 +53,9 @@ def test_table_4_counts_undefined_precision_as_one() -> None:
     assert bounds["mcc_zero"].to_dict() == {"HALO_S": 2, "RF_S": 0, "MLP_S": 0, "HALO_T": 2, "HALO_N": 3}
     assert bounds.loc[["HALO_S", "HALO_T", "HALO_N"], "bound"].tolist() == pytest.approx([0.8, 0.8, 0.7])
     assert bounds.index[~bounds["possible"]].tolist() == ["HALO_S", "HALO_T", "HALO_N"]
+    halo, forest = (possible_precision(system) for system in ("HALO_S", "RF_S"))
+    assert halo.verdict.startswith("not comparable") and halo.value == pytest.approx(0.9178 - 0.2 - 0.722)
+    assert forest.verdict == "contradicted"  # a mean over all locations, and below HALO's
     assert bounds.loc["HALO_S", "published_less_ones"] == pytest.approx(0.9178 - 0.2)
 
 

@@ -181,6 +181,10 @@ def test_paths_of_a_run_follow_the_output_root(tmp_path: Path, monkeypatch: pyte
     paths = RunPaths("demo")  # a constant of a module, made at its import
     monkeypatch.setenv("HALO_ROOT", str(tmp_path))
     assert paths.results == tmp_path / "data" / "results" / "demo" and paths.dataset.is_relative_to(tmp_path)
+    monkeypatch.chdir(tmp_path)  # as a notebook's kernel is elsewhere than make
+    for given, folder in (("", REPOSITORY), ("out", REPOSITORY / "out")):
+        monkeypatch.setenv("HALO_ROOT", given)
+        assert paths.results == folder / "data" / "results" / "demo"
 
 
 def test_importing_does_nothing(tmp_path: Path) -> None:
